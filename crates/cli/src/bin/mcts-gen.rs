@@ -1,0 +1,32 @@
+//! `mcts-gen`: from problems and a policy to search trees and step pairs.
+
+use clap::{Parser, Subcommand};
+use espalier_cli::command::{pairs, search, show};
+use espalier_cli::exit::finish;
+use std::process::ExitCode;
+
+/// Tree search over reasoning steps: from problems and a policy to trees and step-level preference pairs.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Search a tree for each problem; write trees and pairs as Parquet
+    Search(search::SearchArgs),
+    /// Select step pairs from stored trees by other rules, without searching again
+    Pairs(pairs::PairsArgs),
+    /// Print stored trees, or check their invariants
+    Show(show::ShowArgs),
+}
+
+fn main() -> ExitCode {
+    finish(match Cli::parse().command {
+        Command::Search(args) => search::run(&args),
+        Command::Pairs(args) => pairs::run(&args),
+        Command::Show(args) => show::run(&args),
+    })
+}

@@ -1,0 +1,44 @@
+//! `step-train`: from step pairs to weights, and the rounds of a run.
+
+use clap::{Parser, Subcommand};
+use espalier_cli::command::{eval, init, prefer, report, round, sft, value};
+use espalier_cli::exit::finish;
+use std::process::ExitCode;
+
+/// Training on search trees: supervised, on step preferences, of the value head; and whole rounds of a run.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a run: its problems, its configuration, the policy it starts from
+    Init(init::InitArgs),
+    /// Run the next round of a run: search, pairs, sft, prefer, value, eval
+    Round(round::RoundArgs),
+    /// Print the table of a run's rounds and write report.html
+    Report(report::ReportArgs),
+    /// Supervised training on correct paths of trees, or on worked solutions
+    Sft(sft::SftArgs),
+    /// Preference training on step pairs
+    Prefer(prefer::PreferArgs),
+    /// Train the value head on the Q of trees
+    Value(value::ValueArgs),
+    /// Accuracy on problems, with its 95 % interval
+    Eval(eval::EvalArgs),
+}
+
+fn main() -> ExitCode {
+    finish(match Cli::parse().command {
+        Command::Init(args) => init::run(&args),
+        Command::Round(args) => round::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Sft(args) => sft::run(&args),
+        Command::Prefer(args) => prefer::run(&args),
+        Command::Value(args) => value::run(&args),
+        Command::Eval(args) => eval::run(&args),
+    })
+}

@@ -1,0 +1,40 @@
+//! One file a command: its flags, and how they become a configuration and a stage.
+
+use crate::resolve::resolve;
+use crate::run::config::RunConfig;
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+pub mod eval;
+pub mod flags;
+pub mod init;
+pub mod pairs;
+pub mod prefer;
+pub mod report;
+pub mod round;
+pub mod search;
+pub mod sft;
+pub mod show;
+pub mod value;
+
+/// The file under the flags.
+#[derive(Args, Clone, Debug)]
+pub struct ConfigFile {
+    /// TOML file with the same keys as config.toml; flags win over it.
+    #[arg(long = "config", value_name = "FILE")]
+    path: Option<PathBuf>,
+}
+
+/// Resolves, checks and prints the configuration of a command.
+fn configure(defaults: &RunConfig, file: &ConfigFile, flags: &impl Serialize) -> Result<RunConfig> {
+    let config: RunConfig = resolve(defaults, file.path.as_deref(), flags)?;
+    config.validate()?;
+    Ok(config)
+}
+
+/// Stores the resolved configuration beside an output.
+fn store_config(folder: &Path, config: &RunConfig) -> Result<()> {
+    crate::folder::write_by_rename(&folder.join("config.toml"), toml::to_string_pretty(config)?.as_bytes())
+}

@@ -1,0 +1,91 @@
+//! `mcts-gen pairs`: stored trees in, step pairs out, by any rule, without searching again.
+
+use super::flags::PairFlags;
+use super::{ConfigFile, configure, store_config};
+use crate::exit::Outcome;
+use crate::folder::ensure_creatable;
+use crate::run::config::RunConfig;
+use crate::stage::pairs;
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use espalier_tree::{read_pairs, write_llama_factory, write_step_dpo};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Flags of `mcts-gen pairs`.
+#[derive(Args, Clone, Debug)]
+pub struct PairsArgs {
+    /// Folder with the shards of a search
+    #[arg(long, value_name = "DIR")]
+    trees: PathBuf,
+    /// Output folder
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Also write the pairs as JSONL in another program's field names
+    #[arg(long, value_name = "NAME")]
+    export: Option<Export>,
+    #[command(flatten)]
+    file: ConfigFile,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(Args, Clone, Debug, Serialize)]
+struct Flags {
+    #[command(flatten)]
+    pairs: PairFlags,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Export {
+    /// LLaMA-Factory's preference data
+    LlamaFactory,
+    /// Step-DPO's training data
+    StepDpo,
+}
+
+/// Runs the command.
+pub fn run(args: &PairsArgs) -> Result<Outcome> {
+    let config = configure(&RunConfig::default(), &args.file, &args.flags)?;
+    ensure_creatable(&args.out)?;
+    let manifest = pairs::run(&args.trees, &args.out, &config)?;
+    store_config(&args.out, &config)?;
+    if let Some(export) = args.export {
+        let pairs = read_pairs(&args.out)?;
+        let (name, write) = match export {
+            Export::LlamaFactory => ("llama_factory.jsonl", write_llama_factory as fn(&std::path::Path, &[_]) -> _),
+            Export::StepDpo => ("step_dpo.jsonl", write_step_dpo as fn(&std::path::Path, &[_]) -> _),
+        };
+        let path = args.out.join(name);
+        write(&path, &pairs).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    print!("{}", summary(&manifest));
+    Ok(Outcome::Clean)
+}
+
+/// Counts, and the two histograms as bars.
+fn summary(manifest: &pairs::PairsManifest) -> String {
+    use std::fmt::Write;
+    let mut text = format!(
+        "{} pairs ({} plan, {} step, {} solution) from {} of {} trees\n",
+        manifest.pairs(),
+        manifest.plan,
+        manifest.step,
+        manifest.solution,
+        manifest.trees_with_pairs,
+        manifest.trees
+    );
+    let widest = manifest.margins.iter().chain(&manifest.depths).copied().max().unwrap_or(0).max(1);
+    let mut bar = |label: String, count: u64| {
+        let length = (40 * count).div_ceil(widest) as usize;
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{label:<16} {count:>8} {}", "#".repeat(length));
+    };
+    for (bin, &count) in manifest.margins.iter().enumerate() {
+        bar(format!("margin <= {:.1}", 0.2 * (bin + 1) as f64), count);
+    }
+    for (depth, &count) in manifest.depths.iter().enumerate().skip(1) {
+        bar(format!("depth {depth}"), count);
+    }
+    text
+}

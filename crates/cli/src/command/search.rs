@@ -1,0 +1,107 @@
+//! `mcts-gen search`: problems and a policy in, trees and pairs out.
+
+use super::flags::{CommonFlags, PairFlags};
+use super::{ConfigFile, configure, store_config};
+use crate::exit::Outcome;
+use crate::folder::ensure_creatable;
+use crate::run::config::RunConfig;
+use crate::stage::policy_folder::PolicyFolder;
+use crate::stage::{pairs, search};
+use anyhow::Result;
+use clap::Args;
+use espalier_task::load_problems;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Flags of `mcts-gen search`.
+#[derive(Args, Clone, Debug)]
+pub struct SearchArgs {
+    /// Problems: JSONL, a JSON array or Parquet, with a question and its answer in each row
+    #[arg(long, value_name = "FILE")]
+    problems: PathBuf,
+    /// Take only the first N problems
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// The policy: a Hugging Face model folder
+    #[arg(long, value_name = "DIR")]
+    policy: PathBuf,
+    /// Output folder: trees/, pairs/, config.toml
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    file: ConfigFile,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(Args, Clone, Debug, Serialize)]
+struct Flags {
+    #[command(flatten)]
+    #[serde(flatten)]
+    common: CommonFlags,
+    #[command(flatten)]
+    search: SearchFlags,
+    #[command(flatten)]
+    pairs: PairFlags,
+    #[command(flatten)]
+    storage: StorageFlags,
+}
+
+#[derive(Args, Clone, Debug, Serialize)]
+struct SearchFlags {
+    /// Simulations a tree: select a leaf, evaluate it, expand it [default: 200]
+    #[arg(long)]
+    simulations: Option<u32>,
+    /// Exploration constant of PUCT [default: 1.5]
+    #[arg(long)]
+    c_puct: Option<f64>,
+    /// Steps sampled at a node [default: 3]
+    #[arg(long)]
+    k: Option<usize>,
+    /// Steps sampled at the root [default: 5]
+    #[arg(long)]
+    k_root: Option<usize>,
+    /// Sampling temperature [default: 0.7]
+    #[arg(long)]
+    temperature: Option<f32>,
+    /// Most tokens of one step [default: 1500]
+    #[arg(long)]
+    max_step_tokens: Option<usize>,
+    /// Most plan steps of a path [default: 6]
+    #[arg(long)]
+    max_depth: Option<u16>,
+}
+
+#[derive(Args, Clone, Debug, Serialize)]
+struct StorageFlags {
+    /// Trees in one Parquet shard [default: 64]
+    #[arg(long)]
+    shard_trees: Option<usize>,
+}
+
+/// Runs the command.
+pub fn run(args: &SearchArgs) -> Result<Outcome> {
+    let config = configure(&RunConfig::default(), &args.file, &args.flags)?;
+    // Everything that can be wrong with the inputs is found before anything is written.
+    PolicyFolder::open(&args.policy)?;
+    let problems = load_problems(&args.problems, args.limit)?;
+    ensure_creatable(&args.out)?;
+    let trees = args.out.join("trees");
+    let stage = search::Search { problems: &problems, policy: &args.policy, round: 0, out: &trees };
+    let searched = search::run(&stage, &config)?;
+    let paired = pairs::run(&trees, &args.out.join("pairs"), &config)?;
+    store_config(&args.out, &config)?;
+    println!(
+        "{} trees ({} solved, {} nodes, {} simulations), {} pairs in {}",
+        searched.trees,
+        searched.solved,
+        searched.nodes,
+        searched.simulations,
+        paired.pairs(),
+        args.out.display()
+    );
+    for skipped in &searched.skipped {
+        eprintln!("skipped problem {}: {}", skipped.problem_id, skipped.reason);
+    }
+    Ok(Outcome::from_failed(searched.skipped.len()))
+}

@@ -1,0 +1,39 @@
+//! Exit codes and the one line that says what went wrong.
+
+use std::process::ExitCode;
+
+/// How a command ended, when it could run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything was done: exit code 0.
+    Clean,
+    /// Some items failed; they were reported and skipped: exit code 1.
+    SomeFailed,
+}
+
+impl Outcome {
+    /// `SomeFailed` when `failed` is not zero.
+    pub fn from_failed(failed: usize) -> Outcome {
+        if failed == 0 { Outcome::Clean } else { Outcome::SomeFailed }
+    }
+
+    /// Both outcomes together.
+    #[must_use]
+    pub fn and(self, other: Outcome) -> Outcome {
+        if self == Outcome::Clean { other } else { self }
+    }
+}
+
+/// Prints an error as one line and maps the result to the process's exit code.
+pub fn finish(result: anyhow::Result<Outcome>) -> ExitCode {
+    match result {
+        Ok(Outcome::Clean) => ExitCode::SUCCESS,
+        Ok(Outcome::SomeFailed) => ExitCode::from(1),
+        Err(error) => {
+            // `{:#}` joins the chain of causes with colons; a cause may itself be of several lines.
+            let line = format!("{error:#}").replace('\n', " ");
+            eprintln!("error: {line}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Where things lie in a run's folder.
+//!
+//! ```text
+//! <run>/config.toml   problems/*.jsonl   policy-000/   round-000/{trees,pairs,train,eval.json,manifest.json}   report.html
+//! ```
+//! Round r starts from `policy-r` and makes `policy-(r+1)`; round 0 is the supervised warm start.
+
+use crate::folder::{MANIFEST, read_json};
+use crate::run::config::RunConfig;
+use crate::run::round::RoundManifest;
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+
+/// A run's folder.
+#[derive(Clone, Debug)]
+pub struct RunFolder {
+    root: PathBuf,
+}
+
+impl RunFolder {
+    /// The folder of a run that `init` made.
+    ///
+    /// # Errors
+    /// When there is no `config.toml` in it.
+    pub fn open(root: &Path) -> Result<RunFolder> {
+        let folder = RunFolder { root: root.to_owned() };
+        if !folder.config_path().is_file() {
+            bail!("{} is not a run (no config.toml); make one with step-train init", root.display());
+        }
+        Ok(folder)
+    }
+
+    /// The run's configuration.
+    pub fn config(&self) -> Result<RunConfig> {
+        let path = self.config_path();
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let config: RunConfig =
+            toml::from_str(&text).with_context(|| format!("{} is not a run's configuration", path.display()))?;
+        config.validate().with_context(|| format!("bad configuration in {}", path.display()))?;
+        Ok(config)
+    }
+
+    /// The manifests of the finished rounds, in order.
+    pub fn finished(&self) -> Result<Vec<RoundManifest>> {
+        (0..)
+            .map(|round| self.round(round).join(MANIFEST))
+            .take_while(|path| path.exists())
+            .map(|path| read_json(&path))
+            .collect()
+    }
+
+    /// The run's own folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `config.toml`.
+    pub fn config_path(&self) -> PathBuf {
+        self.root.join("config.toml")
+    }
+
+    /// The policy that round `round` starts from.
+    pub fn policy(&self, round: u32) -> PathBuf {
+        self.root.join(format!("policy-{round:03}"))
+    }
+
+    /// What round `round` writes.
+    pub fn round(&self, round: u32) -> PathBuf {
+        self.root.join(format!("round-{round:03}"))
+    }
+
+    /// `report.html`.
+    pub fn report(&self) -> PathBuf {
+        self.root.join("report.html")
+    }
+}

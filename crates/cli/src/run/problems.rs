@@ -1,0 +1,131 @@
+//! The problem sets of a run: made or copied once by `init`, stored in the run's folder as JSONL.
+
+use crate::run::config::RunConfig;
+use anyhow::{Context, Result, bail};
+use espalier_task::{GenerateConfig, Problem, Split, families, generate, load_problems, write_jsonl};
+use std::fs;
+use std::path::Path;
+
+/// The four sets of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProblemSets {
+    /// Worked problems of the warm start.
+    pub warm_start: Vec<Problem>,
+    /// Problems to search, in the order of the rounds.
+    pub search: Vec<Problem>,
+    /// Held-out problems like the trained ones.
+    pub held_out: Vec<Problem>,
+    /// Held-out problems of other families.
+    pub out_of_domain: Vec<Problem>,
+}
+
+impl ProblemSets {
+    /// Generates the sets of the embedded run. Warm start and search share the training split, but no problem.
+    pub fn generated(config: &RunConfig) -> Result<ProblemSets> {
+        let sizes = &config.problems;
+        let make = |families: &[&'static str], split, count: usize, purpose: u64| {
+            let problems = generate(&GenerateConfig {
+                seed: config.seed.wrapping_mul(4).wrapping_add(purpose),
+                families: families.to_vec(),
+                split,
+                count,
+                min_steps: sizes.min_steps,
+                max_steps: sizes.max_steps,
+            });
+            if problems.len() < count {
+                bail!("the families give {} distinct problems, but {count} are wanted; ask for fewer", problems.len());
+            }
+            Ok(problems)
+        };
+        let in_domain = families::in_domain();
+        let searched = sizes.per_round * config.rounds as usize;
+        let mut train = make(&in_domain, Split::Train, sizes.warm_start + searched, 0)?;
+        let search = train.split_off(sizes.warm_start).into_iter().map(without_solution).collect();
+        Ok(ProblemSets {
+            warm_start: train,
+            search,
+            held_out: make(&in_domain, Split::HeldOut, sizes.held_out, 1)?,
+            out_of_domain: make(&families::out_of_domain(), Split::HeldOut, sizes.out_of_domain, 2)?,
+        })
+    }
+
+    /// Writes the sets into `<run>/problems`.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        for (name, problems) in self.named() {
+            if !problems.is_empty() {
+                let path = folder.join(format!("{name}.jsonl"));
+                write_jsonl(&path, problems).with_context(|| format!("cannot write {}", path.display()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the sets from `<run>/problems`; a set without a file is empty.
+    pub fn read(folder: &Path) -> Result<ProblemSets> {
+        let load = |name: &str| {
+            let path = folder.join(format!("{name}.jsonl"));
+            if path.exists() { Ok(load_problems(&path, None)?) } else { Ok::<_, anyhow::Error>(Vec::new()) }
+        };
+        Ok(ProblemSets {
+            warm_start: load("warm_start")?,
+            search: load("search")?,
+            held_out: load("held_out")?,
+            out_of_domain: load("out_of_domain")?,
+        })
+    }
+
+    fn named(&self) -> [(&'static str, &[Problem]); 4] {
+        [
+            ("warm_start", &self.warm_start),
+            ("search", &self.search),
+            ("held_out", &self.held_out),
+            ("out_of_domain", &self.out_of_domain),
+        ]
+    }
+
+    /// The problems of one CPL round, 1-based. A set too small for all rounds is begun again.
+    pub fn of_round(&self, round: u32, per_round: usize) -> Vec<Problem> {
+        let first = per_round * (round as usize - 1);
+        let taken = per_round.min(self.search.len());
+        self.search.iter().cycle().skip(first % self.search.len().max(1)).take(taken).cloned().collect()
+    }
+}
+
+/// The search must not see a worked solution.
+fn without_solution(problem: Problem) -> Problem {
+    Problem { solution: None, ..problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbered(count: usize) -> ProblemSets {
+        let search = (0..count)
+            .map(|index| Problem {
+                id: index.to_string(),
+                question: String::new(),
+                answer: String::new(),
+                family: None,
+                difficulty: None,
+                solution: None,
+            })
+            .collect();
+        ProblemSets { search, ..ProblemSets::default() }
+    }
+
+    fn ids(problems: &[Problem]) -> Vec<&str> {
+        problems.iter().map(|problem| problem.id.as_str()).collect()
+    }
+
+    #[test]
+    fn rounds_take_turns_and_begin_again() {
+        let sets = numbered(5);
+        assert_eq!(ids(&sets.of_round(1, 2)), ["0", "1"]);
+        assert_eq!(ids(&sets.of_round(2, 2)), ["2", "3"]);
+        assert_eq!(ids(&sets.of_round(3, 2)), ["4", "0"]);
+        assert_eq!(ids(&sets.of_round(1, 9)), ["0", "1", "2", "3", "4"]);
+        assert!(numbered(0).of_round(1, 2).is_empty());
+    }
+}

@@ -1,0 +1,8 @@
+//! One unit of work each: inputs, a resolved configuration, an output that is published whole.
+
+pub mod eval;
+pub mod pairs;
+pub mod policy_folder;
+pub mod search;
+pub mod shards;
+pub mod train;

@@ -1,0 +1,99 @@
+//! A policy on disk: a Hugging Face folder, and beside it how its prompts are written.
+
+use crate::folder::{publish_folder, read_json, write_json};
+use crate::run::config::RunConfig;
+use anyhow::{Context, Result, bail};
+use espalier_model::{Tokenizer, Transformer};
+use espalier_policy::{ModelPolicy, PolicyConfig};
+use espalier_task::{Format, Granularity};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// How the prompts of a policy that was trained here are written: `espalier.json` in its folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prompting {
+    /// Prompt format.
+    pub format: Format,
+    /// What one step is.
+    pub granularity: Granularity,
+}
+
+const PROMPTING: &str = "espalier.json";
+
+/// A policy's folder, looked at but not loaded.
+#[derive(Clone, Debug)]
+pub struct PolicyFolder {
+    path: PathBuf,
+    prompting: Option<Prompting>,
+}
+
+impl PolicyFolder {
+    /// Looks at a folder.
+    ///
+    /// # Errors
+    /// What a policy needs and the folder lacks.
+    pub fn open(path: &Path) -> Result<PolicyFolder> {
+        if !path.is_dir() {
+            bail!("{} is not a folder; --policy takes a Hugging Face model folder", path.display());
+        }
+        for (file, what) in [("config.json", "the model's shape"), ("tokenizer.json", "the tokenizer")] {
+            if !path.join(file).is_file() {
+                bail!("{} has no {file} ({what}); save the model with its tokenizer there", path.display());
+            }
+        }
+        let prompting = path.join(PROMPTING);
+        let prompting = if prompting.exists() { Some(read_json(&prompting)?) } else { None };
+        Ok(PolicyFolder { path: path.to_owned(), prompting })
+    }
+
+    /// How this policy's prompts are written, if it says so.
+    pub fn prompting(&self) -> Option<Prompting> {
+        self.prompting
+    }
+
+    /// Loads weights and tokenizer.
+    pub fn load(&self, config: &RunConfig) -> Result<(Transformer, Tokenizer)> {
+        use_threads(config);
+        let problem = || format!("cannot load the policy {}", self.path.display());
+        let tokenizer = Tokenizer::load(&self.path).with_context(problem)?;
+        let model = Transformer::load(&self.path, config.device()?, tch::Kind::Float).with_context(problem)?;
+        Ok((model, tokenizer))
+    }
+
+    /// Loads the policy for sampling.
+    pub fn sampler(&self, config: &RunConfig, format: Format, granularity: Granularity) -> Result<ModelPolicy> {
+        let (model, tokenizer) = self.load(config)?;
+        let settings = PolicyConfig {
+            sampling: config.sampling.clone(),
+            max_rows: config.runtime.max_rows,
+            step_stops: format.step_stops(granularity),
+            path_stops: format.path_stops(granularity),
+            ..PolicyConfig::default()
+        };
+        ModelPolicy::new(model, tokenizer, settings).context("cannot sample from the policy")
+    }
+}
+
+/// Publishes a policy: weights, value head, tokenizer, prompting.
+pub fn save(
+    out: &Path,
+    replace: bool,
+    model: &Transformer,
+    tokenizer: &Tokenizer,
+    prompting: Option<Prompting>,
+) -> Result<()> {
+    publish_folder(out, replace, |folder| {
+        model.save(folder).with_context(|| format!("cannot save the model to {}", folder.display()))?;
+        tokenizer.save(folder).with_context(|| format!("cannot save the tokenizer to {}", folder.display()))?;
+        prompting.map_or(Ok(()), |prompting| write_json(&folder.join(PROMPTING), &prompting))
+    })
+}
+
+/// LibTorch's threads; results are the same for the same number.
+pub fn use_threads(config: &RunConfig) {
+    let threads = match config.runtime.threads {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        threads => threads,
+    };
+    tch::set_num_threads(threads as i32);
+}

@@ -1,0 +1,191 @@
+//! The search stage: problems and a policy in, a folder of tree shards out.
+
+use crate::folder::{self, MANIFEST, fingerprint, seed_from};
+use crate::judge::FormatJudge;
+use crate::progress::Progress;
+use crate::run::config::RunConfig;
+use crate::stage::policy_folder::PolicyFolder;
+use crate::stage::shards::{Shards, resume_folder};
+use anyhow::{Context, Result, bail};
+use espalier_search::{SearchError, TreeJob};
+use espalier_task::Problem;
+use espalier_tree::{ShardInfo, TreeInfo};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::time::Instant;
+
+/// What is searched, and where the trees go.
+pub struct Search<'a> {
+    /// The problems, in order.
+    pub problems: &'a [Problem],
+    /// The policy's folder.
+    pub policy: &'a Path,
+    /// The round, for the trees' seeds and rows.
+    pub round: u32,
+    /// The folder of the shards.
+    pub out: &'a Path,
+}
+
+/// What decides the trees. A folder that was begun with another identity is not continued.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Identity {
+    config: String,
+    problems: String,
+    policy: String,
+    round: u32,
+}
+
+/// `trees/manifest.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SearchManifest {
+    identity: Identity,
+    /// Trees stored.
+    pub trees: u64,
+    /// Nodes in them.
+    pub nodes: u64,
+    /// Simulations run.
+    pub simulations: u64,
+    /// Tokens sampled into the trees (duplicates of siblings not counted).
+    pub tree_tokens: u64,
+    /// Tokens sampled by this process, merged duplicates and cut texts included.
+    pub sampled_tokens: u64,
+    /// Tokens run through the model by this process.
+    pub forwarded_tokens: u64,
+    /// Trees with at least one correct path.
+    pub solved: u64,
+    /// Problems without a tree, with the reason.
+    pub skipped: Vec<Skipped>,
+    /// Seconds of the process that finished the stage.
+    pub wall_s: f64,
+}
+
+/// A problem that could not be searched.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Skipped {
+    /// The problem's id.
+    pub problem_id: String,
+    /// Why it was skipped.
+    pub reason: String,
+}
+
+/// Searches all problems that have no tree yet and publishes the shards.
+pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
+    let began = Instant::now();
+    let policy_folder = PolicyFolder::open(search.policy)?;
+    let (format, granularity) = config.format_of(&policy_folder);
+    let mut policy = policy_folder.sampler(config, format, granularity)?;
+    let identity = Identity {
+        config: fingerprint(&(format, granularity, &config.search, &config.sampling, config.seed))?,
+        problems: fingerprint(&search.problems)?,
+        policy: policy.policy_hash(),
+        round: search.round,
+    };
+    if let Some(done) = folder::manifest::<SearchManifest>(search.out)? {
+        if done.identity != identity {
+            bail!("{} holds trees of another search; choose another --out or remove it", search.out.display());
+        }
+        return Ok(done);
+    }
+    folder::ensure_writable(search.out)?;
+    let resume = resume_folder(search.out);
+    let identity_path = resume.join("identity.json");
+    if identity_path.exists() {
+        if folder::read_json::<Identity>(&identity_path)? != identity {
+            bail!("{} holds half of another search; choose another --out or remove it", search.out.display());
+        }
+    } else {
+        folder::write_json(&identity_path, &identity)?;
+    }
+
+    let info = ShardInfo {
+        config: toml::to_string(config).context("cannot encode the configuration")?,
+        policy_hash: identity.policy.clone(),
+        program_version: env!("CARGO_PKG_VERSION").to_owned(),
+        git_revision: env!("ESPALIER_GIT_REVISION").to_owned(),
+    };
+    let mut shards = Shards::open(search.out, info, config.storage.shard_trees, search.problems.len())?;
+    let total = search.problems.len() as u64;
+    let already = shards.finished();
+    let todo: Vec<u64> = (0..total).filter(|&index| !shards.has(index)).collect();
+    let jobs = todo.iter().map(|&index| {
+        let problem = &search.problems[index as usize];
+        TreeJob {
+            index,
+            info: TreeInfo {
+                run_id: config.name.clone(),
+                round: search.round,
+                problem_id: problem.id.clone(),
+                question: problem.question.clone(),
+                reference_answer: problem.answer.clone(),
+                tree_seed: seed_from(&[&config.seed, &search.round, &problem.id, &index]),
+            },
+            prompt: format.prompt(granularity, &problem.question),
+        }
+    });
+
+    let progress = Progress::new(&format!("round {}: search", search.round), total);
+    progress.at(already, String::new());
+    let judge = FormatJudge { format, granularity };
+    let mut done = already;
+    let summary = espalier_search::search(&config.search, jobs, &mut policy, &judge, |index, tree| {
+        done += 1;
+        progress.at(done, String::new());
+        shards.add(index, tree).map_err(|error| SearchError::Sink(error.into()))
+    })
+    .context("the search stopped")?;
+    let mut skipped = Vec::new();
+    for skip in &summary.skipped {
+        shards.skip(skip.index)?;
+        skipped.push(Skipped {
+            problem_id: search.problems[skip.index as usize].id.clone(),
+            reason: skip.reason.clone(),
+        });
+    }
+
+    let mut counts = Counts::default();
+    for tree in espalier_tree::read_trees(search.out)? {
+        counts.add(&tree?);
+    }
+    let stats = policy.stats();
+    let manifest = SearchManifest {
+        identity,
+        trees: counts.trees,
+        nodes: counts.nodes,
+        simulations: counts.simulations,
+        tree_tokens: counts.tokens,
+        sampled_tokens: stats.tokens_sampled,
+        forwarded_tokens: stats.tokens_forwarded,
+        solved: counts.solved,
+        skipped,
+        wall_s: began.elapsed().as_secs_f64(),
+    };
+    shards.close()?;
+    folder::write_json(&search.out.join(MANIFEST), &manifest)?;
+    progress.finish(&format!(
+        "{} trees, {} solved, {} nodes, {} tokens in {:.1} s",
+        manifest.trees, manifest.solved, manifest.nodes, manifest.tree_tokens, manifest.wall_s
+    ));
+    Ok(manifest)
+}
+
+/// Sums over the stored trees, so that the numbers are the same whether or not the search was interrupted.
+#[derive(Default)]
+struct Counts {
+    trees: u64,
+    nodes: u64,
+    simulations: u64,
+    tokens: u64,
+    solved: u64,
+}
+
+impl Counts {
+    fn add(&mut self, tree: &espalier_tree::Tree) {
+        use espalier_tree::{Ending, NodeId};
+        self.trees += 1;
+        self.nodes += tree.len() as u64;
+        self.simulations += tree.ids().filter(|&id| tree.node(id).is_expanded()).count() as u64;
+        self.tokens += tree.ids().skip(1).map(|id| tree.token_ids(id).len() as u64).sum::<u64>();
+        let solved = tree.ids().any(|id: NodeId| tree.node(id).ending == Ending::Correct);
+        self.solved += u64::from(solved);
+    }
+}

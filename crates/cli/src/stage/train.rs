@@ -1,0 +1,195 @@
+//! The training stages: a policy and examples in, a policy out.
+//!
+//! Metrics and, while it runs, the state to resume from lie in a work folder; the new policy appears by rename, and a
+//! stage whose policy is there is done.
+
+use crate::folder::{self, MANIFEST};
+use crate::progress::Progress;
+use crate::run::config::RunConfig;
+use crate::stage::policy_folder::{self, PolicyFolder, Prompting};
+use anyhow::{Context, Result, bail};
+use espalier_model::{Tokenizer, Transformer};
+use espalier_task::Problem;
+use espalier_trainer::{
+    Objective, Observer, PreferencePair, SftExample, TrainConfig, TrainSummary, ValueExample, train_preference, train_sft,
+    train_value,
+};
+use espalier_tree::{Kind, StepPair, read_pairs, read_trees, sft_paths, value_examples};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Where a training stage reads and writes.
+pub struct Training<'a> {
+    /// What the progress bar says.
+    pub title: &'a str,
+    /// The policy to start from.
+    pub policy: &'a Path,
+    /// The policy to publish.
+    pub out: &'a Path,
+    /// Metrics and resume state.
+    pub work: &'a Path,
+}
+
+/// `manifest.json` in a training stage's work folder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TrainManifest {
+    /// What the trainer reports.
+    pub summary: TrainSummary,
+    /// Examples given.
+    pub examples: usize,
+    /// Seconds of the process that finished the stage.
+    pub wall_s: f64,
+}
+
+impl Training<'_> {
+    /// Runs one stage: load, train, publish; or returns what an earlier process published.
+    fn run<E>(
+        &self,
+        config: &RunConfig,
+        prompting: Option<Prompting>,
+        examples: impl FnOnce(&Tokenizer) -> Result<Vec<E>>,
+        train: impl FnOnce(&mut Transformer, &[E], &Path, &mut dyn Observer) -> Result<TrainSummary>,
+    ) -> Result<TrainManifest> {
+        let began = Instant::now();
+        if let Some(done) = folder::manifest(self.work)?
+            && self.out.exists()
+        {
+            return Ok(done);
+        }
+        let source = PolicyFolder::open(self.policy)?;
+        let (mut model, tokenizer) = source.load(config)?;
+        let examples = examples(&tokenizer)?;
+        folder::ensure_writable(self.work)?;
+        let mut bar = TrainBar { progress: Progress::new(self.title, 0) };
+        let summary = if examples.is_empty() {
+            // Nothing to learn from is an outcome of a round, not an error: the policy stays as it is.
+            TrainSummary::default()
+        } else {
+            train(&mut model, &examples, self.work, &mut bar)?
+        };
+        policy_folder::save(self.out, true, &model, &tokenizer, prompting.or(source.prompting()))?;
+        let manifest = TrainManifest { summary, examples: examples.len(), wall_s: began.elapsed().as_secs_f64() };
+        folder::write_json(&self.work.join(MANIFEST), &manifest)?;
+        bar.progress.finish(&format!(
+            "{} examples, {} steps, loss {:.4}, {} tokens in {:.1} s",
+            manifest.examples,
+            manifest.summary.steps,
+            manifest.summary.final_loss,
+            manifest.summary.tokens,
+            manifest.wall_s
+        ));
+        Ok(manifest)
+    }
+
+    /// Supervised training on worked solutions (the warm start of a run).
+    pub fn sft_on_solutions(
+        &self,
+        problems: &[Problem],
+        settings: &TrainConfig,
+        prompting: Prompting,
+        config: &RunConfig,
+    ) -> Result<TrainManifest> {
+        let Prompting { format, granularity } = prompting;
+        let examples = |tokenizer: &Tokenizer| {
+            problems
+                .iter()
+                .map(|problem| {
+                    let Some(worked) = &problem.solution else {
+                        bail!("problem {} has no worked solution to train on", problem.id);
+                    };
+                    let mut ids = tokenizer.encode(&format.prompt(granularity, &problem.question))?;
+                    let prompt_len = ids.len();
+                    // Each step is encoded alone, as it will be sampled: no token spans two steps.
+                    for step in format.segments(granularity, worked) {
+                        ids.extend(tokenizer.encode(&step)?);
+                    }
+                    Ok(SftExample { ids, prompt_len })
+                })
+                .collect()
+        };
+        self.run(config, Some(prompting), examples, |model, examples, work, bar| {
+            train_sft(model, examples, settings, work, bar).context("supervised training stopped")
+        })
+    }
+
+    /// Supervised training on the correct paths of stored trees.
+    pub fn sft_on_trees(&self, trees: &Path, config: &RunConfig) -> Result<TrainManifest> {
+        let examples = |_: &Tokenizer| {
+            let mut examples = Vec::new();
+            for tree in read_trees(trees).with_context(|| format!("cannot read trees in {}", trees.display()))? {
+                let paths = sft_paths(&tree?, config.sft.max_paths_per_problem, config.seed);
+                examples.extend(paths.into_iter().map(|path| SftExample { prompt_len: path.prompt_len(), ids: path.ids }));
+            }
+            Ok(examples)
+        };
+        self.run(config, None, examples, |model, examples, work, bar| {
+            train_sft(model, examples, &config.sft.train, work, bar).context("supervised training stopped")
+        })
+    }
+
+    /// Preference training on stored pairs.
+    pub fn prefer(&self, pairs: &Path, config: &RunConfig) -> Result<TrainManifest> {
+        let prefer = &config.prefer;
+        let objective = Objective::new(&prefer.loss, &prefer.parameters)?.with_sft_weight(prefer.sft_weight);
+        let examples = |_: &Tokenizer| {
+            let stored = read_pairs(pairs).with_context(|| format!("cannot read pairs in {}", pairs.display()))?;
+            Ok(stored.into_iter().map(|pair| preference_pair(pair, prefer.solution_q_scale)).collect())
+        };
+        self.run(config, None, examples, |model, examples, work, bar| {
+            train_preference(model, examples, &objective, &prefer.train, work, bar).context("preference training stopped")
+        })
+    }
+
+    /// Regression of the value head on the Q of stored trees; the policy's own weights stay as they are.
+    pub fn value(&self, trees: &Path, config: &RunConfig) -> Result<TrainManifest> {
+        let examples = |_: &Tokenizer| {
+            let mut examples = Vec::new();
+            for tree in read_trees(trees).with_context(|| format!("cannot read trees in {}", trees.display()))? {
+                examples.extend(value_examples(&tree?).into_iter().map(|example| ValueExample {
+                    ids: example.ids,
+                    ends: example.ends,
+                    targets: example.targets,
+                }));
+            }
+            Ok(examples)
+        };
+        self.run(config, None, examples, |model, examples, work, bar| {
+            train_value(model, examples, &config.value, work, bar).context("value training stopped")
+        })
+    }
+}
+
+fn preference_pair(pair: StepPair, solution_q_scale: f32) -> PreferencePair {
+    PreferencePair {
+        q_scale: if pair.kind == Kind::Solution { solution_q_scale } else { 1.0 },
+        prompt_ids: pair.prompt_ids,
+        chosen_ids: pair.chosen_ids,
+        rejected_ids: pair.rejected_ids,
+        q_chosen: pair.q_chosen,
+        q_rejected: pair.q_rejected,
+        visits_chosen: pair.visits_chosen,
+        visits_rejected: pair.visits_rejected,
+        weight: pair.weight,
+    }
+}
+
+/// Shows the trainer's steps.
+struct TrainBar {
+    progress: Progress,
+}
+
+impl Observer for TrainBar {
+    fn step(&mut self, step: u64, total: u64, loss: f64) -> Result<(), espalier_trainer::TrainerError> {
+        self.progress.set_total(total);
+        self.progress.at(step, format!("loss {loss:.4}"));
+        Ok(())
+    }
+}
+
+/// Where a training command that is given by hand keeps its work: beside the policy it makes.
+pub fn work_folder(out: &Path) -> PathBuf {
+    let mut name = out.file_name().unwrap_or_default().to_owned();
+    name.push("-train");
+    out.with_file_name(name)
+}

@@ -1,0 +1,1 @@
+//! The differentiable transformer, its files, KV cache and value head

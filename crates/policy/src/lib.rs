@@ -1,0 +1,1 @@
+//! Batched sampling of steps from the model

@@ -1,0 +1,138 @@
+//! Distinct problems of chosen families, deterministic by seed and split by question.
+
+use super::draw::Draw;
+use super::{FAMILIES, Family, MAX_STEPS, MIN_STEPS};
+use crate::error::TaskError;
+use crate::problem::Problem;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::HashSet;
+use std::fmt;
+use std::str::FromStr;
+
+/// Draws without a new question after which a family counts as exhausted at a difficulty.
+const MAX_FRUITLESS_DRAWS: u32 = 20_000;
+
+/// Which side of the fixed split a question lies on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// About four questions in five: searched and trained on.
+    Train,
+    /// The rest: only ever evaluated on.
+    HeldOut,
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Split::Train => "train",
+            Split::HeldOut => "held_out",
+        })
+    }
+}
+
+impl FromStr for Split {
+    type Err = TaskError;
+
+    fn from_str(name: &str) -> Result<Self, TaskError> {
+        match name {
+            "train" => Ok(Split::Train),
+            "held_out" => Ok(Split::HeldOut),
+            _ => Err(TaskError::UnknownName { what: "split", name: name.to_owned(), known: "train, held_out" }),
+        }
+    }
+}
+
+/// The side that a question lies on. It depends on nothing but the question's text (its SHA-256), so that no seed, no
+/// family mix, and no later version of a generator can move a held-out question into training.
+pub fn split_of(question: &str) -> Split {
+    let digest: [u8; 32] = Sha256::digest(question.as_bytes()).into();
+    let head = u64::from_le_bytes(std::array::from_fn(|index| digest[index]));
+    if head.is_multiple_of(5) { Split::HeldOut } else { Split::Train }
+}
+
+/// What to generate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenerateConfig {
+    /// The same seed gives the same problems.
+    pub seed: u64,
+    /// Family names, see [`in_domain`](super::in_domain) and [`out_of_domain`](super::out_of_domain).
+    pub families: Vec<String>,
+    /// Only questions on this side of the split.
+    pub split: Split,
+    /// Number of problems, spread evenly over families and difficulties.
+    pub count: usize,
+    /// Fewest steps of a solution.
+    pub min_steps: u32,
+    /// Most steps of a solution.
+    pub max_steps: u32,
+}
+
+/// Generates `count` problems with distinct questions. Families take turns and so do difficulties, so any beginning of
+/// the list is balanced, and a larger `count` only adds to its end.
+///
+/// # Errors
+/// [`TaskError::UnknownFamily`] (also for an empty list), [`TaskError::Difficulty`], and [`TaskError::Exhausted`] when a
+/// family has too few distinct questions.
+pub fn generate(config: &GenerateConfig) -> Result<Vec<Problem>, TaskError> {
+    let &GenerateConfig { seed, split, count, min_steps: min, max_steps: max, .. } = config;
+    if min > max || min < MIN_STEPS || max > MAX_STEPS {
+        return Err(TaskError::Difficulty { min, max, lowest: MIN_STEPS, highest: MAX_STEPS });
+    }
+    let families = config.families.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
+    if families.is_empty() {
+        return Err(unknown(""));
+    }
+    let mut sources: Vec<Source> =
+        (min..=max).flat_map(|steps| families.iter().map(move |family| Source::new(seed, family, steps))).collect();
+    let turns = sources.len();
+    let mut asked = HashSet::new();
+    (0..count).map(|index| sources[index % turns].next(split, &mut asked)).collect()
+}
+
+fn find(name: &str) -> Result<&'static Family, TaskError> {
+    FAMILIES.iter().find(|family| family.name == name).ok_or_else(|| unknown(name))
+}
+
+fn unknown(name: &str) -> TaskError {
+    let known: Vec<_> = FAMILIES.iter().map(|family| family.name).collect();
+    TaskError::UnknownFamily { name: name.to_owned(), known: known.join(", ") }
+}
+
+/// One family at one difficulty, with its own generator.
+struct Source {
+    family: &'static Family,
+    steps: u32,
+    draw: Draw,
+    found: usize,
+}
+
+impl Source {
+    fn new(seed: u64, family: &'static Family, steps: u32) -> Self {
+        Self { family, steps, draw: Draw::new(seed, family.name, steps), found: 0 }
+    }
+
+    fn next(&mut self, split: Split, asked: &mut HashSet<String>) -> Result<Problem, TaskError> {
+        for _ in 0..MAX_FRUITLESS_DRAWS {
+            let Some(story) = (self.family.tell)(&mut self.draw, self.steps) else { continue };
+            let (question, Some(answer)) = (story.question(), story.derivation.answer()) else { continue };
+            if split_of(&question) != split || !asked.insert(question.clone()) {
+                continue;
+            }
+            self.found += 1;
+            let digest: [u8; 32] = Sha256::digest(question.as_bytes()).into();
+            let mark: String = digest[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+            return Ok(Problem {
+                id: format!("{}-{}-{mark}", self.family.name, self.steps),
+                question,
+                answer: answer.to_string(),
+                family: Some(self.family.name.to_owned()),
+                difficulty: Some(self.steps),
+                solution: Some(story.derivation.worked()),
+            });
+        }
+        Err(TaskError::Exhausted { family: self.family.name.to_owned(), steps: self.steps, found: self.found })
+    }
+}

@@ -1,0 +1,45 @@
+//! A story being told: its sentences and, growing with them, the derivation of its answer.
+
+use super::derivation::{Derivation, Op, Term};
+
+/// Sentences and the steps that they call for.
+#[derive(Clone, Debug)]
+pub(super) struct Story {
+    sentences: Vec<String>,
+    /// How its answer is calculated.
+    pub(super) derivation: Derivation,
+    steps: u32,
+}
+
+impl Story {
+    /// A story that will take `steps` steps.
+    pub(super) fn new(steps: u32) -> Self {
+        Self { sentences: Vec::new(), derivation: Derivation::default(), steps }
+    }
+
+    /// Steps that the story still has to call for.
+    pub(super) fn room(&self) -> u32 {
+        self.steps.saturating_sub(self.derivation.len())
+    }
+
+    /// Adds a sentence.
+    pub(super) fn say(&mut self, sentence: String) {
+        self.sentences.push(sentence);
+    }
+
+    /// Adds a step, see [`Derivation::step`].
+    pub(super) fn step(
+        &mut self,
+        purpose: String,
+        left: impl Into<Term>,
+        op: Op,
+        right: impl Into<Term>,
+    ) -> Option<Term> {
+        self.derivation.step(purpose, left, op, right)
+    }
+
+    /// The whole question.
+    pub(super) fn question(&self) -> String {
+        self.sentences.join(" ")
+    }
+}

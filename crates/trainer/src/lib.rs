@@ -1,0 +1,1 @@
+//! From step pairs to weights

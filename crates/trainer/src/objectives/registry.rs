@@ -1,0 +1,173 @@
+//! All objectives by name.
+
+use super::{
+    About, ApoDown, ApoZero, BadParameter, Cdpo, Cpo, Dpo, Exo, FDpoAlpha, FDpoForwardKl, FDpoJs, Hinge, Ipo,
+    LipoLambda, ListInputs, ListObjective, ListOutput, LnDpo, MctsDpo, Nca, Orpo, PairInputs, PairObjective,
+    PairOutput, PlackettLuce, Robust, Simpo, Slic, SppoHard, SppoSoft, StepApo, StepDpo,
+};
+use crate::TrainerError;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// Every objective.
+pub const REGISTRY: &[Entry] = &[
+    pair::<StepApo>(),
+    pair::<StepDpo>(),
+    pair::<Dpo>(),
+    pair::<Cdpo>(),
+    pair::<MctsDpo>(),
+    pair::<Robust>(),
+    pair::<Hinge>(),
+    pair::<Ipo>(),
+    pair::<Simpo>(),
+    pair::<LnDpo>(),
+    pair::<Slic>(),
+    pair::<Orpo>(),
+    pair::<Cpo>(),
+    pair::<FDpoForwardKl>(),
+    pair::<FDpoJs>(),
+    pair::<FDpoAlpha>(),
+    pair::<SppoHard>(),
+    pair::<SppoSoft>(),
+    pair::<Nca>(),
+    pair::<Exo>(),
+    pair::<ApoZero>(),
+    pair::<ApoDown>(),
+    list::<PlackettLuce>(),
+    list::<LipoLambda>(),
+];
+
+/// One objective of the [`REGISTRY`].
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Name, formula, source.
+    pub about: About,
+    /// Whether it takes all siblings of a state rather than pairs.
+    pub over_lists: bool,
+    defaults: fn() -> Value,
+    build: fn(Value) -> Result<Objective, TrainerError>,
+}
+
+impl Entry {
+    /// The parameters with their defaults.
+    pub fn parameters(&self) -> BTreeMap<String, f64> {
+        match (self.defaults)() {
+            Value::Object(map) => map.into_iter().filter_map(|(k, v)| Some((k, v.as_f64()?))).collect(),
+            _ => BTreeMap::new(),
+        }
+    }
+
+    /// The objective with these parameters; those that are not named keep their defaults.
+    pub fn build(&self, parameters: &BTreeMap<String, f64>) -> Result<Objective, TrainerError> {
+        let known = self.parameters();
+        if let Some(name) = parameters.keys().find(|name| !known.contains_key(*name)) {
+            return Err(TrainerError::UnknownParameter {
+                objective: self.about.name,
+                parameter: name.clone(),
+                known: known.into_keys().collect::<Vec<_>>().join(", "),
+            });
+        }
+        let values: Map<String, Value> = parameters.iter().map(|(k, &v)| (k.clone(), Value::from(v))).collect();
+        (self.build)(Value::Object(values))
+    }
+}
+
+/// The entry called `name`.
+pub fn entry(name: &str) -> Result<&'static Entry, TrainerError> {
+    REGISTRY.iter().find(|e| e.about.name == name).ok_or_else(|| TrainerError::UnknownObjective {
+        name: name.to_owned(),
+        known: REGISTRY.iter().map(|e| e.about.name).collect::<Vec<_>>().join(", "),
+    })
+}
+
+/// An objective with its parameters set.
+#[derive(Debug)]
+pub enum Objective {
+    /// Takes pairs.
+    Pair(Box<dyn ErasedPair>),
+    /// Takes all siblings of a state.
+    List(Box<dyn ErasedList>),
+}
+
+impl Objective {
+    /// The objective called `name`, with `parameters` in place of its defaults.
+    pub fn new(name: &str, parameters: &BTreeMap<String, f64>) -> Result<Objective, TrainerError> {
+        entry(name)?.build(parameters)
+    }
+
+    /// Name, formula, source.
+    pub fn about(&self) -> About {
+        match self {
+            Objective::Pair(o) => o.about(),
+            Objective::List(o) => o.about(),
+        }
+    }
+}
+
+/// A [`PairObjective`] behind a pointer.
+pub trait ErasedPair: std::fmt::Debug + Send + Sync {
+    /// Name, formula, source.
+    fn about(&self) -> About;
+    /// See [`PairObjective::evaluate`].
+    fn evaluate(&self, x: &PairInputs) -> PairOutput;
+}
+
+impl<T: PairObjective> ErasedPair for T {
+    fn about(&self) -> About {
+        T::ABOUT
+    }
+    fn evaluate(&self, x: &PairInputs) -> PairOutput {
+        PairObjective::evaluate(self, x)
+    }
+}
+
+/// A [`ListObjective`] behind a pointer.
+pub trait ErasedList: std::fmt::Debug + Send + Sync {
+    /// Name, formula, source.
+    fn about(&self) -> About;
+    /// See [`ListObjective::evaluate`].
+    fn evaluate(&self, x: &ListInputs) -> ListOutput;
+}
+
+impl<T: ListObjective> ErasedList for T {
+    fn about(&self) -> About {
+        T::ABOUT
+    }
+    fn evaluate(&self, x: &ListInputs) -> ListOutput {
+        ListObjective::evaluate(self, x)
+    }
+}
+
+const fn pair<T: PairObjective>() -> Entry {
+    Entry { about: T::ABOUT, over_lists: false, defaults: defaults::<T>, build: build_pair::<T> }
+}
+
+const fn list<T: ListObjective>() -> Entry {
+    Entry { about: T::ABOUT, over_lists: true, defaults: defaults::<T>, build: build_list::<T> }
+}
+
+fn defaults<T: Default + serde::Serialize>() -> Value {
+    serde_json::to_value(T::default()).unwrap_or(Value::Null)
+}
+
+fn build_pair<T: PairObjective>(values: Value) -> Result<Objective, TrainerError> {
+    let objective: T = read(T::ABOUT, values)?;
+    objective.check().map_err(|bad| bad_parameter(T::ABOUT, &bad))?;
+    Ok(Objective::Pair(Box::new(objective)))
+}
+
+fn build_list<T: ListObjective>(values: Value) -> Result<Objective, TrainerError> {
+    let objective: T = read(T::ABOUT, values)?;
+    objective.check().map_err(|bad| bad_parameter(T::ABOUT, &bad))?;
+    Ok(Objective::List(Box::new(objective)))
+}
+
+/// A value that JSON cannot hold (NaN, infinite) arrives here as null.
+fn read<T: serde::de::DeserializeOwned>(about: About, values: Value) -> Result<T, TrainerError> {
+    serde_json::from_value(values)
+        .map_err(|e| TrainerError::ParameterNotANumber { objective: about.name, reason: e.to_string() })
+}
+
+fn bad_parameter(about: About, bad: &BadParameter) -> TrainerError {
+    TrainerError::BadParameter { objective: about.name, parameter: bad.name, value: bad.value, must: bad.must }
+}

@@ -1,0 +1,48 @@
+# Recipes for daily work; `just` alone lists them. The set-up (scripts/setup.sh) brings `just` when it is missing.
+
+run := "data/run"
+
+[private]
+default:
+    @just --list --unsorted
+
+# prepare LibTorch and tools, build the executables
+setup:
+    scripts/setup.sh
+
+# from generated problems to a report: a fresh policy, then rounds of search and training; repeat to resume
+iterate *ARGS: build
+    target/release/step-train init --out {{run}}
+    target/release/step-train round --run {{run}} --until 2 {{ARGS}}
+    target/release/step-train report --run {{run}}
+
+[private]
+build:
+    cargo build --release --bins
+
+# every test, as CI runs them
+test:
+    scripts/test.sh
+
+# formatting, clippy and documentation, warnings as errors
+lint: fmt clippy doc
+
+[private]
+fmt:
+    cargo fmt --all --check
+
+[private]
+clippy:
+    cargo clippy --release --workspace --all-targets -- -D warnings
+
+[private]
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps
+
+# time the hot paths
+bench *ARGS:
+    cargo bench {{ARGS}}
+
+# write SmolLM2-135M-Instruct, a real small language model, as a Hugging Face folder
+smollm2 OUT:
+    python3 scripts/smollm2.py --out {{OUT}}
