@@ -3,6 +3,12 @@
 //! A node is 48 bytes; its text and tokens lie in pools that all nodes of the tree share, so growing a tree allocates
 //! nothing per node. Siblings are added in one go and are contiguous, so children need no list of their own.
 
+mod restore;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use restore::StoredStep;
+
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -87,7 +93,9 @@ pub struct NewNode {
 }
 
 /// Statistics and place of one node. Texts and tokens are read through [`Tree`].
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Two nodes are equal if all their numbers have the same bits; missing numbers are equal to each other.
+#[derive(Clone, Debug)]
 pub struct Node {
     /// W, the sum of all values backed up through this node.
     pub value_sum: f64,
@@ -108,6 +116,17 @@ pub struct Node {
     pub kind: Kind,
     /// Why nothing follows, if nothing does.
     pub ending: Ending,
+}
+
+impl PartialEq for Node {
+    fn eq(&self, other: &Node) -> bool {
+        let bits = |node: &Node| {
+            let estimates = [node.value_estimate(), node.reward(), Some(node.prior)].map(|x| x.map(f32::to_bits));
+            let place = (node.parent, node.first_child, node.child_count, node.token_end, node.text_end, node.depth);
+            (node.value_sum.to_bits(), node.visits, estimates, place, node.kind, node.ending)
+        };
+        bits(self) == bits(other)
+    }
 }
 
 impl Node {
@@ -160,7 +179,9 @@ pub struct TreeInfo {
 }
 
 /// One search tree. The root's text and tokens are the rendered prompt.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Two trees are equal if everything in them is, floats by their bits.
+#[derive(Clone, Debug)]
 pub struct Tree {
     /// Where the tree comes from.
     pub info: TreeInfo,
@@ -170,6 +191,17 @@ pub struct Tree {
     text: String,
     // Few nodes have an answer, so the pairs (node, answer) lie apart, by rising node.
     answers: Vec<(u32, String)>,
+}
+
+impl PartialEq for Tree {
+    fn eq(&self, other: &Tree) -> bool {
+        self.info == other.info
+            && self.nodes == other.nodes
+            && self.token_ids == other.token_ids
+            && self.logprobs.iter().map(|x| x.to_bits()).eq(other.logprobs.iter().map(|x| x.to_bits()))
+            && self.text == other.text
+            && self.answers == other.answers
+    }
 }
 
 impl Tree {
@@ -201,7 +233,7 @@ impl Tree {
         }
     }
 
-    /// Adds the steps that follow `parent`, in one go, and returns their ids.
+    /// Adds the steps that follow `parent`, in one go, and returns their ids. No steps leave the node as it was.
     ///
     /// # Panics
     /// When `parent` already has children, or a step's tokens and log-probabilities differ in number.
@@ -233,10 +265,12 @@ impl Tree {
                 ending: step.ending,
             });
         }
-        let node = &mut self.nodes[parent.index()];
-        node.first_child = first;
-        node.child_count = steps.len() as u16;
-        node.child_range()
+        if !steps.is_empty() {
+            let node = &mut self.nodes[parent.index()];
+            node.first_child = first;
+            node.child_count = steps.len() as u16;
+        }
+        first..self.nodes.len() as u32
     }
 
     /// Backs a value up from `node` to the root: on every node of the path N += 1 and W += value.

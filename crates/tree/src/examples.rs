@@ -1,0 +1,82 @@
+//! What else a tree teaches: correct paths for supervised training, values for the value head (algorithm, section 4).
+
+use crate::arena::{Ending, NodeId, Tree};
+use crate::draw::{Purpose, sample};
+
+/// One complete correct path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathExample {
+    /// The problem.
+    pub problem_id: String,
+    /// Tokens of the prompt and of each step, as sampled. Length T.
+    pub ids: Vec<u32>,
+    /// Where the prompt and each step end in `ids`: offsets, rising, the last is T.
+    pub step_ends: Vec<u32>,
+    /// The solution's node in its tree.
+    pub node: NodeId,
+}
+
+impl PathExample {
+    /// Number of tokens of the prompt, which carry no loss.
+    pub fn prompt_len(&self) -> usize {
+        // The prompt's end is the first of `step_ends` by construction.
+        self.step_ends.first().map_or(0, |&end| end as usize)
+    }
+}
+
+/// At most `max_per_problem` complete correct paths of a tree, chosen at random and returned in the order in which they
+/// were found. The same seed and tree give the same choice.
+pub fn sft_paths(tree: &Tree, max_per_problem: usize, seed: u64) -> Vec<PathExample> {
+    let correct: Vec<NodeId> = tree.ids().filter(|&id| tree.node(id).ending == Ending::Correct).collect();
+    sample(correct.len(), max_per_problem, Purpose::SftPaths, [seed, tree.info.tree_seed])
+        .into_iter()
+        .map(|at| path_example(tree, correct[at]))
+        .collect()
+}
+
+fn path_example(tree: &Tree, leaf: NodeId) -> PathExample {
+    let path = tree.path(leaf);
+    let mut ids = Vec::with_capacity(path.iter().map(|&at| tree.token_ids(at).len()).sum());
+    let mut step_ends = Vec::with_capacity(path.len());
+    for at in path {
+        ids.extend_from_slice(tree.token_ids(at));
+        step_ends.push(ids.len() as u32);
+    }
+    PathExample { problem_id: tree.info.problem_id.clone(), ids, step_ends, node: leaf }
+}
+
+/// One complete path with the values that the search found along it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValueExample {
+    /// Tokens of the prompt and of each step. Length T.
+    pub ids: Vec<u32>,
+    /// Index in `ids` of the last token of the prompt and of each step, rising; at most path length + 1 of them.
+    pub ends: Vec<u32>,
+    /// Q of the node that ends there, in [-1, 1]; as long as `ends`.
+    pub targets: Vec<f32>,
+}
+
+/// Every complete path of a tree, correct or wrong, with Q at the end of the prompt and of each step.
+///
+/// A node that was never visited has no value, and one without tokens has no last token: neither gives a target.
+pub fn value_examples(tree: &Tree) -> Vec<ValueExample> {
+    let complete = |id: &NodeId| matches!(tree.node(*id).ending, Ending::Correct | Ending::Wrong);
+    tree.ids().filter(complete).map(|leaf| value_example(tree, leaf)).collect()
+}
+
+fn value_example(tree: &Tree, leaf: NodeId) -> ValueExample {
+    let mut example = ValueExample { ids: tree.prefix_ids(leaf), ends: Vec::new(), targets: Vec::new() };
+    let mut end = 0;
+    for at in tree.path(leaf) {
+        let tokens = tree.token_ids(at).len() as u32;
+        end += tokens;
+        if tokens > 0 && tree.node(at).visits > 0 {
+            example.ends.push(end - 1);
+            example.targets.push(tree.node(at).q() as f32);
+        }
+    }
+    example
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,304 @@
+//! Tests of selection, against pairs found by hand.
+
+use super::*;
+use crate::arena::{Ending, Kind, NewNode, NodeId, Tree};
+use crate::grown::{grown, info, solution, step};
+use proptest::prelude::*;
+
+/// One state with children of both kinds:
+///
+/// | node | step | N | W | Q |
+/// |---|---|---|---|---|
+/// | 1 | plan a | 4 | 2 | 0.5 |
+/// | 2 | plan b | 2 | -0.5 | -0.25 |
+/// | 3 | plan c | 1 | -0.75 | -0.75 |
+/// | 4 | plan d | 1 | 0 | 0 |
+/// | 5 | plan e, malformed | 1 | -1 | -1 |
+/// | 6 | solution f | 1 | 1 | 1 |
+/// | 7 | solution g | 1 | -1 | -1 |
+/// | 8 | solution h | 1 | -1 | -1 |
+/// | 9 | plan i, never visited | 0 | 0 | 0 |
+fn one_state() -> Tree {
+    let mut tree = Tree::new(info("p"), "Q:", &[1, 2]);
+    let malformed = NewNode { ending: Ending::Malformed, reward: Some(-1.0), ..step(Kind::Plan, "e", 14) };
+    tree.expand(
+        NodeId::ROOT,
+        &[
+            step(Kind::Plan, "a", 10),
+            step(Kind::Plan, "b", 11),
+            step(Kind::Plan, "c", 12),
+            step(Kind::Plan, "d", 13),
+            malformed,
+            solution("f", 15, 1.0),
+            solution("g", 16, -1.0),
+            solution("h", 17, -1.0),
+            step(Kind::Plan, "i", 18),
+        ],
+    );
+    let statistics = [(4, 2.0), (2, -0.5), (1, -0.75), (1, 0.0), (1, -1.0), (1, 1.0), (1, -1.0), (1, -1.0)];
+    for (node, (visits, value_sum)) in (1..).zip(statistics) {
+        tree.set_statistics(NodeId(node), visits, value_sum);
+    }
+    tree
+}
+
+fn nodes(pairs: &[StepPair]) -> Vec<(u32, u32, u32)> {
+    pairs.iter().map(|pair| (pair.state_node, pair.chosen_node, pair.rejected_node)).collect()
+}
+
+fn selected(tree: &Tree, rule: PairRule, change: impl FnOnce(&mut PairRules)) -> Vec<(u32, u32, u32)> {
+    let mut rules = PairRules { rule, ..PairRules::default() };
+    change(&mut rules);
+    nodes(&select_pairs(tree, &rules))
+}
+
+#[test]
+fn the_sign_rule_takes_every_plan_pair_across_zero_and_one_solution_pair() {
+    assert_eq!(selected(&one_state(), PairRule::Sign, |_| ()), [(0, 1, 2), (0, 1, 3), (0, 6, 7)]);
+}
+
+#[test]
+fn the_solution_pair_is_the_extremes_only_if_they_differ_in_sign() {
+    let mut tree = one_state();
+    // f is now bad too, so max Q of the solutions is below 0.
+    tree.set_statistics(NodeId(6), 2, -0.5);
+    assert_eq!(selected(&tree, PairRule::Sign, |_| ()), [(0, 1, 2), (0, 1, 3)]);
+    assert_eq!(selected(&tree, PairRule::BestWorst, |_| ()), [(0, 1, 3), (0, 6, 7)]);
+}
+
+#[test]
+fn all_pairs_are_those_with_different_q() {
+    let plans = [(0, 1, 2), (0, 1, 3), (0, 1, 4), (0, 2, 3), (0, 4, 2), (0, 4, 3)];
+    let solutions = [(0, 6, 7), (0, 6, 8)];
+    assert_eq!(selected(&one_state(), PairRule::All, |_| ()), [&plans[..], &solutions].concat());
+    // Without a least number of visits, the step i, whose Q is 0 by definition, is paired too.
+    let with_i = selected(&one_state(), PairRule::All, |rules| rules.min_visits = 0);
+    assert_eq!(with_i.len(), 8 + 3);
+    assert!(with_i.contains(&(0, 1, 9)) && with_i.contains(&(0, 9, 2)) && with_i.contains(&(0, 9, 3)));
+}
+
+#[test]
+fn the_margin_includes_its_border() {
+    // Q_a - Q_b = 0.75, Q_a - Q_c = 1.25, Q_a - Q_d = 0.5, Q_b - Q_c = 0.5, Q_d - Q_b = 0.25, Q_d - Q_c = 0.75.
+    let at = |min_margin| selected(&one_state(), PairRule::Margin, |rules| rules.min_margin = min_margin);
+    assert_eq!(at(0.75), [(0, 1, 2), (0, 1, 3), (0, 4, 3), (0, 6, 7), (0, 6, 8)]);
+    assert_eq!(at(0.76), [(0, 1, 3), (0, 6, 7), (0, 6, 8)]);
+    assert_eq!(at(2.0), [(0, 6, 7), (0, 6, 8)]);
+}
+
+#[test]
+fn visits_and_margins_restrict_every_rule() {
+    assert_eq!(selected(&one_state(), PairRule::Sign, |rules| rules.min_visits = 2), [(0, 1, 2)]);
+    assert_eq!(selected(&one_state(), PairRule::Sign, |rules| rules.min_margin = 1.0), [(0, 1, 3), (0, 6, 7)]);
+    // c, the worst, has one visit only; the worst of the others is b.
+    assert_eq!(selected(&one_state(), PairRule::BestWorst, |rules| rules.min_visits = 2), [(0, 1, 2)]);
+    assert_eq!(selected(&one_state(), PairRule::BestWorst, |_| ()), [(0, 1, 3), (0, 6, 7)]);
+}
+
+#[test]
+fn steps_that_were_cut_or_too_deep_are_on_no_side() {
+    for ending in [Ending::Malformed, Ending::TooDeep, Ending::Length] {
+        let mut tree = one_state();
+        tree.set_ending(NodeId(1), ending);
+        tree.set_ending(NodeId(7), ending);
+        assert_eq!(selected(&tree, PairRule::Sign, |_| ()), [(0, 6, 8)], "{ending:?}");
+    }
+    let mut tree = one_state();
+    tree.set_ending(NodeId(1), Ending::Exhausted);
+    assert_eq!(selected(&tree, PairRule::Sign, |_| ()).len(), 3);
+}
+
+/// Outcomes below: a leads to right and wrong answers, b to wrong ones only, c to a right one, d to none.
+///
+/// ```text
+/// root - 1 a - 5 a1 - 7 correct
+///      |     ` 6 a2 - 8 wrong
+///      - 2 b - 9 wrong
+///      - 3 c - 10 correct, 11 wrong
+///      ` 4 d
+/// ```
+fn outcomes() -> Tree {
+    let mut tree = Tree::new(info("p"), "Q:", &[1]);
+    let plan = |text| step(Kind::Plan, text, 2);
+    tree.expand(NodeId::ROOT, &[plan("a"), plan("b"), plan("c"), plan("d")]);
+    tree.expand(NodeId(1), &[plan("a1"), plan("a2")]);
+    tree.expand(NodeId(5), &[solution("x", 3, 1.0)]);
+    tree.expand(NodeId(6), &[solution("y", 4, -1.0)]);
+    tree.expand(NodeId(2), &[solution("z", 5, -1.0)]);
+    tree.expand(NodeId(3), &[solution("u", 6, 1.0), solution("v", 7, -1.0)]);
+    for (node, value) in [(7, 1.0), (8, -1.0), (9, -1.0), (10, 1.0), (11, -1.0), (1, 0.5), (4, 0.9)] {
+        tree.back_up(NodeId(node), value);
+    }
+    tree
+}
+
+#[test]
+fn the_first_error_is_the_step_that_loses_the_answer() {
+    // At the root only b is lost (d was not followed); a (Q 1/6) is better than c (Q 0). Below a, a2 loses it; below c, v.
+    assert_eq!(selected(&outcomes(), PairRule::FirstError, |_| ()), [(0, 1, 2), (1, 5, 6), (3, 10, 11)]);
+    let mut misled = outcomes();
+    // A search that values the lost step higher than the found one gives no pair against its own numbers.
+    misled.set_statistics(NodeId(2), 1, 0.75);
+    assert_eq!(selected(&misled, PairRule::FirstError, |_| ()), [(1, 5, 6), (3, 10, 11)]);
+}
+
+#[test]
+fn a_pair_is_exactly_what_was_read_and_written() {
+    let mut tree = outcomes();
+    tree.set_statistics(NodeId(5), 3, 1.5);
+    tree.set_statistics(NodeId(6), 1, -0.25);
+    let pairs = select_pairs(&tree, &PairRules::default());
+    let pair = pairs.iter().find(|pair| pair.state_node == 1).unwrap();
+    // V(a) = (1.5 - 0.25) / 4 = 0.3125.
+    let expected = StepPair {
+        prompt: "Q:a".into(),
+        chosen: "a1".into(),
+        rejected: "a2".into(),
+        prompt_ids: vec![1, 2],
+        chosen_ids: vec![2],
+        rejected_ids: vec![2],
+        chosen_logprobs: vec![-0.5],
+        rejected_logprobs: vec![-0.5],
+        q_chosen: 0.5,
+        q_rejected: -0.25,
+        advantage_chosen: 0.1875,
+        advantage_rejected: -0.5625,
+        visits_chosen: 3,
+        visits_rejected: 1,
+        weight: 1.0,
+        kind: Kind::Plan,
+        depth: 2,
+        problem_id: "p".into(),
+        round: 1,
+        state_node: 1,
+        chosen_node: 5,
+        rejected_node: 6,
+    };
+    assert_eq!(*pair, expected);
+}
+
+#[test]
+fn pairs_that_read_alike_are_taken_once() {
+    let mut tree = Tree::new(info("p"), "Q:", &[1]);
+    let plan = |text| step(Kind::Plan, text, 2);
+    tree.expand(NodeId::ROOT, &[plan("<step>add</step>"), plan("<step> add </step>\n"), plan("<step>sub</step>")]);
+    for (node, value) in [(1, 0.5), (2, 0.25), (3, -0.5)] {
+        tree.back_up(NodeId(node), value);
+    }
+    assert_eq!(selected(&tree, PairRule::Sign, |rules| rules.dedup = false), [(0, 1, 3), (0, 2, 3)]);
+    assert_eq!(selected(&tree, PairRule::Sign, |_| ()), [(0, 1, 3)]);
+    // The same words on both sides are no preference.
+    tree.set_statistics(NodeId(2), 1, -0.25);
+    assert_eq!(selected(&tree, PairRule::Sign, |rules| rules.dedup = false), [(0, 1, 2), (0, 1, 3)]);
+    assert_eq!(selected(&tree, PairRule::Sign, |_| ()), [(0, 1, 3)]);
+}
+
+#[test]
+fn a_cap_takes_some_pairs_at_random_in_their_order() {
+    let all = selected(&one_state(), PairRule::All, |_| ());
+    let capped = |seed| {
+        let mut tree = one_state();
+        tree.info.tree_seed = seed;
+        selected(&tree, PairRule::All, |rules| rules.max_pairs_per_problem = Some(3))
+    };
+    let mut times = vec![0; all.len()];
+    for seed in 0..800 {
+        let some = capped(seed);
+        assert_eq!(some, capped(seed));
+        let places: Vec<usize> = some.iter().map(|pair| all.iter().position(|other| other == pair).unwrap()).collect();
+        assert!(places.len() == 3 && places.is_sorted());
+        for place in places {
+            times[place] += 1;
+        }
+    }
+    // Each of the 8 pairs is taken with probability 3/8: 300 of 800 times, standard deviation 13.7.
+    assert!(times.iter().all(|&n| (240..360).contains(&n)), "{times:?}");
+    assert_eq!(selected(&one_state(), PairRule::All, |rules| rules.max_pairs_per_problem = Some(8)), all);
+}
+
+#[test]
+fn rules_are_plain_data() {
+    let read = |text: &str| serde_json::from_str::<PairRules>(text);
+    assert_eq!(read("{}").unwrap(), PairRules::default());
+    let names = [
+        ("sign", PairRule::Sign),
+        ("margin", PairRule::Margin),
+        ("best_worst", PairRule::BestWorst),
+        ("all", PairRule::All),
+        ("first_error", PairRule::FirstError),
+    ];
+    for (name, rule) in names {
+        assert_eq!(read(&format!("{{\"rule\": \"{name}\"}}")).unwrap().rule, rule);
+    }
+    let rules = PairRules {
+        rule: PairRule::Margin,
+        min_margin: 0.3,
+        min_visits: 5,
+        max_pairs_per_problem: Some(9),
+        dedup: false,
+    };
+    let text = serde_json::to_string(&rules).unwrap();
+    let names = r#"{"rule":"margin","min_margin":0.3,"min_visits":5,"max_pairs_per_problem":9,"dedup":false}"#;
+    assert_eq!(text, names);
+    assert_eq!(read(&text).unwrap(), rules);
+    assert!(read("{\"min_margins\": 1}").is_err());
+    assert!(read("{\"rule\": \"signs\"}").is_err());
+}
+
+#[test]
+fn rules_that_select_nothing_are_refused() {
+    let message = |rules: PairRules| rules.validate().unwrap_err().to_string();
+    let default = PairRules::default();
+    default.validate().unwrap();
+    PairRules { rule: PairRule::Margin, min_margin: 2.0, ..default.clone() }.validate().unwrap();
+    assert_eq!(
+        message(PairRules { rule: PairRule::Margin, ..default.clone() }),
+        "min_margin is 0, but must be more than 0 under the rule margin"
+    );
+    for min_margin in [-0.1, 2.1, f64::NAN] {
+        let text = message(PairRules { min_margin, ..default.clone() });
+        assert_eq!(text, format!("min_margin is {min_margin}, but must be between 0 and 2"));
+    }
+    assert!(message(PairRules { max_pairs_per_problem: Some(0), ..default }).starts_with("max_pairs_per_problem is 0"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_is_selected_obeys_the_rules(
+        seed in any::<u64>(),
+        rule in prop::sample::select(
+            vec![PairRule::Sign, PairRule::Margin, PairRule::BestWorst, PairRule::All, PairRule::FirstError],
+        ),
+        min_margin in 0.0..1.0_f64,
+        min_visits in 0..4_u32,
+        max_pairs_per_problem in prop::option::of(1..30_usize),
+        dedup in any::<bool>(),
+    ) {
+        let tree = grown(seed, 40);
+        let rules = PairRules { rule, min_margin, min_visits, max_pairs_per_problem, dedup };
+        let pairs = select_pairs(&tree, &rules);
+        prop_assert!(pairs.len() <= max_pairs_per_problem.unwrap_or(usize::MAX));
+        let places: Vec<_> = pairs.iter().map(|pair| (pair.state_node, pair.kind as u8)).collect();
+        prop_assert!(places.is_sorted());
+        for pair in &pairs {
+            let [state, chosen, rejected] = [pair.state_node, pair.chosen_node, pair.rejected_node].map(NodeId);
+            let (better, worse) = (tree.node(chosen), tree.node(rejected));
+            prop_assert_eq!((tree.parent(chosen), tree.parent(rejected)), (Some(state), Some(state)));
+            prop_assert_eq!((better.kind, worse.kind), (pair.kind, pair.kind));
+            prop_assert!(better.q() > worse.q() && better.q() - worse.q() >= min_margin);
+            prop_assert!(better.visits.min(worse.visits) >= min_visits);
+            prop_assert!(rule != PairRule::Sign || (better.q() > 0.0 && worse.q() < 0.0));
+            for node in [better, worse] {
+                prop_assert!(!matches!(node.ending, Ending::Malformed | Ending::TooDeep | Ending::Length));
+            }
+            let text: String = tree.path(chosen).into_iter().map(|at| tree.text(at)).collect();
+            prop_assert_eq!(pair.prompt.clone() + &pair.chosen, text);
+            prop_assert_eq!([&pair.prompt_ids[..], &pair.rejected_ids].concat(), tree.prefix_ids(rejected));
+            // V(s) cancels between siblings (algorithm, section 3).
+            let by_advantage = pair.advantage_chosen - pair.advantage_rejected;
+            prop_assert!((by_advantage - (pair.q_chosen - pair.q_rejected)).abs() < 1e-5);
+        }
+    }
+}
