@@ -1,13 +1,58 @@
-//! Problems, prompt formats, answer extraction and equivalence, generated problem families
+//! What is to be solved, and what counts as solved: problems, prompt formats, answers, and generated problem families.
+//!
+//! ```text
+//!  JSONL, JSON, Parquet ──► load_problems ─┐                ┌─► prompt ──► (a policy samples steps)
+//!                                          ├─► Problem ─────┤                        │ text
+//!  seed ──► families::generate ────────────┘     │ answer   └─► segments             ▼
+//!                                                │              (to learn from)   read_step ──► plan, step, malformed
+//!                                                ▼                                   │ boxed answer
+//!                                            equivalent ◄────────────────────────────┘
+//! ```
+//!
+//! Nothing here knows models, trees, or searching. Of the project's letters (B pairs, T tokens, K candidates, V
+//! vocabulary, N nodes) none is needed: this crate is about texts.
+//!
+//! ```
+//! use espalier_task::families::{GenerateConfig, Split, generate};
+//! use espalier_task::{Format, Granularity, StepText, equivalent};
+//!
+//! let config = GenerateConfig {
+//!     seed: 7,
+//!     families: vec!["buying".to_owned()],
+//!     split: Split::Train,
+//!     count: 1,
+//!     min_steps: 2,
+//!     max_steps: 2,
+//! };
+//! let problem = &generate(&config)?[0];
+//! let prompt = Format::Xml.prompt(Granularity::Plan, &problem.question);
+//! assert!(prompt.starts_with("<question>") && prompt.ends_with("</question><plan>"));
+//!
+//! let worked = problem.solution.as_ref().ok_or("generated problems have solutions")?;
+//! let segments = Format::Xml.segments(Granularity::Plan, worked);
+//! assert_eq!(segments.len(), 3); // two plan steps and the solution
+//! assert_eq!(Format::Xml.read_step(Granularity::Plan, &segments[0]), StepText::Plan);
+//! match Format::Xml.read_step(Granularity::Plan, &segments[2]) {
+//!     StepText::Solution { answer } => assert!(equivalent(&problem.answer, &answer)),
+//!     other => return Err(format!("not a solution: {other:?}").into()),
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![forbid(unsafe_code)]
 
 pub mod families;
 
 mod answer;
 mod error;
 mod format;
+mod load;
 mod problem;
+mod write;
 
-pub use answer::boxed;
+pub use answer::{boxed, equivalent};
 pub use error::TaskError;
 pub use format::{Format, Granularity, StepText};
+pub use load::load_problems;
 pub use problem::{Problem, Worked};
+pub use write::write_jsonl;

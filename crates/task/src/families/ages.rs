@@ -25,15 +25,15 @@ pub(super) fn tell(draw: &mut Draw, steps: u32) -> Option<Story> {
         _ => (Asked::Sum, 1),
     };
     let (first, start, years) = (people[0], draw.number(4..=20), draw.number(2..=10));
-    let oldest = format!("Find the age of {first}");
+    let first_age = format!("Find the age of {first}");
     let mut ages: Vec<Term> = match draw.number(0..=4) {
         0 if steps > 2 => {
             story.say(format!("In {years} years {first} will be {start} years old."));
-            vec![story.step(oldest, start, Op::Subtract, years)?]
+            vec![story.step(first_age, start, Op::Subtract, years)?]
         }
         1 if steps > 2 => {
             story.say(format!("{years} years ago {first} was {start} years old."));
-            vec![story.step(oldest, start, Op::Add, years)?]
+            vec![story.step(first_age, start, Op::Add, years)?]
         }
         _ => {
             story.say(format!("{first} is {start} years old."));

@@ -20,7 +20,8 @@ pub(super) fn tell(draw: &mut Draw, steps: u32) -> Option<Story> {
     let (people, things) = (draw.distinct::<_, 6>(&PEOPLE), draw.pick(&THINGS));
     let (asked, after) = match draw.number(0..=5) {
         0 | 1 => (Asked::Last, 0),
-        2 => (Asked::Difference, 1),
+        // With one relation only, the difference would be the number that the question gives.
+        2 if steps > 2 => (Asked::Difference, 1),
         3 if steps > 3 => (Asked::Three, 2),
         _ => (Asked::Two, 1),
     };
@@ -47,11 +48,16 @@ pub(super) fn tell(draw: &mut Draw, steps: u32) -> Option<Story> {
     match asked {
         Asked::Last => story.say(format!("How many {things} does {end} have?")),
         Asked::Difference => {
-            let first = draw.number(0..=last as u32 - 1) as usize;
+            let first = draw.number(0..=last as u32 - 2) as usize;
             let values = [first, last].map(|index| story.derivation.value(owned[index]));
             let (more, less) = if values[0] > values[1] { (first, last) } else { (last, first) };
             story.say(format!("How many more {things} does {} have than {}?", people[more], people[less]));
-            story.step(format!("Compare {} with {}", people[more], people[less]), owned[more], Op::Subtract, owned[less])?;
+            story.step(
+                format!("Compare {} with {}", people[more], people[less]),
+                owned[more],
+                Op::Subtract,
+                owned[less],
+            )?;
         }
         Asked::Two => {
             story.say(format!("How many {things} do {before} and {end} have together?"));

@@ -117,15 +117,15 @@ impl Source {
     fn next(&mut self, split: Split, asked: &mut HashSet<String>) -> Result<Problem, TaskError> {
         for _ in 0..MAX_FRUITLESS_DRAWS {
             let Some(story) = (self.family.tell)(&mut self.draw, self.steps) else { continue };
-            let (question, Some(answer)) = (story.question(), story.derivation.answer()) else { continue };
+            let (Some(question), Some(answer)) = (story.question(), story.derivation.answer()) else { continue };
             if split_of(&question) != split || !asked.insert(question.clone()) {
                 continue;
             }
             self.found += 1;
             let digest: [u8; 32] = Sha256::digest(question.as_bytes()).into();
-            let mark: String = digest[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+            let mark = u64::from_be_bytes(std::array::from_fn(|index| digest[index])) >> 16;
             return Ok(Problem {
-                id: format!("{}-{}-{mark}", self.family.name, self.steps),
+                id: format!("{}-{}-{mark:012x}", self.family.name, self.steps),
                 question,
                 answer: answer.to_string(),
                 family: Some(self.family.name.to_owned()),
@@ -134,5 +134,43 @@ impl Source {
             });
         }
         Err(TaskError::Exhausted { family: self.family.name.to_owned(), steps: self.steps, found: self.found })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::derivation::Op;
+    use super::super::story::Story;
+    use super::*;
+
+    #[test]
+    fn a_family_that_runs_out_says_so() {
+        let family: &'static Family = &Family {
+            name: "coin",
+            in_domain: true,
+            tell: |draw, steps| {
+                let mut story = Story::new(steps);
+                story.say(format!("{} coins?", draw.number(1..=6)));
+                story.step("Add".to_owned(), 1, Op::Add, 1)?;
+                Some(story)
+            },
+        };
+        let (mut source, mut asked) = (Source::new(1, family, 2), HashSet::new());
+        let found = std::iter::from_fn(|| source.next(Split::Train, &mut asked).ok()).count();
+        let expected = (1..=6).filter(|number| split_of(&format!("{number} coins?")) == Split::Train).count();
+        assert_eq!(found, expected);
+        let error = source.next(Split::Train, &mut asked).unwrap_err().to_string();
+        assert!(
+            error.contains("`coin` with 2 steps") && error.contains(&format!("than {expected} distinct")),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn splits_have_names() {
+        for split in [Split::Train, Split::HeldOut] {
+            assert_eq!(split.to_string().parse::<Split>().unwrap(), split);
+        }
+        assert!("test".parse::<Split>().unwrap_err().to_string().contains("train, held_out"));
     }
 }

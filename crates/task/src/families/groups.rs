@@ -6,7 +6,7 @@ use super::story::Story;
 use super::words::{HOLDERS, THINGS};
 
 /// What children come in.
-const PLACES: [&str; 4] = ["rooms", "cars", "teams", "tables"];
+const PLACES: [&str; 4] = ["rooms", "cars", "teams", "tents"];
 
 /// Words for one kind of group.
 struct Words {

@@ -10,7 +10,7 @@ const MIXTURES: [(&str, &str, [&str; 4]); 4] = [
     ("bowl of punch", "bowls", ["juice", "water", "tea", "milk"]),
     ("pot of soup", "pots", ["water", "beans", "rice", "milk"]),
     ("can of paint", "cans", ["red", "blue", "white", "green"]),
-    ("bag of nuts", "bags", ["seeds", "beans", "nuts", "salt"]),
+    ("bag of snacks", "bags", ["seeds", "beans", "nuts", "salt"]),
 ];
 
 /// Tells one story of `steps` steps.
@@ -58,7 +58,7 @@ pub(super) fn tell(draw: &mut Draw, steps: u32) -> Option<Story> {
         story.step("Find the cups in each jar".to_owned(), cups, Op::Divide, count)?;
         story.say("How many cups are in each jar?".to_owned());
     } else {
-        story.say(format!("How many cups does {} have now?", cook));
+        story.say(format!("How many cups does {cook} have now?"));
     }
     Some(story)
 }

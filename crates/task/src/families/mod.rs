@@ -24,8 +24,12 @@ mod generate;
 mod groups;
 mod mixtures;
 mod rates;
+#[cfg(test)]
+mod reread;
 mod savings;
 mod story;
+#[cfg(test)]
+mod tests;
 mod words;
 
 pub use generate::{GenerateConfig, Split, generate, split_of};

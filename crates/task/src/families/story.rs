@@ -38,8 +38,14 @@ impl Story {
         self.derivation.step(purpose, left, op, right)
     }
 
-    /// The whole question.
-    pub(super) fn question(&self) -> String {
-        self.sentences.join(" ")
+    /// The whole question; `None` if it says the same sentence twice, which reads like a mistake.
+    pub(super) fn question(&self) -> Option<String> {
+        let mut rest = self.sentences.iter();
+        while let Some(sentence) = rest.next() {
+            if rest.as_slice().contains(sentence) {
+                return None;
+            }
+        }
+        Some(self.sentences.join(" "))
     }
 }

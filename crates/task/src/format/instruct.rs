@@ -58,17 +58,17 @@ pub(super) fn prompt(granularity: Granularity, question: &str) -> String {
         Granularity::Step => ("Solve the problem step by step.", SOLUTION),
     };
     let mut prompt = format!("{task} End with \"The final answer is \\boxed{{...}}.\"\n");
+    let opening = |question: &str| format!("{NEXT_QUESTION} {question}\n{section}");
     for shot in &SHOTS {
         let worked = Worked {
             plan: shot.plan.iter().map(|&step| step.to_owned()).collect(),
             solution: shot.solution.to_owned(),
         };
-        prompt.push_str(&format!("{NEXT_QUESTION} {}\n{section}", shot.question));
+        prompt += &opening(shot.question);
         prompt.extend(segments(granularity, &worked));
         prompt.push('\n');
     }
-    prompt.push_str(&format!("{NEXT_QUESTION} {question}\n{section}"));
-    prompt
+    prompt + &opening(question)
 }
 
 pub(super) fn segments(granularity: Granularity, worked: &Worked) -> Vec<String> {
@@ -104,7 +104,11 @@ pub(super) fn read_step(granularity: Granularity, text: &str) -> StepText {
             StepText::Plan
         }
         (Granularity::Step, Some(body), _) if is_one_headed_step(body, "Step") => {
-            if body.contains("\\boxed") { solution(body) } else { StepText::Step }
+            if body.contains("\\boxed") {
+                solution(body)
+            } else {
+                StepText::Step
+            }
         }
         _ => StepText::Malformed,
     }

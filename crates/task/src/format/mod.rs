@@ -10,6 +10,8 @@
 
 mod instruct;
 mod reading;
+#[cfg(test)]
+mod tests;
 mod xml;
 
 use crate::error::TaskError;
@@ -34,7 +36,7 @@ pub enum Format {
 pub enum Granularity {
     /// Plan steps, then the whole solution as one step (CPL).
     Plan,
-    /// The solution itself, split into steps (Step-DPO, MCTS-DPO, AlphaMath).
+    /// The solution itself, split into steps (Step-DPO, MCTS-DPO, `AlphaMath`).
     Step,
 }
 

@@ -1,0 +1,197 @@
+//! Bringing different spellings of the same LaTeX to one.
+
+/// Stands before the content of `\text{..}` in tidied text; never occurs in it otherwise.
+pub(super) const TEXT_OPENS: char = '\u{2}';
+/// Stands after the content of `\text{..}`.
+pub(super) const TEXT_CLOSES: char = '\u{3}';
+
+/// Commands whose braces hold words.
+const TEXT_COMMANDS: [&str; 5] = ["\\text{", "\\textbf{", "\\textit{", "\\textrm{", "\\mbox{"];
+
+/// Spellings replaced one after the other; what is left of each pair becomes what is right of it.
+const REPLACEMENTS: [(&str, &str); 24] = [
+    ("\\(", ""),
+    ("\\)", ""),
+    ("\\[", ""),
+    ("\\]", ""),
+    ("\\!", ""),
+    ("\\,", "\u{2009}"),
+    ("\\;", " "),
+    ("\\:", " "),
+    ("\\ ", " "),
+    ("~", " "),
+    ("\\dfrac", "\\frac"),
+    ("\\tfrac", "\\frac"),
+    ("\\cfrac", "\\frac"),
+    ("{,}", ","),
+    ("\\%", "%"),
+    ("\\$", "$"),
+    ("^{\\circ}", "°"),
+    ("^\\circ", "°"),
+    ("\\circ", "°"),
+    ("\\degree", "°"),
+    ("\u{2212}", "-"),
+    ("\\mathrm{", "{"),
+    ("\\mathbf{", "{"),
+    ("\\displaystyle", ""),
+];
+
+/// The text with spacing, sizing, and style commands removed, one spelling per symbol, and the content of `\text{..}`
+/// between [`TEXT_OPENS`] and [`TEXT_CLOSES`].
+pub(super) fn tidy(text: &str) -> String {
+    let mut tidied: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    tidied = mark_text(tidied);
+    for (from, to) in REPLACEMENTS {
+        if tidied.contains(from) {
+            tidied = tidied.replace(from, to);
+        }
+    }
+    for size in ["\\left", "\\right", "\\bigl", "\\bigr", "\\big"] {
+        tidied = drop_command(&tidied, size);
+    }
+    tidied = brace_arguments(&join_thin_spaces(&tidied));
+    let mut bare = tidied.trim();
+    while let Some(inner) = bare.strip_prefix('$').and_then(|rest| rest.strip_suffix('$')) {
+        bare = inner.trim();
+    }
+    bare = bare.strip_suffix('.').unwrap_or(bare).trim();
+    // An answer that is text as a whole, `\text{18}`, is just that text.
+    let inner = bare.strip_prefix(TEXT_OPENS).and_then(|rest| rest.strip_suffix(TEXT_CLOSES));
+    inner.filter(|inner| !inner.contains(TEXT_OPENS)).unwrap_or(bare).trim().to_owned()
+}
+
+/// Replaces `\text{..}` by its content between marks. Braces inside keep it as it is.
+fn mark_text(mut text: String) -> String {
+    for command in TEXT_COMMANDS {
+        let mut from = 0;
+        while let Some(found) = text[from..].find(command).map(|at| from + at) {
+            let body = found + command.len();
+            match text[body..].find(['{', '}']).map(|at| body + at) {
+                Some(end) if text[end..].starts_with('}') => {
+                    let marked = format!(" {TEXT_OPENS}{}{TEXT_CLOSES}", text[body..end].trim());
+                    text.replace_range(found..=end, &marked);
+                    from = found + marked.len();
+                }
+                _ => from = body,
+            }
+        }
+    }
+    text
+}
+
+/// Removes a command that no letter follows, so that `\left(` goes and `\leftarrow` stays.
+fn drop_command(text: &str, command: &str) -> String {
+    let mut parts = text.split(command);
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        if part.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            kept.push_str(command);
+        }
+        kept.push_str(part);
+    }
+    kept
+}
+
+/// A thin space between digits groups them and goes; any other is a space.
+fn join_thin_spaces(text: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let is_digit = |at: usize| chars.get(at).is_some_and(char::is_ascii_digit);
+    let mut joined = String::with_capacity(text.len());
+    for (at, &c) in chars.iter().enumerate() {
+        match c {
+            '\u{2009}' if at > 0 && is_digit(at - 1) && (1..=3).all(|ahead| is_digit(at + ahead)) => {}
+            '\u{2009}' => joined.push(' '),
+            _ => joined.push(c),
+        }
+    }
+    joined
+}
+
+/// Puts single-digit arguments of `\frac` and `\sqrt` in braces: `\frac12`, `\frac 1{2}`, `\sqrt3`.
+fn brace_arguments(text: &str) -> String {
+    let mut braced = String::with_capacity(text.len() + 8);
+    let mut rest = text;
+    while let Some(at) = rest.find("\\frac").into_iter().chain(rest.find("\\sqrt")).min() {
+        let command = &rest[at..at + 5];
+        braced.push_str(&rest[..at + 5]);
+        rest = &rest[at + 5..];
+        for _ in 0..if command == "\\frac" { 2 } else { 1 } {
+            let argument = rest.trim_start();
+            match argument.chars().next() {
+                Some('{') => {
+                    // An argument with braces inside stays as it is; the next one is then left alone, too.
+                    let Some(end) = argument[1..].find(['{', '}']).map(|at| at + 1) else { break };
+                    if !argument[end..].starts_with('}') {
+                        break;
+                    }
+                    braced.push_str(&argument[..=end]);
+                    rest = &argument[end + 1..];
+                }
+                Some(digit) if digit.is_ascii_digit() => {
+                    braced.extend(['{', digit, '}']);
+                    rest = &argument[1..];
+                }
+                _ => break,
+            }
+        }
+    }
+    braced + rest
+}
+
+/// The tidied text without marks and without spaces that mean nothing. A space between digits (`1 1/2`) or letters
+/// (`\sin x`) stays, and so does no other.
+pub(super) fn canonical(tidied: &str) -> String {
+    let mut kept = String::with_capacity(tidied.len());
+    let mut space = false;
+    for c in tidied.chars().filter(|&c| c != TEXT_OPENS && c != TEXT_CLOSES) {
+        if c.is_whitespace() {
+            space = true;
+            continue;
+        }
+        let needed = kept.chars().next_back().is_some_and(|last| {
+            last.is_alphabetic() && c.is_alphabetic() || last.is_numeric() && (c.is_numeric() || c == '.')
+        });
+        if space && needed {
+            kept.push(' ');
+        }
+        space = false;
+        kept.push(c);
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_meet() {
+        for (one, other) in [
+            (r"\dfrac12", r"\frac{1}{2}"),
+            (r"\frac 1{72}", r"\frac{1}{72}"),
+            (r"$\left( 1, 2 \right)$", "(1,2)"),
+            (r"2 \sqrt 3", r"2\sqrt{3}"),
+            (r"112,\!875", "112,875"),
+            (r"112\,875", "112875"),
+            (r"60^{\circ}", r"60^\circ"),
+            (r"\text{odd}", "odd"),
+            (r"23{,}000", "23,000"),
+        ] {
+            assert_eq!(canonical(&tidy(one)), canonical(&tidy(other)), "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn meanings_stay_apart() {
+        for (one, other) in [("1 1/2", "11/2"), ("1 .5", "1.5"), (r"\leftarrow", "arrow"), (r"\sin x", r"\sinx")] {
+            assert_ne!(canonical(&tidy(one)), canonical(&tidy(other)), "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn unfinished_latex_is_left_alone() {
+        for text in [r"\frac", r"\frac{", r"\frac{1", r"\text{", r"\text{a{b}", r"\sqrt{\frac12}", "$", "{,"] {
+            tidy(text);
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Numbers with an optional unit.
+
+use super::latex::{TEXT_CLOSES, TEXT_OPENS};
+use super::rational::Rational;
+
+/// A number, exactly, and what it counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Quantity {
+    /// For a percentage the number before the sign.
+    value: Rational,
+    /// In lower case and the singular.
+    unit: Option<String>,
+}
+
+const PERCENT: &str = "%";
+
+/// Words after a number that change its value or make it something else than a quantity.
+const NOT_UNITS: [&str; 48] = [
+    "pi",
+    "sqrt",
+    "sin",
+    "cos",
+    "tan",
+    "log",
+    "ln",
+    "exp",
+    "inf",
+    "infinity",
+    "or",
+    "and",
+    "to",
+    "plus",
+    "minus",
+    "times",
+    "over",
+    "by",
+    "less",
+    "more",
+    "than",
+    "mod",
+    "base",
+    "squared",
+    "cubed",
+    "square",
+    "cube",
+    "root",
+    "choose",
+    "half",
+    "halves",
+    "third",
+    "thirds",
+    "quarter",
+    "quarters",
+    "fourths",
+    "fifths",
+    "sixths",
+    "eighths",
+    "tenths",
+    "hundred",
+    "hundreds",
+    "thousand",
+    "thousands",
+    "million",
+    "billion",
+    "trillion",
+    "dozen",
+];
+
+/// Reads tidied text as a quantity: an integer with or without thousands separators, a decimal, a fraction, or a mixed
+/// number, with a sign, and with a currency sign before it or a unit after it. `None` for anything else.
+pub(super) fn quantity(tidied: &str) -> Option<Quantity> {
+    let (mut negative, mut rest) = sign(tidied.trim());
+    let currency = [("$", "dollar"), ("€", "euro"), ("£", "pound")]
+        .into_iter()
+        .find_map(|(mark, unit)| rest.strip_prefix(mark).map(|after| (unit, after.trim_start())));
+    if let Some((_, after)) = currency {
+        let (inner_negative, after) = sign(after);
+        if negative && inner_negative {
+            return None;
+        }
+        (negative, rest) = (negative || inner_negative, after);
+    }
+    let (magnitude, rest) = magnitude(rest)?;
+    let unit = match (currency, unit(rest)?) {
+        (Some((before, _)), None) => Some(before.to_owned()),
+        (Some((before, _)), Some(after)) if after != before => return None,
+        (_, after) => after,
+    };
+    Some(Quantity { value: if negative { magnitude.checked_neg()? } else { magnitude }, unit })
+}
+
+/// Whether two quantities are the same. A unit that only one of them has is taken as understood; so is the percent sign,
+/// except where an answer of `0.5%` might stand against the number `0.5`.
+pub(super) fn same_quantity(reference: &Quantity, answer: &Quantity) -> bool {
+    let is_percent = |quantity: &Quantity| quantity.unit.as_deref() == Some(PERCENT);
+    let fraction = |quantity: &Quantity| quantity.value.checked_div(Rational::HUNDRED);
+    let equal = reference.value == answer.value;
+    match (is_percent(reference), is_percent(answer)) {
+        (true, false) if answer.unit.is_none() => equal || fraction(reference) == Some(answer.value),
+        (false, true) if reference.unit.is_none() => {
+            let above_one = !reference.value.is_proper() && reference.value != Rational::ONE;
+            equal && above_one || fraction(answer) == Some(reference.value)
+        }
+        _ => equal && (reference.unit.is_none() || answer.unit.is_none() || reference.unit == answer.unit),
+    }
+}
+
+/// A sign and what follows it.
+fn sign(text: &str) -> (bool, &str) {
+    match (text.strip_prefix('-'), text.strip_prefix('+')) {
+        (Some(rest), _) => (true, rest.trim_start()),
+        (_, Some(rest)) => (false, rest.trim_start()),
+        _ => (false, text),
+    }
+}
+
+/// An unsigned number and what follows it.
+fn magnitude(text: &str) -> Option<(Rational, &str)> {
+    if text.starts_with("\\frac") {
+        return latex_fraction(text);
+    }
+    let (number, rest) = decimal(text)?;
+    if let Some(after) = rest.trim_start().strip_prefix('/') {
+        let (divisor, rest) = decimal(after.trim_start())?;
+        return Some((number.checked_div(divisor)?, rest));
+    }
+    let mixed = if rest.trim_start().starts_with("\\frac") {
+        Some(latex_fraction(rest.trim_start())?)
+    } else if rest.starts_with(' ') && rest.trim_start().starts_with(|c: char| c.is_ascii_digit()) {
+        let (numerator, after) = decimal(rest.trim_start())?;
+        let (denominator, after) = decimal(after.strip_prefix('/')?)?;
+        Some((numerator.checked_div(denominator)?, after))
+    } else {
+        None
+    };
+    match mixed {
+        Some((part, after)) if number.is_integer() && part.is_proper() => Some((number.checked_add(part)?, after)),
+        Some(_) => None,
+        None => Some((number, rest)),
+    }
+}
+
+/// `\frac{a}{b}` of two signed decimals and what follows it.
+fn latex_fraction(text: &str) -> Option<(Rational, &str)> {
+    let (numerator, rest) = braced(text.strip_prefix("\\frac")?)?;
+    let (denominator, rest) = braced(rest)?;
+    Some((numerator.checked_div(denominator)?, rest))
+}
+
+/// A signed decimal in braces and what follows them.
+fn braced(text: &str) -> Option<(Rational, &str)> {
+    let (inside, rest) = text.trim_start().strip_prefix('{')?.split_once('}')?;
+    let (negative, digits) = sign(inside.trim());
+    let (number, left_over) = decimal(digits)?;
+    let number = if negative { number.checked_neg()? } else { number };
+    left_over.trim().is_empty().then_some((number, rest))
+}
+
+/// An unsigned decimal and what follows it: `12`, `1,234`, `1,234.5`, `.5`.
+fn decimal(text: &str) -> Option<(Rational, &str)> {
+    let (head, mut rest) = digits(text);
+    let mut whole = head.to_owned();
+    let groups = (1..=3).contains(&head.len()) && !head.starts_with('0');
+    while let Some(after) = rest.strip_prefix(',').filter(|after| after.starts_with(|c: char| c.is_ascii_digit())) {
+        let (group, after) = digits(after);
+        if !groups || group.len() != 3 {
+            return None;
+        }
+        whole.push_str(group);
+        rest = after;
+    }
+    let (decimals, rest) = match rest.strip_prefix('.') {
+        Some(after) => digits(after),
+        None => ("", rest),
+    };
+    if whole.is_empty() && decimals.is_empty() {
+        return None;
+    }
+    Some((Rational::from_digits(&whole, decimals)?, rest))
+}
+
+/// Leading ASCII digits and what follows them.
+fn digits(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
+}
+
+/// The unit that the whole of `text` is: `Some(None)` for no text, `None` for text that is no unit.
+#[expect(clippy::option_option, reason = "no unit and not a unit are different answers")]
+fn unit(text: &str) -> Option<Option<String>> {
+    let spaced = text.is_empty() || text.starts_with(char::is_whitespace);
+    let text = text.trim();
+    match text {
+        "" => return Some(None),
+        "%" | "percent" | "per cent" => return Some(Some(PERCENT.to_owned())),
+        "°" => return Some(Some("degree".to_owned())),
+        "$" => return Some(Some("dollar".to_owned())),
+        _ => {}
+    }
+    // Words need a space before them (`5 apples`, not `5x`) or must be marked as text (`5\text{cm}`).
+    let marked = text.starts_with(TEXT_OPENS);
+    let power = ["^2", "^3", "^{2}", "^{3}"].into_iter().find(|power| text.ends_with(power)).unwrap_or_default();
+    let words: String =
+        text[..text.len() - power.len()].chars().filter(|&c| c != TEXT_OPENS && c != TEXT_CLOSES).collect();
+    let words: Vec<String> = words.split_whitespace().map(str::to_lowercase).collect();
+    let is_unit_word = |word: &String| {
+        let long_enough = marked || word.chars().count() > 1;
+        let letters = word.chars().all(|c| c.is_alphabetic() || matches!(c, '/' | '-'));
+        long_enough && letters && !NOT_UNITS.contains(&word.as_str())
+    };
+    if !(spaced || marked) || words.is_empty() || words.len() > 4 || !words.iter().all(is_unit_word) {
+        return None;
+    }
+    let singular = |word: &String| match word.strip_suffix('s') {
+        Some(stem) if stem.chars().count() > 1 && !stem.ends_with('s') => stem.to_owned(),
+        _ => word.clone(),
+    };
+    let unit = words.iter().map(singular).collect::<Vec<_>>().join(" ") + power.trim_matches(['{', '}']);
+    Some(Some(unit.replace("^{", "^")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::latex::tidy;
+    use super::*;
+
+    fn value(text: &str) -> Option<Rational> {
+        quantity(&tidy(text)).map(|quantity| quantity.value)
+    }
+
+    #[test]
+    fn reads_numbers_exactly() {
+        for (text, numerator, denominator) in [
+            ("18", 18, 1),
+            ("-3", -3, 1),
+            ("+3", 3, 1),
+            ("1,234,567", 1_234_567, 1),
+            ("1,234.50", 2469, 2),
+            (".79", 79, 100),
+            ("3/4", 3, 4),
+            (r"-\frac{1}{2}", -1, 2),
+            (r"\frac{-7}{23}", -7, 23),
+            (r"\frac58", 5, 8),
+            (r"1\frac{1}{2}", 3, 2),
+            ("1 1/2", 3, 2),
+            ("-1 1/2", -3, 2),
+            (r"\$23{,}000", 23_000, 1),
+            ("$-5", -5, 1),
+            ("-$5", -5, 1),
+            ("16 apples", 16, 1),
+            (r"16\text{ daps}", 16, 1),
+            (r"25\text{ cm}^2", 25, 1),
+            (r"60^\circ", 60, 1),
+            ("18 dollars per day", 18, 1),
+        ] {
+            assert_eq!(value(text), Rational::new(numerator, denominator), "{text}");
+        }
+    }
+
+    #[test]
+    fn leaves_what_is_no_quantity() {
+        for text in [
+            "",
+            "x",
+            "5x",
+            "9y",
+            "5 x",
+            r"48\pi",
+            "5 pi",
+            "2 million",
+            "3 dozen",
+            "1,2",
+            "12,34",
+            "1234,567",
+            "0,123",
+            "1/2/3",
+            "1/0",
+            "2215_6",
+            "3:30",
+            "5 feet 3 inches",
+            "6-3i",
+            "8+4i",
+            "1 2",
+            "3 3/2",
+            "1.5 1/2",
+            "--5",
+            "-$-5",
+            "$5 euros",
+            "5 or 6",
+            "2^3",
+            "1.2.3",
+            "5e3",
+        ] {
+            assert_eq!(quantity(&tidy(text)), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Which answers are the same.
+
+use super::*;
+use proptest::prelude::*;
+
+#[test]
+fn boxes_nest_and_the_last_one_counts() {
+    assert_eq!(boxed(r"\boxed{5}"), Some("5"));
+    assert_eq!(boxed(r"\boxed{\sqrt{\frac{1}{2}}} is it"), Some(r"\sqrt{\frac{1}{2}}"));
+    assert_eq!(boxed(r"\boxed{1} then \boxed{2}"), Some("2"));
+    assert_eq!(boxed(r"\boxed{\{1, 2\}}"), Some(r"\{1, 2\}"));
+    assert_eq!(boxed(r"\boxed{}"), Some(""));
+    assert_eq!(boxed(r"\boxed{1} then \boxed{2"), None, "a cut box is no answer, and the one before was given up");
+    assert_eq!(boxed(r"\boxed{\}"), None);
+    assert_eq!(boxed("5"), None);
+    assert_eq!(boxed(r"\boxed 5"), None);
+}
+
+#[test]
+fn same() {
+    for (reference, answer) in [
+        ("18", "18"),
+        ("18", " 18. "),
+        ("18", "$18$"),
+        ("18", r"\$18"),
+        ("18", "$18.00"),
+        ("18", "18 dollars"),
+        ("$18", "18 dollars"),
+        ("18", r"\text{18}"),
+        ("-3", "\u{2212}3"),
+        ("70,000", "70000"),
+        ("70000", r"70{,}000"),
+        (r"112,\!875", "112875"),
+        ("26", "26.0"),
+        ("0.5", r"\frac{1}{2}"),
+        (r"\frac12", r"\dfrac{2}{4}"),
+        ("1/2", ".5"),
+        (r"-\frac{7}{2}", r"\frac{-7}{2}"),
+        ("2.5", r"2\frac{1}{2}"),
+        (r"98\%", "98%"),
+        (r"98\%", "98"),
+        (r"98\%", "0.98"),
+        ("98", "98 percent"),
+        ("0.98", r"98\%"),
+        (r"60^\circ", "60 degrees"),
+        (r"16\text{ daps}", "16"),
+        (r"25\text{ cm}^2", "25"),
+        (r"25\text{ cm}^2", "25 cm^{2}"),
+        (r"\text{C}", "(C)"),
+        (r"\text{odd}", "Odd"),
+        ("x = 5", "5"),
+        (r"\frac{3}{2}", r"x=\frac 32"),
+        (r"2 \sqrt{3}", r"2\sqrt3"),
+        (r"\left( 4, \frac{\pi}{12} \right)", r"(4,\frac{\pi}{12})"),
+        ("(1, 0.5)", r"\left(1,\tfrac12\right)"),
+        ("-1,1", "1, -1"),
+        (r"\{1, 2\}", r"\{2,1\}"),
+        (r"[0, \infty)", r"[0,\infty)"),
+        ("123456789012345678901234567890123456789012345", "123456789012345678901234567890123456789012345."),
+    ] {
+        assert!(equivalent(reference, answer), "{reference} and {answer}");
+    }
+}
+
+#[test]
+fn different() {
+    for (reference, answer) in [
+        ("", ""),
+        ("", " "),
+        ("18", ""),
+        ("18", "81"),
+        ("18", "-18"),
+        ("18", "1.8"),
+        ("18", "18x"),
+        ("18", "18 x"),
+        ("18", "18 or 19"),
+        ("18", "18, 19"),
+        ("18", "18 million"),
+        ("18", r"18\pi"),
+        ("18", r"18\sqrt{2}"),
+        ("18", "18^2"),
+        ("18", "x > 18"),
+        ("18", "18!"),
+        ("18", "18/0"),
+        ("18", "about 18"),
+        ("18", "180%"),
+        ("0.5", "0.5%"),
+        ("1", "1%"),
+        (r"\frac13", "0.33"),
+        (r"\frac13", "0.3333333333333333"),
+        ("1 1/2", "11/2"),
+        (r"1\frac12", r"\frac{11}{2}"),
+        ("5 cm", "5 kg"),
+        ("$5", "5 euros"),
+        ("x = 5", "y = 5"),
+        ("x = 5", "x = 6"),
+        ("(1, 2)", "(2, 1)"),
+        ("(1, 2)", "[1, 2]"),
+        ("(1, 2)", "(1, 2]"),
+        ("(1, 2)", "1, 2"),
+        ("(1, 2)", "12"),
+        ("1, 2, 2", "1, 1, 2"),
+        (r"\{1, 2\}", r"\{1, 2, 2\}"),
+        ("C", "c"),
+        (r"\text{A}", r"\text{B}"),
+        ("odd", "even"),
+        ("2215_6", "2215"),
+        ("3:30", "3.30"),
+        (r"\sqrt{2}", r"\sqrt{3}"),
+        ("x^2", "x2"),
+        ("2^{10}", "210"),
+        ("1234", "1,2,3,4"),
+        ("123456789012345678901234567890123456789012345", "123456789012345678901234567890123456789012346"),
+    ] {
+        assert!(!equivalent(reference, answer), "{reference} and {answer}");
+        assert!(
+            !equivalent(answer, reference) || reference.contains('%') || answer.contains('%'),
+            "{answer} and {reference}"
+        );
+    }
+}
+
+/// Ways to write the fraction `numerator / denominator`.
+fn spellings(numerator: i64, denominator: i64) -> Vec<String> {
+    let sign = if numerator < 0 { "-" } else { "" };
+    let positive = numerator.abs();
+    let mut spellings = vec![
+        format!("{numerator}/{denominator}"),
+        format!(r"{sign}\frac{{{positive}}}{{{denominator}}}"),
+        format!(r"$\dfrac{{{}}}{{{}}}$", 3 * numerator, 3 * denominator),
+        format!("{numerator}/{denominator} miles"),
+    ];
+    if numerator % denominator == 0 {
+        let whole = positive / denominator;
+        spellings.push(format!("{sign}{whole}.00"));
+        spellings.push(format!(r"{sign}\${whole}"));
+        if whole >= 1000 {
+            spellings.push(format!("{sign}{},{:03}", whole / 1000, whole % 1000));
+        }
+    }
+    if 100 % denominator == 0 {
+        let hundredths = positive * 100 / denominator;
+        spellings.push(format!("{sign}{}.{:02}", hundredths / 100, hundredths % 100));
+        spellings.push(format!(r"{sign}{hundredths}\%"));
+    }
+    spellings
+}
+
+proptest! {
+    #[test]
+    fn numbers_are_the_same_exactly_if_their_values_are(
+        a in -3000_i64..3000, b in 1_i64..26, c in -3000_i64..3000, d in 1_i64..26, near in any::<bool>(),
+    ) {
+        // Half of the time the second number is close to the first or equals it.
+        let (c, d) = if near { (a + c.signum(), b) } else { (c, d) };
+        for one in spellings(a, b) {
+            for other in spellings(c, d) {
+                // A percent sign may be left out, so `50%` is the same as `50` and as `0.5`: not a matter of value alone.
+                let percentages = [&one, &other].iter().filter(|text| text.contains('%')).count();
+                if percentages == 1 && a * d != b * c {
+                    continue;
+                }
+                prop_assert_eq!(equivalent(&one, &other), a * d == b * c, "{} and {}", one, other);
+            }
+        }
+    }
+
+    #[test]
+    fn any_text_is_the_same_as_itself_and_nothing_fails(one in ".{0,40}", other in ".{0,40}") {
+        prop_assert_eq!(equivalent(&one, &one), !one.trim().is_empty());
+        equivalent(&one, &other);
+        boxed(&one);
+    }
+
+    #[test]
+    fn scraps_of_latex_do_no_harm(parts in prop::collection::vec(prop_oneof![
+        Just("\\frac"), Just("\\sqrt"), Just("\\text{"), Just("{"), Just("}"), Just("("), Just(")"), Just("["), Just("]"),
+        Just("\\{"), Just("\\}"), Just(","), Just(".") , Just("-"), Just("$"), Just("\\$"), Just("%"), Just("\\left"), Just("\\,"),
+        Just(" "), Just("1"), Just("234"), Just("x"), Just("="), Just("/"), Just("^\\circ"), Just("\\boxed{"), Just("é"), Just("cm"),
+    ], 0..24), other in prop::collection::vec(prop_oneof![Just("1"), Just(","), Just("("), Just(")"), Just("x")], 0..24)) {
+        let (text, other) = (parts.concat(), other.concat());
+        prop_assert_eq!(equivalent(&text, &text), !text.trim().is_empty());
+        equivalent(&text, &other);
+        equivalent(&other, &text);
+        boxed(&text);
+    }
+}
+
+#[test]
+fn long_texts_are_compared_at_once() {
+    let nested = "(".repeat(200_000) + &")".repeat(200_000);
+    let list = vec!["(1,(2,3))"; 50_000].join(",");
+    let started = std::time::Instant::now();
+    assert!(!equivalent(&nested, &list) && !equivalent(&list, &nested) && equivalent(&list, &list));
+    let deep = "(1,".repeat(120) + "1" + &")".repeat(120);
+    let wide = vec!["1"; 160].join(",");
+    assert!(!equivalent(&deep, &wide) && equivalent(&wide, &wide.replace(',', " ,")));
+    assert!(started.elapsed().as_secs() < 5);
+}

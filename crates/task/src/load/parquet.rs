@@ -1,0 +1,96 @@
+//! Parquet tables.
+
+use super::row::{ANSWER, OPTIONAL, QUESTION, Row};
+use crate::error::TaskError;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{
+    DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type,
+};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::{Map, Value};
+use std::fs::File;
+use std::path::Path;
+
+/// Reads the columns that a problem can have; others may be of any type.
+pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<Row>, TaskError> {
+    let broken =
+        |error: &dyn std::fmt::Display| TaskError::Parquet { path: path.to_owned(), reason: error.to_string() };
+    let file = File::open(path).map_err(|source| TaskError::Read { path: path.to_owned(), source })?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| broken(&error))?;
+    let known = [&QUESTION[..], &ANSWER[..], &OPTIONAL[..]].concat();
+    let wanted = builder.schema().fields().iter().enumerate();
+    let wanted: Vec<usize> =
+        wanted.filter(|(_, field)| known.contains(&field.name().as_str())).map(|(column, _)| column).collect();
+    let columns = ProjectionMask::roots(builder.parquet_schema(), wanted);
+    let builder = builder.with_projection(columns);
+    let builder = if limit == usize::MAX { builder } else { builder.with_limit(limit) };
+    let mut rows = Vec::new();
+    for batch in builder.build().map_err(|error| broken(&error))? {
+        let batch = batch.map_err(|error| broken(&error))?;
+        for row in 0..batch.num_rows() {
+            let number = rows.len() + 1;
+            rows.push(Row { unit: "row", number, fields: fields(path, &batch, row, number)? });
+        }
+    }
+    Ok(rows)
+}
+
+fn fields(path: &Path, batch: &RecordBatch, row: usize, number: usize) -> Result<Map<String, Value>, TaskError> {
+    let schema = batch.schema();
+    let names = schema.fields().iter().map(|field| field.name());
+    names
+        .zip(batch.columns())
+        .map(|(name, column)| match cell(column, row) {
+            Some(value) => Ok((name.clone(), value)),
+            None => Err(TaskError::Row {
+                path: path.to_owned(),
+                place: format!("row {number}"),
+                reason: format!("`{name}` is {}; store it as text or a number", column.data_type()),
+            }),
+        })
+        .collect()
+}
+
+/// A cell as the JSON value it corresponds to; `None` if its type has no counterpart here.
+fn cell(array: &ArrayRef, row: usize) -> Option<Value> {
+    if array.is_null(row) {
+        return Some(Value::Null);
+    }
+    Some(match array.data_type() {
+        DataType::Null => Value::Null,
+        DataType::Boolean => array.as_boolean().value(row).into(),
+        DataType::Utf8 => array.as_string::<i32>().value(row).into(),
+        DataType::LargeUtf8 => array.as_string::<i64>().value(row).into(),
+        DataType::Utf8View => array.as_string_view().value(row).into(),
+        DataType::Int8 => array.as_primitive::<Int8Type>().value(row).into(),
+        DataType::Int16 => array.as_primitive::<Int16Type>().value(row).into(),
+        DataType::Int32 => array.as_primitive::<Int32Type>().value(row).into(),
+        DataType::Int64 => array.as_primitive::<Int64Type>().value(row).into(),
+        DataType::UInt8 => array.as_primitive::<UInt8Type>().value(row).into(),
+        DataType::UInt16 => array.as_primitive::<UInt16Type>().value(row).into(),
+        DataType::UInt32 => array.as_primitive::<UInt32Type>().value(row).into(),
+        DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).into(),
+        // Not a number: null, so that the row is reported as lacking the field.
+        DataType::Float32 => array.as_primitive::<Float32Type>().value(row).into(),
+        DataType::Float64 => array.as_primitive::<Float64Type>().value(row).into(),
+        DataType::Dictionary(_, _) => {
+            let dictionary = array.as_any_dictionary();
+            return cell(dictionary.values(), *dictionary.normalized_keys().get(row)?);
+        }
+        DataType::List(_) => list(&array.as_list::<i32>().value(row))?,
+        DataType::LargeList(_) => list(&array.as_list::<i64>().value(row))?,
+        DataType::Struct(members) => {
+            let columns = array.as_struct().columns();
+            let values =
+                members.iter().zip(columns).map(|(field, column)| Some((field.name().clone(), cell(column, row)?)));
+            Value::Object(values.collect::<Option<_>>()?)
+        }
+        _ => return None,
+    })
+}
+
+fn list(items: &ArrayRef) -> Option<Value> {
+    (0..items.len()).map(|item| cell(items, item)).collect::<Option<Vec<_>>>().map(Value::Array)
+}

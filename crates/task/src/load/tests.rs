@@ -1,0 +1,279 @@
+//! Small files of every shape, right and wrong.
+
+use super::*;
+use crate::problem::Worked;
+use crate::write::write_jsonl;
+use ::parquet::arrow::ArrowWriter;
+use arrow::array::{
+    ArrayRef, BinaryArray, DictionaryArray, Float64Array, Int64Array, LargeStringArray, ListBuilder, RecordBatch,
+    StringArray, StringBuilder, StringViewArray, StructArray,
+};
+use arrow::datatypes::{DataType, Field, Int8Type};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+/// A folder with one file in it.
+fn file(name: &str, content: &[u8]) -> (TempDir, PathBuf) {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, content).unwrap();
+    (folder, path)
+}
+
+fn load(name: &str, content: &str) -> Result<Vec<Problem>, TaskError> {
+    let (_folder, path) = file(name, content.as_bytes());
+    load_problems(&path, None)
+}
+
+fn error(name: &str, content: &str) -> String {
+    load(name, content).unwrap_err().to_string()
+}
+
+fn parquet_file(columns: Vec<(&str, ArrayRef)>) -> (TempDir, PathBuf) {
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    file("set.parquet", &bytes)
+}
+
+#[test]
+fn reads_gsm8k() {
+    let problems = load(
+        "gsm8k.jsonl",
+        "{\"question\": \"How many eggs?\", \"answer\": \"16 - 3 = <<16-3=13>>13\\n#### 13\"}\n\n\
+         {\"question\": \"How much?\", \"answer\": \"It is 70,000.\\n#### 70,000\"}\r\n",
+    );
+    let problems = problems.unwrap();
+    assert_eq!(problems.len(), 2);
+    assert_eq!((problems[0].id.as_str(), problems[0].answer.as_str()), ("gsm8k-000001", "13"));
+    assert_eq!((problems[1].id.as_str(), problems[1].answer.as_str()), ("gsm8k-000003", "70,000"));
+    assert_eq!(problems[1].solution, None);
+}
+
+#[test]
+fn reads_an_array_with_indices() {
+    let problems = load(
+        "round.json",
+        r#"[{"index": 7, "question": " Fold it? ", "answer": "48"}, {"index": 9, "question": "$x$?", "answer": "\\frac{1}{2}"}]"#,
+    );
+    let problems = problems.unwrap();
+    assert_eq!((problems[0].id.as_str(), problems[0].question.as_str()), ("round-7", "Fold it?"));
+    assert_eq!((problems[1].id.as_str(), problems[1].answer.as_str()), ("round-9", "\\frac{1}{2}"));
+}
+
+#[test]
+fn reads_numeric_targets() {
+    let answers = |target: &str| {
+        load("mawps.jsonl", &format!("{{\"input\":\"Q\",\"target\":{target}}}")).unwrap().remove(0).answer
+    };
+    for (target, answer) in [
+        ("26.0", "26"),
+        ("7.5", "7.5"),
+        ("26", "26"),
+        ("-3.0", "-3"),
+        ("-0.0", "0"),
+        ("1e3", "1000"),
+        ("0.125", "0.125"),
+    ] {
+        assert_eq!(answers(target), answer);
+    }
+}
+
+#[test]
+fn reads_other_names_and_optional_fields() {
+    let problems = load(
+        "math.jsonl",
+        concat!(
+            r#"{"id": "algebra/1", "problem": "P", "solution": "So \\boxed{x^2}.", "level": "Level 5"}"#,
+            "\n",
+            r#"{"id": 4, "prompt": "P", "final_answer": "3", "family": "f", "difficulty": 2, "solution": {"plan": ["Plan 1: a"], "solution": "\\boxed{3}"}}"#,
+            "\n",
+            r#"{"question": "P", "answer": null, "target": "3", "difficulty": "hard", "solution": "see the book", "extra": [1]}"#,
+        ),
+    );
+    let problems = problems.unwrap();
+    assert_eq!((problems[0].id.as_str(), problems[0].answer.as_str()), ("algebra/1", "x^2"));
+    assert_eq!(problems[0].solution.as_ref().unwrap().plan.len(), 0);
+    assert_eq!(
+        (problems[1].id.as_str(), problems[1].family.as_deref(), problems[1].difficulty),
+        ("math-4", Some("f"), Some(2))
+    );
+    assert_eq!(problems[1].solution, Some(Worked { plan: vec!["Plan 1: a".into()], solution: "\\boxed{3}".into() }));
+    assert_eq!((problems[2].id.as_str(), problems[2].difficulty, &problems[2].solution), ("math-000003", None, &None));
+}
+
+#[test]
+fn reads_parquet() {
+    let difficulty: DictionaryArray<Int8Type> = vec!["easy", "easy", "hard"].into_iter().collect();
+    let (_folder, path) = parquet_file(vec![
+        ("question", Arc::new(StringArray::from(vec!["A", "B", "C"]))),
+        ("answer", Arc::new(LargeStringArray::from(vec!["1", "so\n#### 2", "3"]))),
+        ("index", Arc::new(Int64Array::from(vec![10, 20, 30]))),
+        ("family", Arc::new(difficulty)),
+        ("difficulty", Arc::new(Int64Array::from(vec![Some(2), None, Some(4)]))),
+        ("picture", Arc::new(BinaryArray::from(vec![&b"x"[..], b"y", b"z"]))),
+    ]);
+    let problems = load_problems(&path, None).unwrap();
+    let summary: Vec<_> = problems.iter().map(|problem| (problem.id.as_str(), problem.answer.as_str())).collect();
+    assert_eq!(summary, [("set-10", "1"), ("set-20", "2"), ("set-30", "3")]);
+    assert_eq!(
+        (problems[2].family.as_deref(), problems[1].difficulty, problems[2].difficulty),
+        (Some("hard"), None, Some(4))
+    );
+    assert_eq!(load_problems(&path, Some(2)).unwrap(), problems[..2]);
+}
+
+#[test]
+fn reads_worked_solutions_from_parquet() {
+    let mut plans = ListBuilder::new(StringBuilder::new());
+    plans.append_value([Some("Plan 1: a"), Some("Plan 2: b")]);
+    let plans: ArrayRef = Arc::new(plans.finish());
+    let solutions: ArrayRef = Arc::new(StringViewArray::from(vec!["\\boxed{2.5}"]));
+    let worked = StructArray::from(vec![
+        (Arc::new(Field::new("plan", plans.data_type().clone(), true)), plans),
+        (Arc::new(Field::new("solution", DataType::Utf8View, true)), solutions),
+    ]);
+    let (_folder, path) = parquet_file(vec![
+        ("input", Arc::new(StringArray::from(vec!["A"]))),
+        ("target", Arc::new(Float64Array::from(vec![2.5]))),
+        ("solution", Arc::new(worked)),
+    ]);
+    let problem = load_problems(&path, None).unwrap().remove(0);
+    assert_eq!((problem.id.as_str(), problem.answer.as_str()), ("set-000001", "2.5"));
+    let worked = Worked { plan: vec!["Plan 1: a".into(), "Plan 2: b".into()], solution: "\\boxed{2.5}".into() };
+    assert_eq!(problem.solution, Some(worked));
+}
+
+#[test]
+fn bad_parquet_is_named() {
+    let (_folder, path) = parquet_file(vec![
+        ("question", Arc::new(StringArray::from(vec!["A"; 100]))),
+        ("answer", Arc::new(Float64Array::from(vec![f64::NAN; 100]))),
+    ]);
+    let nan = load_problems(&path, None).unwrap_err().to_string();
+    assert!(nan.contains("set.parquet: row 1: no answer"), "{nan}");
+
+    let whole = std::fs::read(&path).unwrap();
+    for content in [&whole[..whole.len() / 2], &whole[..3], b"", b"{\"question\": \"Q\", \"answer\": \"1\"}"] {
+        let (_folder, path) = file("cut.parquet", content);
+        let cut = load_problems(&path, None).unwrap_err().to_string();
+        assert!(cut.contains("cut.parquet: not a readable Parquet file") && cut.contains("copy it again"), "{cut}");
+    }
+
+    let (_folder, path) = parquet_file(vec![
+        ("question", Arc::new(BinaryArray::from(vec![&b"A"[..]]))),
+        ("answer", Arc::new(StringArray::from(vec!["1"]))),
+    ]);
+    let binary = load_problems(&path, None).unwrap_err().to_string();
+    assert!(binary.contains("row 1: `question` is Binary"), "{binary}");
+
+    let (_folder, path) = parquet_file(vec![("score", Arc::new(Int64Array::from(vec![1])))]);
+    let missing = load_problems(&path, None).unwrap_err().to_string();
+    assert!(missing.contains("row 1: no question"), "{missing}");
+}
+
+#[test]
+fn limits_stop_before_what_comes_after() {
+    let (_folder, path) =
+        file("some.jsonl", b"{\"question\":\"A\",\"answer\":1}\n{\"question\":\"B\",\"answer\":2}\nbroken\n");
+    assert_eq!(load_problems(&path, Some(2)).unwrap().len(), 2);
+    assert_eq!(load_problems(&path, Some(0)).unwrap().len(), 0);
+    assert!(load_problems(&path, Some(3)).is_err());
+}
+
+#[test]
+fn lines_in_a_json_file_and_a_byte_order_mark_are_read() {
+    let lines = "\u{feff}{\"question\":\"A\",\"answer\":1}\n{\"question\":\"B\",\"answer\":2}\n";
+    assert_eq!(load("lines.json", lines).unwrap().len(), 2);
+    assert_eq!(load("lines.jsonl", lines).unwrap().len(), 2);
+}
+
+#[test]
+fn errors_name_the_place_and_the_way_out() {
+    let missing = load_problems(Path::new("nowhere/set.jsonl"), None).unwrap_err().to_string();
+    assert!(missing.starts_with("nowhere/set.jsonl: cannot read: ") && missing.contains("check the path"), "{missing}");
+    for (name, content, parts) in [
+        ("set.csv", "question,answer", &["set.csv", "`csv`", ".jsonl, .json"][..]),
+        ("set", "", &["unknown extension ``"]),
+        (
+            "set.jsonl",
+            "{\"question\":\"A\",\"answer\":1}\n\n{\"question\":",
+            &["set.jsonl:3: broken JSON", "column 12"],
+        ),
+        ("set.json", "[\n{\"question\":\"A\",\"answer\":1},\n{\"question\"}]", &["set.json:3: broken JSON"]),
+        ("set.json", "17", &["set.json:1: broken JSON"]),
+        ("set.jsonl", "", &["set.jsonl: holds no problem"]),
+        ("set.jsonl", " \n\n", &["holds no problem"]),
+        ("set.json", "", &["holds no problem"]),
+        ("set.json", "[]", &["holds no problem"]),
+        ("set.jsonl", "{\"question\":\"A\",\"answer\":1}\n[1]", &["line 2: a list where an object"]),
+        (
+            "set.json",
+            "[{\"answer\":1}]",
+            &["row 1: no question; name its field one of question, input, problem, prompt", "here: answer"],
+        ),
+        (
+            "set.jsonl",
+            "{\"question\":\"A\"}",
+            &["line 1: no answer; name its field one of answer, target, final_answer"],
+        ),
+        ("set.jsonl", "{\"question\":\"A\",\"answer\":null}", &["line 1: no answer"]),
+        ("set.jsonl", "{\"question\":\" \",\"answer\":1}", &["line 1: `question` is empty"]),
+        ("set.jsonl", "{\"question\":\"A\",\"answer\":\"so ####\"}", &["line 1: the answer is empty"]),
+        ("set.jsonl", "{\"prompt\":[1],\"answer\":1}", &["line 1: `prompt` is a list; it should be text"]),
+        (
+            "set.jsonl",
+            "{\"input\":\"A\",\"target\":true}",
+            &["line 1: `target` is true or false; it should be text or a number"],
+        ),
+        ("set.jsonl", "{\"id\":[],\"input\":\"A\",\"target\":1}", &["the id is a list"]),
+        (
+            "set.jsonl",
+            "{\"input\":\"A\",\"target\":1,\"solution\":{\"plan\":[]}}",
+            &["line 1: `solution`: missing field `solution`"],
+        ),
+        (
+            "set.jsonl",
+            "{\"input\":\"A\",\"target\":1,\"solution\":{\"plan\":[],\"solution\":\"1\"}}",
+            &["no boxed answer"],
+        ),
+        (
+            "set.jsonl",
+            "{\"id\":\"a\",\"input\":\"A\",\"target\":1}\n{\"id\":\"a\",\"input\":\"B\",\"target\":1}",
+            &["the id `a` occurs twice"],
+        ),
+    ] {
+        let message = error(name, content);
+        assert!(parts.iter().all(|part| message.contains(part)), "{content} gave: {message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+    }
+    let (_folder, path) = file("latin.jsonl", b"{\"question\":\"caf\xe9\",\"answer\":1}");
+    assert!(load_problems(&path, None).unwrap_err().to_string().contains("valid UTF-8"));
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let config = crate::families::GenerateConfig {
+        seed: 3,
+        families: crate::families::in_domain().into_iter().map(str::to_owned).collect(),
+        split: crate::families::Split::HeldOut,
+        count: 60,
+        min_steps: 2,
+        max_steps: 5,
+    };
+    let problems = crate::families::generate(&config).unwrap();
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("held_out.jsonl");
+    write_jsonl(&path, &problems).unwrap();
+    assert_eq!(load_problems(&path, None).unwrap(), problems);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left behind");
+
+    let nowhere = write_jsonl(&folder.path().join("no/such.jsonl"), &problems).unwrap_err().to_string();
+    assert!(
+        nowhere.contains("such.jsonl: cannot write") && nowhere.contains("check that the folder exists"),
+        "{nowhere}"
+    );
+}
