@@ -1,1 +1,69 @@
-//! From step pairs to weights
+//! From step pairs to weights: supervised training, preference training and value-head regression.
+//!
+//! ```text
+//!   examples ──► batches ──► model ──► log-probs [B] ──► objective ──► loss ──► gradients ──► AdamW ──► weights
+//!                (order)    (batch)        ▲          (objectives/)                         (optimizer)
+//!                                          │
+//!   reference log-probs, computed once ────┘          metrics.jsonl, tb/, trainer_state/ after each step
+//! ```
+//!
+//! Letters: B pairs, T tokens of a row, M predicted tokens, K siblings of a state, V vocabulary, H hidden size.
+//!
+//! - [`train_sft`] imitates whole paths, [`train_preference`] and [`train_siblings`] learn from what the tree prefers,
+//!   [`train_value`] fits the value head. All four resume after being killed, with the same bits.
+//! - [`objectives`] holds the losses, each a pure function.
+//!
+//! ```no_run
+//! use espalier_model::Transformer;
+//! use espalier_trainer::{Objective, PreferencePair, TrainConfig, train_preference};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut model = Transformer::load("policy-000".as_ref(), tch::Device::Cpu, tch::Kind::Float)?;
+//! let pair = PreferencePair {
+//!     prompt_ids: vec![5, 6, 7],
+//!     chosen_ids: vec![8, 9],
+//!     rejected_ids: vec![10],
+//!     q_chosen: 0.8,
+//!     q_rejected: -0.4,
+//!     visits_chosen: 30,
+//!     visits_rejected: 12,
+//!     weight: 1.0,
+//!     q_scale: 1.0,
+//! };
+//! let objective = Objective::new("step_apo", &[("beta".to_owned(), 0.3)].into())?.with_sft_weight(0.1);
+//! let config = TrainConfig { learning_rate: 1e-6, epochs: 3, ..TrainConfig::default() };
+//! let summary = train_preference(&mut model, &[pair], &objective, &config, "work".as_ref(), &mut ())?;
+//! println!("{} steps, loss {:.4}", summary.steps, summary.final_loss);
+//! # Ok(()) }
+//! ```
+
+mod batch;
+mod config;
+mod data;
+mod error;
+mod fingerprint;
+mod means;
+mod metrics;
+pub mod objectives;
+mod optimizer;
+mod order;
+mod preference;
+mod reference;
+mod resume;
+mod run;
+mod sft;
+mod siblings;
+mod start;
+mod tensorboard;
+mod value;
+
+pub use config::{Layout, Order, Schedule, TrainConfig};
+pub use data::{PreferencePair, SftExample, SiblingList, SkipReason, SkippedRow, ValueExample};
+pub use error::TrainerError;
+pub use metrics::Observer;
+pub use objectives::Objective;
+pub use preference::train_preference;
+pub use resume::remove_state;
+pub use run::TrainSummary;
+pub use sft::train_sft;
+pub use siblings::train_siblings;
+pub use value::train_value;

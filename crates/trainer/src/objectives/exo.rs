@@ -2,6 +2,7 @@
 
 use super::{About, BadParameter, PairInputs, PairObjective, PairOutput};
 use serde::{Deserialize, Serialize};
+use tch::Tensor;
 
 /// Efficient exact optimisation for pairs (arXiv:2402.00856): the reverse KL divergence between the policy's preference
 /// and a smoothed label, KL((p, 1-p) || (1-e, e)) with p = sigmoid(beta h).
@@ -36,8 +37,8 @@ impl PairObjective for Exo {
 
     fn evaluate(&self, x: &PairInputs) -> PairOutput {
         let (z, e) = (x.h() * self.beta, self.label_smoothing);
-        let (ln_p, ln_not_p) = (z.log_sigmoid(), (-z).log_sigmoid());
-        let losses = ln_p.exp() * (&ln_p - (1.0 - e).ln()) + ln_not_p.exp() * (&ln_not_p - e.ln());
+        let side = |z: &Tensor, label: f64| z.sigmoid() * (z.log_sigmoid() - label.ln());
+        let losses = side(&z, 1.0 - e) + side(&-&z, e);
         PairOutput::with_log_ratios(losses, x, self.beta)
     }
 }

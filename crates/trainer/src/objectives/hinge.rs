@@ -19,12 +19,8 @@ impl Default for Hinge {
 }
 
 impl PairObjective for Hinge {
-    const ABOUT: About = About {
-        name: "hinge",
-        formula: "max(0, 1 - beta h)",
-        source: "RSO, arXiv:2309.06657",
-        uses_reference: true,
-    };
+    const ABOUT: About =
+        About { name: "hinge", formula: "max(0, 1 - beta h)", source: "RSO, arXiv:2309.06657", uses_reference: true };
 
     fn check(&self) -> Result<(), BadParameter> {
         BadParameter::unless_positive("beta", self.beta)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// MCTS-DPO (arXiv:2405.00451): the less often the search chose w over l, the smoother the label.
 ///
-/// e = 1 / (N_w / N_l + 1), computed as N_l / (N_w + N_l), which also holds at N_l = 0; without any visit e is 0.
+/// `e = 1 / (N_w / N_l + 1)`, computed as `N_l / (N_w + N_l)`, which also holds at `N_l = 0`; without any visit e is 0.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MctsDpo {

@@ -1,8 +1,8 @@
 //! Objectives: pure functions from per-pair (or per-sibling) numbers to losses.
 //!
-//! Letters as in the crate's root, and: lp the log-probability of a step (the sum over the step's own tokens of
-//! log pi(token | before)), ref the same under the reference, w the chosen and l the rejected step, |w| the number of
-//! its tokens, r = lp - ref, h = r_w - r_l, ls = log sigmoid.
+//! Letters as in the crate's root, and: `lp` the log-probability of a step (the sum over the step's own tokens of
+//! log pi(token | before)), `ref` the same under the reference, `w` the chosen and `l` the rejected step, `|w|` the
+//! number of its tokens, `r = lp - ref`, `h = r_w - r_l`, `ls` the logarithm of the sigmoid.
 //!
 //! A new objective is one file with a struct of its parameters that implements [`PairObjective`] or [`ListObjective`],
 //! and one line in [`REGISTRY`].
@@ -39,7 +39,7 @@ pub use mcts_dpo::MctsDpo;
 pub use nca::Nca;
 pub use orpo::Orpo;
 pub use plackett_luce::PlackettLuce;
-pub use registry::{Entry, Objective, REGISTRY, entry};
+pub use registry::{Entry, ErasedList, ErasedPair, Loss, Objective, REGISTRY, entry};
 pub use simpo::Simpo;
 pub use sppo::{SppoHard, SppoSoft};
 pub use step::{StepApo, StepDpo};
@@ -60,7 +60,7 @@ pub struct About {
     pub uses_reference: bool,
 }
 
-/// What is known about B pairs; every tensor is [B], floating, of one kind and on one device.
+/// What is known about B pairs; every tensor is `[B]`, floating, of one kind and on one device.
 #[derive(Debug)]
 pub struct PairInputs {
     /// Log-probability of the chosen step, in nats.
@@ -86,33 +86,33 @@ pub struct PairInputs {
 }
 
 impl PairInputs {
-    /// r_w = lp_w - ref_w, [B].
+    /// `r_w = lp_w - ref_w`, `[B]`.
     pub fn r_w(&self) -> Tensor {
         &self.lp_w - &self.ref_w
     }
 
-    /// r_l = lp_l - ref_l, [B].
+    /// `r_l = lp_l - ref_l`, `[B]`.
     pub fn r_l(&self) -> Tensor {
         &self.lp_l - &self.ref_l
     }
 
-    /// h = r_w - r_l, [B].
+    /// `h = r_w - r_l`, `[B]`.
     pub fn h(&self) -> Tensor {
         self.r_w() - self.r_l()
     }
 
-    /// lp_w / |w|, [B].
+    /// `lp_w / |w|`, `[B]`.
     pub fn mean_lp_w(&self) -> Tensor {
         &self.lp_w / &self.len_w
     }
 
-    /// lp_l / |l|, [B].
+    /// `lp_l / |l|`, `[B]`.
     pub fn mean_lp_l(&self) -> Tensor {
         &self.lp_l / &self.len_l
     }
 }
 
-/// Values of B pairs, all [B]; the trainer reduces them.
+/// Values of B pairs, all `[B]`; the trainer reduces them.
 #[derive(Debug)]
 pub struct PairOutput {
     /// The loss of each pair, differentiable.
@@ -128,13 +128,13 @@ impl PairOutput {
         PairOutput { losses, chosen_rewards: chosen_rewards.detach(), rejected_rewards: rejected_rewards.detach() }
     }
 
-    /// Losses with the rewards of DPO: beta r_w and beta r_l.
+    /// Losses with the rewards of DPO: `beta r_w` and `beta r_l`.
     fn with_log_ratios(losses: Tensor, x: &PairInputs, beta: f64) -> PairOutput {
         PairOutput::new(losses, &(x.r_w() * beta), &(x.r_l() * beta))
     }
 }
 
-/// What is known about the K siblings below one state; every tensor is [K], floating, of one kind and on one device.
+/// What is known about the K siblings below one state; every tensor is `[K]`, floating, of one kind and on one device.
 #[derive(Debug)]
 pub struct ListInputs {
     /// Log-probability of each step, in nats.
@@ -152,7 +152,7 @@ pub struct ListInputs {
 pub struct ListOutput {
     /// The loss of the list, a scalar, differentiable.
     pub loss: Tensor,
-    /// The implicit reward of each step, [K]; a number to report, without gradient.
+    /// The implicit reward of each step, `[K]`; a number to report, without gradient.
     pub rewards: Tensor,
 }
 

@@ -43,7 +43,7 @@ pub(super) fn positive_part(z: &Tensor) -> Tensor {
     z.clamp_min(0.0)
 }
 
-/// Upper-triangular ones [K, K] as a boolean mask: entry (k, j) is true where j >= k.
+/// Upper-triangular ones `[K, K]` as a boolean mask: entry (k, j) is true where j >= k.
 pub(super) fn from_diagonal(k: i64, like: &Tensor) -> Tensor {
     Tensor::ones([k, k], (Kind::Bool, like.device())).triu(0)
 }

@@ -45,7 +45,7 @@ pub struct Entry {
     /// Whether it takes all siblings of a state rather than pairs.
     pub over_lists: bool,
     defaults: fn() -> Value,
-    build: fn(Value) -> Result<Objective, TrainerError>,
+    build: fn(Value) -> Result<Loss, TrainerError>,
 }
 
 impl Entry {
@@ -59,16 +59,22 @@ impl Entry {
 
     /// The objective with these parameters; those that are not named keep their defaults.
     pub fn build(&self, parameters: &BTreeMap<String, f64>) -> Result<Objective, TrainerError> {
-        let known = self.parameters();
-        if let Some(name) = parameters.keys().find(|name| !known.contains_key(*name)) {
-            return Err(TrainerError::UnknownParameter {
-                objective: self.about.name,
-                parameter: name.clone(),
-                known: known.into_keys().collect::<Vec<_>>().join(", "),
-            });
+        let mut all = self.parameters();
+        for (name, &value) in parameters {
+            let objective = self.about.name;
+            match all.get_mut(name) {
+                Some(_) if !value.is_finite() => {
+                    return Err(TrainerError::ParameterNotFinite { objective, parameter: name.clone(), value });
+                }
+                Some(known) => *known = value,
+                None => {
+                    let known = all.into_keys().collect::<Vec<_>>().join(", ");
+                    return Err(TrainerError::UnknownParameter { objective, parameter: name.clone(), known });
+                }
+            }
         }
-        let values: Map<String, Value> = parameters.iter().map(|(k, &v)| (k.clone(), Value::from(v))).collect();
-        (self.build)(Value::Object(values))
+        let values: Map<String, Value> = all.iter().map(|(k, &v)| (k.clone(), Value::from(v))).collect();
+        Ok(Objective { loss: (self.build)(Value::Object(values))?, parameters: all, sft_weight: 0.0 })
     }
 }
 
@@ -80,9 +86,17 @@ pub fn entry(name: &str) -> Result<&'static Entry, TrainerError> {
     })
 }
 
-/// An objective with its parameters set.
+/// An objective with its parameters set, and what is composed with it.
 #[derive(Debug)]
-pub enum Objective {
+pub struct Objective {
+    loss: Loss,
+    parameters: BTreeMap<String, f64>,
+    sft_weight: f64,
+}
+
+/// The loss of an [`Objective`].
+#[derive(Debug)]
+pub enum Loss {
     /// Takes pairs.
     Pair(Box<dyn ErasedPair>),
     /// Takes all siblings of a state.
@@ -95,12 +109,41 @@ impl Objective {
         entry(name)?.build(parameters)
     }
 
+    /// Adds `-sft_weight * lp_w / |w|` to the loss of each pair (of the best sibling, for a list).
+    #[must_use]
+    pub fn with_sft_weight(self, sft_weight: f64) -> Objective {
+        Objective { sft_weight, ..self }
+    }
+
     /// Name, formula, source.
     pub fn about(&self) -> About {
-        match self {
-            Objective::Pair(o) => o.about(),
-            Objective::List(o) => o.about(),
+        match &self.loss {
+            Loss::Pair(o) => o.about(),
+            Loss::List(o) => o.about(),
         }
+    }
+
+    /// The loss itself.
+    pub fn loss(&self) -> &Loss {
+        &self.loss
+    }
+
+    /// Weight of the composed likelihood term.
+    pub fn sft_weight(&self) -> f64 {
+        self.sft_weight
+    }
+
+    /// Fails if the composed term has no sensible weight.
+    pub(crate) fn check_composition(&self) -> Result<(), TrainerError> {
+        BadParameter::unless_not_negative("sft_weight", self.sft_weight)
+            .map_err(|bad| bad_parameter(self.about(), &bad))
+    }
+
+    /// All that decides the loss, for records.
+    pub(crate) fn describe(&self) -> Value {
+        serde_json::json!({
+            "name": self.about().name, "parameters": self.parameters, "sft_weight": self.sft_weight,
+        })
     }
 }
 
@@ -150,22 +193,21 @@ fn defaults<T: Default + serde::Serialize>() -> Value {
     serde_json::to_value(T::default()).unwrap_or(Value::Null)
 }
 
-fn build_pair<T: PairObjective>(values: Value) -> Result<Objective, TrainerError> {
+fn build_pair<T: PairObjective>(values: Value) -> Result<Loss, TrainerError> {
     let objective: T = read(T::ABOUT, values)?;
     objective.check().map_err(|bad| bad_parameter(T::ABOUT, &bad))?;
-    Ok(Objective::Pair(Box::new(objective)))
+    Ok(Loss::Pair(Box::new(objective)))
 }
 
-fn build_list<T: ListObjective>(values: Value) -> Result<Objective, TrainerError> {
+fn build_list<T: ListObjective>(values: Value) -> Result<Loss, TrainerError> {
     let objective: T = read(T::ABOUT, values)?;
     objective.check().map_err(|bad| bad_parameter(T::ABOUT, &bad))?;
-    Ok(Objective::List(Box::new(objective)))
+    Ok(Loss::List(Box::new(objective)))
 }
 
-/// A value that JSON cannot hold (NaN, infinite) arrives here as null.
 fn read<T: serde::de::DeserializeOwned>(about: About, values: Value) -> Result<T, TrainerError> {
     serde_json::from_value(values)
-        .map_err(|e| TrainerError::ParameterNotANumber { objective: about.name, reason: e.to_string() })
+        .map_err(|e| TrainerError::BadParameters { objective: about.name, reason: e.to_string() })
 }
 
 fn bad_parameter(about: About, bad: &BadParameter) -> TrainerError {

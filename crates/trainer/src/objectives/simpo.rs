@@ -1,4 +1,4 @@
-//! SimPO.
+//! `SimPO`.
 
 use super::numerics::neg_log_sigmoid;
 use super::{About, BadParameter, PairInputs, PairObjective, PairOutput};

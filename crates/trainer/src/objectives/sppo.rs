@@ -39,8 +39,8 @@ impl PairObjective for SppoHard {
 /// SPPO where the chosen step wins with the probability that the tree gives it.
 ///
 /// Q in [-1, 1] is the mean of outcomes of +1 and -1, so a path through w is correct with probability
-/// p_w = (1 + Q_w) / 2. Let one path be drawn through each step, the correct one win, and a coin decide when both are
-/// correct or both wrong; then P(w beats l) = 1/2 + (p_w - p_l) / 2 = 1/2 + (Q_w - Q_l) / 4. The paper takes P from a
+/// `p_w = (1 + Q_w) / 2`. Let one path be drawn through each step, the correct one win, and a coin decide when both are
+/// correct or both wrong; then `P(w beats l) = 1/2 + (p_w - p_l) / 2 = 1/2 + (Q_w - Q_l) / 4`. The paper takes P from a
 /// pair-ranking model instead.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -73,7 +73,7 @@ impl PairObjective for SppoSoft {
     }
 }
 
-/// (r_w - p/beta)^2 + (r_l + p/beta)^2 with p = P(w beats l) - 1/2, [B].
+/// `(r_w - p/beta)^2 + (r_l + p/beta)^2` with `p = P(w beats l) - 1/2`, `[B]`.
 fn squares(x: &PairInputs, excess: &Tensor, beta: f64) -> Tensor {
     let target = excess / beta;
     (x.r_w() - &target).square() + (x.r_l() + &target).square()

@@ -1,0 +1,98 @@
+//! Hashes of examples, to recognise them after a restart.
+
+use crate::{PreferencePair, SftExample, SiblingList, ValueExample};
+use sha2::{Digest, Sha256};
+
+/// Hashes numbers with their lengths, so that no two lists of examples run into each other.
+pub(crate) struct Fingerprint(Sha256);
+
+impl Fingerprint {
+    fn ids(&mut self, ids: &[u32]) {
+        self.number(ids.len() as u64);
+        for id in ids {
+            self.0.update(id.to_le_bytes());
+        }
+    }
+
+    fn floats(&mut self, values: &[f32]) {
+        self.number(values.len() as u64);
+        for value in values {
+            self.0.update(value.to_le_bytes());
+        }
+    }
+
+    fn number(&mut self, value: u64) {
+        self.0.update(value.to_le_bytes());
+    }
+}
+
+/// An example that can be hashed.
+pub(crate) trait Hashed {
+    /// Feeds every number of the example.
+    fn feed(&self, to: &mut Fingerprint);
+}
+
+impl Hashed for SftExample {
+    fn feed(&self, to: &mut Fingerprint) {
+        to.ids(&self.ids);
+        to.number(self.prompt_len as u64);
+    }
+}
+
+impl Hashed for PreferencePair {
+    fn feed(&self, to: &mut Fingerprint) {
+        to.ids(&self.prompt_ids);
+        to.ids(&self.chosen_ids);
+        to.ids(&self.rejected_ids);
+        to.floats(&[self.q_chosen, self.q_rejected, self.weight, self.q_scale]);
+        to.ids(&[self.visits_chosen, self.visits_rejected]);
+    }
+}
+
+impl Hashed for SiblingList {
+    fn feed(&self, to: &mut Fingerprint) {
+        to.ids(&self.prompt_ids);
+        to.number(self.steps.len() as u64);
+        for step in &self.steps {
+            to.ids(step);
+        }
+        to.floats(&self.q);
+        to.floats(&[self.weight]);
+    }
+}
+
+impl Hashed for ValueExample {
+    fn feed(&self, to: &mut Fingerprint) {
+        to.ids(&self.ids);
+        to.ids(&self.ends);
+        to.floats(&self.targets);
+    }
+}
+
+/// SHA-256 of the examples, in hexadecimal.
+pub(crate) fn fingerprint<E: Hashed>(examples: &[E]) -> String {
+    let mut hash = Fingerprint(Sha256::new());
+    hash.number(examples.len() as u64);
+    for example in examples {
+        example.feed(&mut hash);
+    }
+    hex(&hash.0.finalize())
+}
+
+/// SHA-256 of some texts together, in hexadecimal.
+pub(crate) fn key(texts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
+    }
+    hex(&hash.finalize())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

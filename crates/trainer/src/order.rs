@@ -1,0 +1,114 @@
+//! Which examples make up which batch: a function of the seed and the epoch alone, so that a resumed run needs to
+//! remember nothing but its step.
+
+use crate::config::Order;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+/// Batches whose examples are sorted by length together. More gives less padding and less random batches.
+const BATCHES_PER_BUCKET: usize = 16;
+
+/// The plan of a whole run over N examples.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    lengths: Vec<usize>,
+    batch_size: usize,
+    seed: u64,
+    order: Order,
+}
+
+impl Plan {
+    /// `lengths` `[N]`: tokens of each example.
+    pub fn new(lengths: Vec<usize>, batch_size: usize, seed: u64, order: Order) -> Plan {
+        Plan { lengths, batch_size, seed, order }
+    }
+
+    /// Examples in an epoch.
+    pub fn examples(&self) -> usize {
+        self.lengths.len()
+    }
+
+    /// Batches in an epoch.
+    pub fn batches_per_epoch(&self) -> usize {
+        self.lengths.len().div_ceil(self.batch_size)
+    }
+
+    /// The batches of one epoch; every example is in exactly one.
+    pub fn epoch(&self, epoch: u64) -> Vec<Vec<usize>> {
+        let mut rows: Vec<usize> = (0..self.lengths.len()).collect();
+        if self.order == Order::AsGiven {
+            return rows.chunks(self.batch_size).map(<[usize]>::to_vec).collect();
+        }
+        let mut generator = ChaCha8Rng::seed_from_u64(self.seed);
+        generator.set_stream(epoch);
+        rows.shuffle(&mut generator);
+        for bucket in rows.chunks_mut(self.batch_size * BATCHES_PER_BUCKET) {
+            bucket.sort_by_key(|&row| self.lengths[row]);
+        }
+        let mut batches: Vec<Vec<usize>> = rows.chunks(self.batch_size).map(<[usize]>::to_vec).collect();
+        batches.shuffle(&mut generator);
+        batches
+    }
+}
+
+/// Cuts a batch into parts of like length that hold at most `max_tokens` tokens with their padding, or one example.
+/// `length` gives an example's tokens.
+pub(crate) fn micro_batches(rows: &[usize], max_tokens: usize, length: impl Fn(usize) -> usize) -> Vec<Vec<usize>> {
+    let mut sorted = rows.to_vec();
+    sorted.sort_by_key(|&row| length(row));
+    let mut parts: Vec<Vec<usize>> = Vec::new();
+    // From the longest down, so that the first example of a part says how wide the part is.
+    for &row in sorted.iter().rev() {
+        match parts.last_mut() {
+            Some(part) if (part.len() + 1) * length(part[0]) <= max_tokens => part.push(row),
+            _ => parts.push(vec![row]),
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lengths(n: usize) -> Vec<usize> {
+        (0..n).map(|i| 10 + (i * 7919) % 190).collect()
+    }
+
+    #[test]
+    fn every_example_once_an_epoch_in_an_order_of_its_own() {
+        let plan = Plan::new(lengths(1003), 8, 5, Order::Shuffled);
+        let batches = plan.epoch(0);
+        assert_eq!(batches.len(), plan.batches_per_epoch());
+        assert_eq!(batches.iter().filter(|batch| batch.len() == 8).count(), 125);
+        let mut all = batches.concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..1003).collect::<Vec<_>>());
+        assert_eq!(batches, plan.epoch(0));
+        assert_ne!(batches, plan.epoch(1));
+        assert_ne!(batches, Plan::new(lengths(1003), 8, 6, Order::Shuffled).epoch(0));
+    }
+
+    #[test]
+    fn batches_hold_examples_of_like_length() {
+        let lengths = lengths(1000);
+        let plan = Plan::new(lengths.clone(), 10, 1, Order::Shuffled);
+        let padded: usize = plan.epoch(0).iter().map(|b| b.len() * b.iter().map(|&r| lengths[r]).max().unwrap()).sum();
+        let real: usize = lengths.iter().sum();
+        assert!((padded as f64) < 1.08 * real as f64, "{padded} tokens for {real}");
+    }
+
+    #[test]
+    fn as_given_keeps_the_order() {
+        let plan = Plan::new(lengths(7), 3, 1, Order::AsGiven);
+        assert_eq!(plan.epoch(4), [vec![0, 1, 2], vec![3, 4, 5], vec![6]]);
+    }
+
+    #[test]
+    fn micro_batches_stay_below_the_limit_where_an_example_does() {
+        let length = |row: usize| [100, 30, 20, 25, 30][row];
+        let parts = micro_batches(&[0, 1, 2, 3, 4], 60, length);
+        assert_eq!(parts, [vec![0], vec![4, 1], vec![3, 2]]);
+    }
+}

@@ -1,0 +1,196 @@
+//! The state from which a killed training stage continues, in `trainer_state/`:
+//!
+//! ```text
+//!   trainer_state/step-00000120/tensors.safetensors   parameters and both moments by name
+//!   trainer_state/step-00000120/state.json            step, identity of the run, whether it is finished
+//!   trainer_state/reference-<key>.safetensors         reference log-probabilities (preference training)
+//! ```
+//!
+//! A state is written under another name and renamed when it is whole; only then is the one before it removed, so at any
+//! moment one whole state exists once the first was saved. The order of the examples follows from the seed and the step,
+//! so no generator has a state of its own to keep.
+
+use crate::TrainerError;
+use crate::error::at;
+use crate::optimizer::AdamW;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use tch::Tensor;
+
+const FORMAT_VERSION: u32 = 1;
+
+/// What must be the same for a state to be continued.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    /// `sft`, `preference`, ...
+    pub stage: String,
+    /// Everything of the configuration that the result depends on.
+    pub config: Value,
+    /// Hash of the examples.
+    pub data: String,
+    /// Hash of the model that training starts from.
+    pub model: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StateFile {
+    format_version: u32,
+    step: u64,
+    finished: bool,
+    identity: Identity,
+}
+
+/// Saves and finds the states of one training stage.
+#[derive(Debug)]
+pub(crate) struct States {
+    folder: PathBuf,
+    identity: Identity,
+    save_every_s: f64,
+    last_save: Instant,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub step: u64,
+    pub finished: bool,
+    path: PathBuf,
+}
+
+impl Found {
+    /// Puts the optimiser and the parameters where they were.
+    pub fn restore(&self, optimizer: &mut AdamW) -> Result<(), TrainerError> {
+        let path = self.path.join("tensors.safetensors");
+        let bad = |reason| TrainerError::BadState { path: path.clone(), reason };
+        let saved = Tensor::read_safetensors(&path).map_err(|e| bad(e.to_string()))?;
+        optimizer.restore(&saved, self.step).map_err(bad)
+    }
+}
+
+impl States {
+    /// The states below `work`.
+    pub fn new(work: &Path, identity: Identity, save_every_s: f64) -> Result<States, TrainerError> {
+        let folder = state_folder(work);
+        fs::create_dir_all(&folder).map_err(at(&folder))?;
+        Ok(States { folder, identity, save_every_s, last_save: Instant::now() })
+    }
+
+    /// The newest whole state, if there is one; leftovers of a killed process are removed.
+    pub fn find(&self) -> Result<Option<Found>, TrainerError> {
+        for path in self.entries()? {
+            if name_of(&path).starts_with(".tmp") {
+                remove(&path)?;
+            }
+        }
+        let mut states: Vec<(u64, PathBuf)> =
+            self.entries()?.into_iter().filter_map(|path| Some((step_of(&path)?, path))).collect();
+        states.sort();
+        let newest = states.pop();
+        for (_, path) in states {
+            remove(&path)?;
+        }
+        let Some((_, path)) = newest else { return Ok(None) };
+        let state = States::read(&path.join("state.json"))?;
+        let same = |equal, what| {
+            if equal { Ok(()) } else { Err(TrainerError::ForeignState { path: path.clone(), what }) }
+        };
+        same(state.identity.stage == self.identity.stage, "stage")?;
+        same(state.identity.config == self.identity.config, "configuration")?;
+        same(state.identity.data == self.identity.data, "set of examples")?;
+        same(state.identity.model == self.identity.model, "starting model")?;
+        Ok(Some(Found { step: state.step, finished: state.finished, path }))
+    }
+
+    fn read(path: &Path) -> Result<StateFile, TrainerError> {
+        let bad = |reason| TrainerError::BadState { path: path.to_owned(), reason };
+        let text = fs::read_to_string(path).map_err(at(path))?;
+        let state: StateFile = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
+        if state.format_version != FORMAT_VERSION {
+            return Err(bad(format!("its format version is {}, not {FORMAT_VERSION}", state.format_version)));
+        }
+        Ok(state)
+    }
+
+    /// Whether the last save is long enough ago.
+    pub fn due(&self) -> bool {
+        self.last_save.elapsed().as_secs_f64() >= self.save_every_s
+    }
+
+    /// Saves the state after the optimiser's last step.
+    pub fn save(&mut self, optimizer: &AdamW, finished: bool) -> Result<(), TrainerError> {
+        let step = optimizer.steps();
+        let state = StateFile { format_version: FORMAT_VERSION, step, finished, identity: self.identity.clone() };
+        let target = self.folder.join(format!("step-{step:08}"));
+        let temporary =
+            tempfile::Builder::new().prefix(".tmp-new-").tempdir_in(&self.folder).map_err(at(&self.folder))?;
+        let tensors = temporary.path().join("tensors.safetensors");
+        Tensor::write_safetensors(&optimizer.named(), &tensors)?;
+        let json = temporary.path().join("state.json");
+        let text = serde_json::to_string_pretty(&state)
+            .map_err(|e| TrainerError::BadState { path: json.clone(), reason: e.to_string() })?;
+        fs::write(&json, text + "\n").map_err(at(&json))?;
+        for path in [&tensors, &json] {
+            File::open(path).and_then(|file| file.sync_all()).map_err(at(path))?;
+        }
+        if target.exists() {
+            // The last step was saved before it was known to be the last; nothing but `finished` changes.
+            fs::rename(&json, target.join("state.json")).map_err(at(&target))?;
+        } else {
+            fs::rename(temporary.path(), &target).map_err(at(&target))?;
+            let _ = temporary.keep();
+        }
+        self.remove_before(step)?;
+        self.last_save = Instant::now();
+        Ok(())
+    }
+
+    fn remove_before(&self, step: u64) -> Result<(), TrainerError> {
+        for path in self.entries()? {
+            if step_of(&path).is_some_and(|this| this < step) {
+                remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn entries(&self) -> Result<Vec<PathBuf>, TrainerError> {
+        let read = || fs::read_dir(&self.folder)?.map(|entry| Ok(entry?.path())).collect();
+        let entries: std::io::Result<Vec<PathBuf>> = read();
+        entries.map_err(at(&self.folder))
+    }
+}
+
+fn name_of(path: &Path) -> &str {
+    path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+}
+
+fn step_of(path: &Path) -> Option<u64> {
+    name_of(path).strip_prefix("step-")?.parse().ok()
+}
+
+/// Removes the state of a training stage, once its result was published; there may be none.
+pub fn remove_state(work: &Path) -> Result<(), TrainerError> {
+    let folder = state_folder(work);
+    if folder.exists() { remove(&folder) } else { Ok(()) }
+}
+
+/// Where the states of a training stage lie.
+pub(crate) fn state_folder(work: &Path) -> PathBuf {
+    work.join("trainer_state")
+}
+
+/// Renames before removing, so that a process killed in between leaves no half of a state behind.
+fn remove(path: &Path) -> Result<(), TrainerError> {
+    let name = name_of(path);
+    let doomed = if name.starts_with(".tmp") {
+        path.to_owned()
+    } else {
+        let doomed = path.with_file_name(format!(".tmp-old-{name}"));
+        fs::rename(path, &doomed).map_err(at(path))?;
+        doomed
+    };
+    fs::remove_dir_all(&doomed).map_err(at(&doomed))
+}

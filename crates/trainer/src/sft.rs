@@ -1,0 +1,91 @@
+//! Supervised training: imitate whole paths.
+
+use crate::batch::{Batch, Group, Masks};
+use crate::config::Layout;
+use crate::data::sift;
+use crate::fingerprint::fingerprint;
+use crate::metrics::{Numbers, Observer};
+use crate::optimizer::AdamW;
+use crate::order::{Plan, micro_batches};
+use crate::resume::Identity;
+use crate::run::{Part, Run, Stage, TrainSummary};
+use crate::start::{self, Trained};
+use crate::{SftExample, TrainConfig, TrainerError};
+use espalier_model::Transformer;
+use serde_json::Value;
+use std::path::Path;
+use tch::Kind;
+
+/// Trains `model` to continue each example's prompt by the rest of its tokens.
+///
+/// The loss of a batch is the mean of -log pi(token | before) over all its tokens after the prompts. Metrics and the
+/// state to resume from go to `folder`; a call that was interrupted continues when it is repeated, and ends with the
+/// same bits. Examples that cannot be trained on are skipped and listed.
+pub fn train_sft(
+    model: &mut Transformer,
+    data: &[SftExample],
+    config: &TrainConfig,
+    folder: &Path,
+    observer: &mut dyn Observer,
+) -> Result<TrainSummary, TrainerError> {
+    config.check()?;
+    start::folder(folder)?;
+    let (rows, skipped) = sift(data, start::limits(model));
+    start::some_left(data.len(), &rows, &skipped)?;
+    let identity = Identity {
+        stage: "sft".into(),
+        config: start::describe(config, &Value::Null),
+        data: fingerprint(data),
+        model: start::model_hash(model)?,
+    };
+    let mut optimizer = AdamW::new(&start::parameters(model), config)?;
+    let examples: Vec<&SftExample> = rows.iter().map(|&row| &data[row]).collect();
+    let plan = Plan::new(examples.iter().map(|e| e.ids.len()).collect(), config.batch_size, config.seed, config.order);
+    let mut stage = Sft { trained: Trained::new(model), examples, rows, config, masks: Masks::default() };
+    let run = Run { config, plan, folder, identity, observer };
+    let summary = run.train(&mut stage, &mut optimizer)?;
+    Ok(TrainSummary { skipped, ..summary })
+}
+
+struct Sft<'a> {
+    trained: Trained<'a>,
+    examples: Vec<&'a SftExample>,
+    /// Index of each example among those given.
+    rows: Vec<usize>,
+    config: &'a TrainConfig,
+    masks: Masks,
+}
+
+/// Tokens that carry a loss: all after the prompt, and never the very first.
+fn learned(example: &SftExample) -> usize {
+    example.ids.len() - example.prompt_len.max(1)
+}
+
+impl Stage for Sft<'_> {
+    fn parts(&self, rows: &[usize]) -> Vec<Vec<usize>> {
+        micro_batches(rows, self.config.micro_batch_tokens, |row| self.examples[row].ids.len() - 1)
+    }
+
+    fn loss(&mut self, batch: &[usize], rows: &[usize]) -> Result<Part, TrainerError> {
+        let groups: Vec<Group> = rows
+            .iter()
+            .map(|&row| {
+                let (prompt, path) = self.examples[row].ids.split_at(self.examples[row].prompt_len.max(1));
+                Group { prompt, steps: vec![path] }
+            })
+            .collect();
+        let Trained { model, window, device } = self.trained;
+        let input = Batch::new(&groups, Layout::Packed, window, &mut self.masks, device);
+        let all: usize = batch.iter().map(|&row| learned(self.examples[row])).sum();
+        let loss = -input.token_logprobs(model).sum(Kind::Float) / all as f64;
+        Ok(Part { loss, tokens: input.tokens })
+    }
+
+    fn take_numbers(&mut self) -> Numbers {
+        Vec::new()
+    }
+
+    fn examples(&self, rows: &[usize]) -> Vec<Value> {
+        rows.iter().map(|&row| start::example_json(self.rows[row], self.examples[row])).collect()
+    }
+}

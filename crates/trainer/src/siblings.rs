@@ -1,0 +1,167 @@
+//! Preference training on all siblings of a state, by a loss over lists.
+
+use crate::batch::{Batch, Group, Masks};
+use crate::data::sift;
+use crate::fingerprint::fingerprint;
+use crate::means::Means;
+use crate::metrics::{Numbers, Observer};
+use crate::objectives::{ErasedList, ListInputs, Loss, Objective};
+use crate::optimizer::AdamW;
+use crate::order::{Plan, micro_batches};
+use crate::reference::reference_logprobs;
+use crate::resume::{Identity, state_folder};
+use crate::run::{Part, Run, Stage, TrainSummary};
+use crate::start::{self, Trained};
+use crate::{SiblingList, TrainConfig, TrainerError};
+use espalier_model::Transformer;
+use serde_json::Value;
+use std::path::Path;
+use tch::{Kind, Tensor};
+
+/// Trains `model` on lists of siblings by `objective`; all else as in [`train_preference`](crate::train_preference).
+pub fn train_siblings(
+    model: &mut Transformer,
+    data: &[SiblingList],
+    objective: &Objective,
+    config: &TrainConfig,
+    folder: &Path,
+    observer: &mut dyn Observer,
+) -> Result<TrainSummary, TrainerError> {
+    config.check()?;
+    objective.check_composition()?;
+    let Loss::List(loss) = objective.loss() else {
+        let objective = objective.about().name;
+        return Err(TrainerError::WrongShape { objective, takes: "pairs", given: "lists of siblings" });
+    };
+    start::folder(folder)?;
+    let (rows, skipped) = sift(data, start::limits(model));
+    start::some_left(data.len(), &rows, &skipped)?;
+    let identity = Identity {
+        stage: "siblings".into(),
+        config: start::describe(config, &objective.describe()),
+        data: fingerprint(data),
+        model: start::model_hash(model)?,
+    };
+    let lists: Vec<&SiblingList> = rows.iter().map(|&row| &data[row]).collect();
+    let groups: Vec<Group> = lists
+        .iter()
+        .map(|list| Group { prompt: &list.prompt_ids, steps: list.steps.iter().map(Vec::as_slice).collect() })
+        .collect();
+    let flat = reference_logprobs(Trained::new(model), &groups, config, &identity, &state_folder(folder), observer)?;
+    let mut flat = flat.as_slice();
+    let reference = lists
+        .iter()
+        .map(|list| {
+            let (own, rest) = flat.split_at(list.steps.len());
+            flat = rest;
+            own.to_vec()
+        })
+        .collect();
+    let mut optimizer = AdamW::new(&start::parameters(model), config)?;
+    let widths = groups.iter().map(|group| group.width(config.layout)).collect();
+    let plan = Plan::new(widths, config.batch_size, config.seed, config.order);
+    let mut stage = Siblings {
+        trained: Trained::new(model),
+        loss: loss.as_ref(),
+        sft_weight: objective.sft_weight(),
+        lists,
+        groups,
+        rows,
+        reference,
+        config,
+        masks: Masks::default(),
+        means: Means::default(),
+    };
+    let run = Run { config, plan, folder, identity, observer };
+    let summary = run.train(&mut stage, &mut optimizer)?;
+    Ok(TrainSummary { skipped, ..summary })
+}
+
+struct Siblings<'a> {
+    trained: Trained<'a>,
+    loss: &'a dyn ErasedList,
+    sft_weight: f64,
+    lists: Vec<&'a SiblingList>,
+    groups: Vec<Group<'a>>,
+    /// Index of each list among those given.
+    rows: Vec<usize>,
+    /// Log-probability of each step of each list.
+    reference: Vec<Vec<f64>>,
+    config: &'a TrainConfig,
+    masks: Masks,
+    means: Means,
+}
+
+impl Siblings<'_> {
+    /// The loss of one list, a scalar, from its steps' log-probabilities `lp` `[K]`.
+    fn list_loss(&mut self, row: usize, lp: Tensor) -> Result<Tensor, TrainerError> {
+        let list = self.lists[row];
+        let device = lp.device();
+        let tensor = |values: Vec<f64>| Tensor::from_slice(&values).to_device(device);
+        let lengths: Vec<f64> = list.steps.iter().map(|step| step.len() as f64).collect();
+        let numbers = Vec::<f64>::try_from(lp.detach())?;
+        let (best, worst) = extremes(&list.q);
+        let sft = -lp.get(best as i64) * (self.sft_weight / lengths[best]);
+        let reference = &self.reference[row];
+        let x = ListInputs {
+            lp,
+            reference: tensor(reference.clone()),
+            q: tensor(list.q.iter().map(|&q| f64::from(q)).collect()),
+            len: tensor(lengths),
+        };
+        let output = self.loss.evaluate(&x);
+        let rewards = Vec::<f64>::try_from(output.rewards)?;
+        let means = &mut self.means;
+        means.add("rewards/chosen", &[rewards[best]]);
+        means.add("rewards/rejected", &[rewards[worst]]);
+        means.add("rewards/margins", &[rewards[best] - rewards[worst]]);
+        means.add("rewards/accuracies", &[f64::from(u8::from(rewards[best] > rewards[worst]))]);
+        means.add("logps/chosen", &[numbers[best]]);
+        means.add("logps/rejected", &[numbers[worst]]);
+        means.add("displacement/chosen", &[numbers[best] - reference[best]]);
+        means.add("displacement/rejected", &[numbers[worst] - reference[worst]]);
+        Ok((output.loss + sft) * f64::from(list.weight))
+    }
+}
+
+/// The indices of the greatest and the least Q; the first of equal ones. `q` is not empty and has no NaN.
+fn extremes(q: &[f32]) -> (usize, usize) {
+    let (mut best, mut worst) = (0, 0);
+    for (i, &value) in q.iter().enumerate() {
+        if value > q[best] {
+            best = i;
+        }
+        if value < q[worst] {
+            worst = i;
+        }
+    }
+    (best, worst)
+}
+
+impl Stage for Siblings<'_> {
+    fn parts(&self, rows: &[usize]) -> Vec<Vec<usize>> {
+        micro_batches(rows, self.config.micro_batch_tokens, |row| self.groups[row].width(self.config.layout))
+    }
+
+    fn loss(&mut self, batch: &[usize], rows: &[usize]) -> Result<Part, TrainerError> {
+        let Trained { model, window, device } = self.trained;
+        let groups: Vec<Group> = rows.iter().map(|&row| self.groups[row].clone()).collect();
+        let input = Batch::new(&groups, self.config.layout, window, &mut self.masks, device);
+        let lp = input.step_logprobs(model);
+        let (mut total, mut start) = (Tensor::zeros([], (Kind::Double, device)), 0);
+        for &row in rows {
+            let steps = self.lists[row].steps.len() as i64;
+            total += self.list_loss(row, lp.narrow(0, start, steps))?;
+            start += steps;
+        }
+        Ok(Part { loss: total / batch.len() as f64, tokens: input.tokens })
+    }
+
+    fn take_numbers(&mut self) -> Numbers {
+        self.means.take()
+    }
+
+    fn examples(&self, rows: &[usize]) -> Vec<Value> {
+        rows.iter().map(|&row| start::example_json(self.rows[row], self.lists[row])).collect()
+    }
+}

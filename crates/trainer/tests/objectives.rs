@@ -1,0 +1,191 @@
+//! Every objective against values and gradients that were computed independently in float64.
+
+use espalier_trainer::Objective;
+use espalier_trainer::objectives::{ListInputs, Loss, PairInputs, REGISTRY};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use tch::{Kind, Tensor};
+
+fn cases() -> Vec<Value> {
+    include_str!("loss_vectors.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn objective(case: &Value) -> Objective {
+    let parameters: BTreeMap<String, f64> = serde_json::from_value(case["params"].clone()).unwrap();
+    Objective::new(case["loss"].as_str().unwrap(), &parameters).unwrap()
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    match value {
+        Value::Array(all) => all.iter().map(|v| v.as_f64().unwrap()).collect(),
+        one => vec![one.as_f64().unwrap()],
+    }
+}
+
+/// The inputs of pair cases as columns, the log-probabilities asking for gradients.
+fn pair_inputs(cases: &[&Value]) -> PairInputs {
+    let column = |name: &str| {
+        Tensor::from_slice(&cases.iter().map(|case| case["inputs"][name].as_f64().unwrap()).collect::<Vec<_>>())
+    };
+    PairInputs {
+        lp_w: column("lp_w").set_requires_grad(true),
+        lp_l: column("lp_l").set_requires_grad(true),
+        ref_w: column("ref_w"),
+        ref_l: column("ref_l"),
+        len_w: column("len_w"),
+        len_l: column("len_l"),
+        q_w: column("q_w"),
+        q_l: column("q_l"),
+        n_w: column("n_w"),
+        n_l: column("n_l"),
+    }
+}
+
+fn assert_near(got: f64, expected: f64, what: &str) {
+    // Where cancellation leaves nothing but rounding, zero stands for anything below the smallest digit of one.
+    let near = (got - expected).abs() <= 1e-9 * expected.abs() || (expected == 0.0 && got.abs() < 1e-16);
+    assert!(near, "{what}: {got:e}, expected {expected:e}");
+}
+
+#[test]
+fn values_and_gradients_of_pairs() {
+    for case in cases().iter().filter(|case| case["inputs"]["lp_w"].is_number()) {
+        let name = case["loss"].as_str().unwrap();
+        let objective = objective(case);
+        let Loss::Pair(loss) = objective.loss() else { panic!("{name} takes pairs") };
+        let x = pair_inputs(&[case]);
+        let output = loss.evaluate(&x);
+        assert_near(output.losses.double_value(&[0]), case["value"].as_f64().unwrap(), name);
+        output.losses.sum(Kind::Double).backward();
+        for (tensor, side) in [(&x.lp_w, "grad_lp_w"), (&x.lp_l, "grad_lp_l")] {
+            let gradient = if tensor.grad().defined() { tensor.grad().double_value(&[0]) } else { 0.0 };
+            assert_near(gradient, case[side].as_f64().unwrap(), &format!("{name} {side}"));
+        }
+    }
+}
+
+#[test]
+fn values_and_gradients_of_lists() {
+    for case in cases().iter().filter(|case| case["inputs"]["lp"].is_array()) {
+        let name = case["loss"].as_str().unwrap();
+        let objective = objective(case);
+        let Loss::List(loss) = objective.loss() else { panic!("{name} takes lists") };
+        let column = |field: &str| Tensor::from_slice(&numbers(&case["inputs"][field]));
+        let lp = column("lp").set_requires_grad(true);
+        let x = ListInputs { len: lp.ones_like(), reference: column("ref"), q: column("q"), lp };
+        let output = loss.evaluate(&x);
+        assert_near(output.loss.double_value(&[]), case["value"].as_f64().unwrap(), name);
+        output.loss.backward();
+        let gradient = Vec::<f64>::try_from(x.lp.grad()).unwrap();
+        for (got, expected) in gradient.into_iter().zip(numbers(&case["grad_lp"])) {
+            assert_near(got, expected, &format!("{name} gradient"));
+        }
+    }
+}
+
+#[test]
+fn every_objective_but_the_soft_sppo_has_vectors_and_every_vector_an_objective() {
+    let tested: BTreeSet<String> = cases().iter().map(|case| case["loss"].as_str().unwrap().to_owned()).collect();
+    let known: BTreeSet<String> = REGISTRY.iter().map(|entry| entry.about.name.to_owned()).collect();
+    let untested: Vec<&String> = known.difference(&tested).collect();
+    assert_eq!(untested, ["sppo_soft"]);
+    assert!(tested.is_subset(&known));
+    assert_eq!(known.len(), REGISTRY.len(), "two objectives share a name");
+}
+
+#[test]
+fn defaults_are_those_of_the_vectors() {
+    for case in cases() {
+        let entry = REGISTRY.iter().find(|entry| case["loss"] == entry.about.name).unwrap();
+        let parameters: BTreeMap<String, f64> = serde_json::from_value(case["params"].clone()).unwrap();
+        assert_eq!(entry.parameters(), parameters, "{}", entry.about.name);
+    }
+}
+
+#[test]
+fn a_batch_is_its_pairs() {
+    let all = cases();
+    for entry in REGISTRY.iter().filter(|entry| !entry.over_lists) {
+        let cases: Vec<&Value> = all.iter().filter(|case| case["loss"] == entry.about.name).collect();
+        let Ok(objective) = entry.build(&BTreeMap::new()) else { panic!() };
+        let Loss::Pair(loss) = objective.loss() else { panic!() };
+        let together = loss.evaluate(&pair_inputs(&cases));
+        for (i, case) in cases.iter().enumerate() {
+            let alone = loss.evaluate(&pair_inputs(&[case]));
+            assert_near(together.losses.double_value(&[i as i64]), alone.losses.double_value(&[0]), entry.about.name);
+            let rewards = [&together.chosen_rewards, &together.rejected_rewards];
+            assert!(rewards.iter().all(|tensor| !tensor.requires_grad() && tensor.size() == [cases.len() as i64]));
+        }
+    }
+}
+
+/// Far beyond what a trained policy reaches, in both directions and in float32 too, nothing overflows.
+#[test]
+fn extremes_stay_finite() {
+    for kind in [Kind::Double, Kind::Float] {
+        let column = |values: [f64; 6]| Tensor::from_slice(&values).to_kind(kind);
+        for entry in REGISTRY.iter().filter(|entry| !entry.over_lists) {
+            let objective = entry.build(&BTreeMap::new()).unwrap();
+            let Loss::Pair(loss) = objective.loss() else { panic!() };
+            let x = PairInputs {
+                lp_w: column([-1.0, -401.0, -201.0, -1.0, 0.0, -1e-9]).set_requires_grad(true),
+                lp_l: column([-401.0, -1.0, -1.0, -201.0, 0.0, -1e-9]).set_requires_grad(true),
+                ref_w: column([-201.0, -201.0, -1.0, -201.0, 0.0, -300.0]),
+                ref_l: column([-201.0, -201.0, -201.0, -1.0, -300.0, 0.0]),
+                len_w: column([1.0, 1.0, 2.0, 3.0, 1.0, 1.0]),
+                len_l: column([1.0, 2.0, 1.0, 3.0, 1.0, 1.0]),
+                q_w: column([1.0; 6]),
+                q_l: column([-1.0; 6]),
+                n_w: column([0.0, 1.0, 0.0, 5.0, 1.0, 1.0]),
+                n_l: column([0.0, 0.0, 3.0, 5.0, 1.0, 1.0]),
+            };
+            let output = loss.evaluate(&x);
+            output.losses.sum(kind).backward();
+            let finite = |tensor: &Tensor| tensor.isfinite().all().int64_value(&[]) == 1;
+            assert!(finite(&output.losses), "{} {kind:?} {}", entry.about.name, output.losses);
+            for lp in [&x.lp_w, &x.lp_l].iter().filter(|lp| lp.grad().defined()) {
+                assert!(finite(&lp.grad()), "{} {kind:?} {}", entry.about.name, lp.grad());
+            }
+        }
+    }
+}
+
+#[test]
+fn soft_sppo_is_hard_when_the_tree_is_certain() {
+    let x = |q_w: f64, q_l: f64| {
+        let one = |value: f64| Tensor::from_slice(&[value]);
+        PairInputs {
+            lp_w: one(-3.0),
+            lp_l: one(-5.0),
+            ref_w: one(-4.0),
+            ref_l: one(-4.5),
+            len_w: one(3.0),
+            len_l: one(4.0),
+            q_w: one(q_w),
+            q_l: one(q_l),
+            n_w: one(1.0),
+            n_l: one(1.0),
+        }
+    };
+    let value = |name: &str, x: &PairInputs| {
+        let objective = Objective::new(name, &BTreeMap::new()).unwrap();
+        let Loss::Pair(loss) = objective.loss() else { panic!() };
+        loss.evaluate(x).losses.double_value(&[0])
+    };
+    assert_near(value("sppo_soft", &x(1.0, -1.0)), value("sppo_hard", &x(1.0, -1.0)), "sppo");
+    // P = 1/2 + 0.8/4: targets of +2 and -2 for r_w = 1 and r_l = -0.5.
+    assert!((value("sppo_soft", &x(0.5, -0.3)) - (1.0 + 2.25)).abs() < 1e-12);
+}
+
+#[test]
+fn wrong_parameters_are_named() {
+    let error = |name: &str, parameter: &str, value: f64| {
+        Objective::new(name, &[(parameter.to_owned(), value)].into()).unwrap_err().to_string()
+    };
+    assert!(error("no_such", "beta", 0.1).contains("unknown objective \"no_such\"; known are: step_apo"));
+    let unknown = error("step_apo", "gamma", 0.1);
+    assert_eq!(unknown, "objective step_apo has no parameter \"gamma\"; it has: alpha, beta, label_smoothing");
+    assert_eq!(error("dpo", "beta", 0.0), "parameter beta of objective dpo is 0; it must be a positive number");
+    assert!(error("dpo", "beta", f64::NAN).contains("is NaN; give a finite number"));
+    assert!(error("robust", "label_smoothing", 0.5).contains("at least 0 and below 1/2"));
+}

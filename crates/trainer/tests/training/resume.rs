@@ -1,0 +1,220 @@
+//! A training stage that was stopped continues with the same bits.
+
+use crate::toy::{self, StopAfter};
+use espalier_model::Transformer;
+use espalier_trainer::{
+    Objective, Observer, TrainConfig, TrainSummary, TrainerError, remove_state, train_preference, train_sft,
+    train_value,
+};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+type Stage = fn(&mut Transformer, &TrainConfig, &Path, &mut dyn Observer) -> Result<TrainSummary, TrainerError>;
+
+fn sft(
+    model: &mut Transformer,
+    config: &TrainConfig,
+    folder: &Path,
+    observer: &mut dyn Observer,
+) -> Result<TrainSummary, TrainerError> {
+    train_sft(model, &toy::sequences(14), config, folder, observer)
+}
+
+fn preference(
+    model: &mut Transformer,
+    config: &TrainConfig,
+    folder: &Path,
+    observer: &mut dyn Observer,
+) -> Result<TrainSummary, TrainerError> {
+    let objective = Objective::new("step_apo", &std::collections::BTreeMap::new())?;
+    train_preference(model, &toy::pairs(14), &objective, config, folder, observer)
+}
+
+fn value(
+    model: &mut Transformer,
+    config: &TrainConfig,
+    folder: &Path,
+    observer: &mut dyn Observer,
+) -> Result<TrainSummary, TrainerError> {
+    train_value(model, &toy::valued(14), config, folder, observer)
+}
+
+/// All that training changes, as bits.
+fn outcome(model: &Transformer) -> Vec<(String, Vec<u32>)> {
+    let mut bits = toy::bits(model);
+    if let Some(head) = model.value_head() {
+        let values = Vec::<f32>::try_from(head).unwrap();
+        bits.push(("value_head".into(), values.into_iter().map(f32::to_bits).collect()));
+    }
+    bits
+}
+
+/// Metrics without the one number that measures time.
+fn timeless(folder: &Path) -> Vec<serde_json::Value> {
+    let mut lines = toy::metrics(folder);
+    for line in &mut lines {
+        line.as_object_mut().unwrap().remove("tokens_per_s");
+    }
+    lines
+}
+
+#[test]
+fn stopped_at_any_step_every_stage_ends_with_the_same_bits() {
+    // 4 batches an epoch, 12 steps.
+    let config = TrainConfig { epochs: 3, save_every_s: 0.0, ..toy::config() };
+    for (name, stage) in [("sft", sft as Stage), ("preference", preference), ("value", value)] {
+        let whole = tempfile::tempdir().unwrap();
+        let mut model = toy::model();
+        stage(&mut model, &config, whole.path(), &mut ()).unwrap();
+        let expected = outcome(&model);
+        for (step, gracefully) in [(1, true), (4, false), (7, true), (11, false)] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut stopper = StopAfter { step, gracefully };
+            stage(&mut toy::model(), &config, folder.path(), &mut stopper).unwrap_err();
+            let mut model = toy::model();
+            let summary = stage(&mut model, &config, folder.path(), &mut ()).unwrap();
+            assert_eq!(summary.resumed_from, Some(step), "{name}");
+            assert_eq!(outcome(&model), expected, "{name} stopped at {step}");
+            assert_eq!(timeless(folder.path()), timeless(whole.path()), "{name} stopped at {step}");
+        }
+    }
+}
+
+#[test]
+fn work_since_the_last_save_is_done_again() {
+    let config = TrainConfig { epochs: 3, ..toy::config() }; // saves only when asked
+    let whole = tempfile::tempdir().unwrap();
+    let mut expected = toy::model();
+    sft(&mut expected, &config, whole.path(), &mut ()).unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    sft(&mut toy::model(), &config, folder.path(), &mut StopAfter { step: 3, gracefully: true }).unwrap_err();
+    sft(&mut toy::model(), &config, folder.path(), &mut StopAfter { step: 6, gracefully: false }).unwrap_err();
+    assert_eq!(toy::metrics(folder.path()).len(), 6);
+    let mut model = toy::model();
+    let summary = sft(&mut model, &config, folder.path(), &mut ()).unwrap();
+    assert_eq!(summary.resumed_from, Some(3));
+    assert_eq!(toy::bits(&model), toy::bits(&expected));
+    assert_eq!(timeless(folder.path()), timeless(whole.path()));
+}
+
+#[test]
+fn a_finished_stage_only_hands_its_result_out_until_its_state_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = TrainConfig { epochs: 1, ..toy::config() };
+    let mut model = toy::model();
+    let first = sft(&mut model, &config, folder.path(), &mut ()).unwrap();
+    let lines = toy::metrics(folder.path());
+    let mut again = toy::model();
+    let second = sft(&mut again, &config, folder.path(), &mut StopAfter { step: 0, gracefully: false }).unwrap();
+    assert_eq!(toy::bits(&again), toy::bits(&model));
+    assert_eq!((second.final_loss, second.steps, second.tokens), (first.final_loss, first.steps, 0));
+    assert_eq!(toy::metrics(folder.path()), lines);
+    remove_state(folder.path()).unwrap();
+    remove_state(folder.path()).unwrap();
+    assert_eq!(sft(&mut toy::model(), &config, folder.path(), &mut ()).unwrap().resumed_from, None);
+    assert_eq!(timeless(folder.path()).len(), lines.len());
+}
+
+#[test]
+fn the_reference_is_computed_once() {
+    struct Count(usize, StopAfter);
+    impl Observer for Count {
+        fn step(&mut self, step: u64, total: u64, loss: f64) -> Result<(), TrainerError> {
+            self.1.step(step, total, loss)
+        }
+        fn preparing(&mut self, done: usize, total: usize) -> Result<(), TrainerError> {
+            assert!(done <= total);
+            self.0 += 1;
+            Ok(())
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let config = toy::config();
+    let mut first = Count(0, StopAfter { step: 2, gracefully: true });
+    preference(&mut toy::model(), &config, folder.path(), &mut first).unwrap_err();
+    assert!(first.0 > 0);
+    let mut second = Count(0, StopAfter { step: 4, gracefully: true });
+    preference(&mut toy::model(), &config, folder.path(), &mut second).unwrap_err();
+    assert_eq!(second.0, 0);
+}
+
+#[test]
+fn the_state_of_another_run_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = toy::config();
+    let mut stopper = StopAfter { step: 2, gracefully: true };
+    sft(&mut toy::model(), &config, folder.path(), &mut stopper).unwrap_err();
+    let refused = |what: &str, result: Result<TrainSummary, TrainerError>| {
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains(&format!("another {what}; continue with the same or remove the folder")), "{error}");
+    };
+    let data = toy::sequences(13);
+    refused("set of examples", train_sft(&mut toy::model(), &data, &config, folder.path(), &mut ()));
+    let other = TrainConfig { learning_rate: 2e-2, ..config.clone() };
+    refused("configuration", sft(&mut toy::model(), &other, folder.path(), &mut ()));
+    refused("stage", value(&mut toy::model(), &config, folder.path(), &mut ()));
+    let trained = tempfile::tempdir().unwrap();
+    let mut model = toy::model();
+    sft(&mut model, &config, trained.path(), &mut ()).unwrap();
+    refused("starting model", sft(&mut model, &config, folder.path(), &mut ()));
+    // How often to save is not part of the result.
+    let often = TrainConfig { save_every_s: 0.0, ..config };
+    assert_eq!(sft(&mut toy::model(), &often, folder.path(), &mut ()).unwrap().resumed_from, Some(2));
+}
+
+#[test]
+fn a_torn_state_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = toy::config();
+    sft(&mut toy::model(), &config, folder.path(), &mut StopAfter { step: 2, gracefully: true }).unwrap_err();
+    let tensors = folder.path().join("trainer_state/step-00000002/tensors.safetensors");
+    let bytes = std::fs::read(&tensors).unwrap();
+    std::fs::write(&tensors, &bytes[..bytes.len() / 2]).unwrap();
+    let error = sft(&mut toy::model(), &config, folder.path(), &mut ()).unwrap_err();
+    assert!(matches!(&error, TrainerError::BadState { path, .. } if *path == tensors), "{error}");
+}
+
+const CHILD_FOLDER: &str = "TRAINER_TEST_FOLDER";
+
+/// Not a test of its own: what [`killed_processes_end_with_the_same_bits`] starts and kills.
+#[test]
+#[ignore = "run by another test"]
+fn child() {
+    if let Some(folder) = std::env::var_os(CHILD_FOLDER) {
+        let config = TrainConfig { epochs: 25, save_every_s: 0.0, ..toy::config() };
+        preference(&mut toy::model(), &config, Path::new(&folder), &mut ()).unwrap();
+    }
+}
+
+#[test]
+fn killed_processes_end_with_the_same_bits() {
+    let config = TrainConfig { epochs: 25, save_every_s: 0.0, ..toy::config() };
+    let (whole, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut expected = toy::model();
+    preference(&mut expected, &config, whole.path(), &mut ()).unwrap();
+    let recorded =
+        || std::fs::read_to_string(folder.path().join("metrics.jsonl")).map_or(0, |text| text.lines().count());
+    for killed_after in [2, 15, 40, 41] {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "resume::child", "--ignored"])
+            .env(CHILD_FOLDER, folder.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let began = Instant::now();
+        while recorded() < killed_after && began.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_micros(300));
+        }
+        child.kill().unwrap(); // SIGKILL
+        child.wait().unwrap();
+        let steps = recorded();
+        assert!(steps >= killed_after && steps < 100, "{steps} steps were recorded");
+    }
+    let mut model = toy::model();
+    let summary = preference(&mut model, &config, folder.path(), &mut ()).unwrap();
+    assert!(summary.resumed_from.is_some_and(|step| step >= 40));
+    assert_eq!(toy::bits(&model), toy::bits(&expected));
+    assert_eq!(timeless(folder.path()), timeless(whole.path()));
+}
