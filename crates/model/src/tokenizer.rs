@@ -1,0 +1,135 @@
+//! Text to token ids and back, in Hugging Face's files.
+
+mod end_ids;
+#[cfg(test)]
+mod tests;
+mod train;
+
+use crate::ModelError;
+use crate::publish::{publish_bytes, publish_json};
+use end_ids::end_ids;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// The tokenizer proper.
+const TOKENIZER: &str = "tokenizer.json";
+/// What transformers adds to it; written when missing.
+const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+/// Where a model's end-of-text tokens stand.
+const GENERATION_CONFIG: &str = "generation_config.json";
+/// Further files that transformers may keep beside them; carried along as they are.
+const COMPANIONS: [&str; 6] =
+    ["special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "vocab.json", "merges.txt", "tokenizer.model"];
+
+/// A tokenizer: text to ids without any token added, ids to text without any token dropped.
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    vocab_size: usize,
+    eos_ids: Vec<u32>,
+    /// Names and bytes of the files that it is saved as.
+    files: Vec<(String, Vec<u8>)>,
+}
+
+impl std::fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.debug_struct("Tokenizer")
+            .field("vocab_size", &self.vocab_size)
+            .field("eos_ids", &self.eos_ids)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tokenizer {
+    /// Loads a folder's `tokenizer.json`. The tokens that end a text are all that `generation_config.json`,
+    /// `config.json` and `tokenizer_config.json` name as such.
+    ///
+    /// # Errors
+    /// A file that is missing or broken, and an end-of-text token that the tokenizer does not know.
+    pub fn load(folder: &Path) -> Result<Tokenizer, ModelError> {
+        let path = folder.join(TOKENIZER);
+        let bytes = std::fs::read(&path).map_err(ModelError::read(&path))?;
+        let mut inner =
+            tokenizers::Tokenizer::from_bytes(&bytes).map_err(|error| ModelError::broken(&path, error))?;
+        // Files may ask for texts to be cut or filled up; neither may happen to a prompt here.
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(|error| ModelError::broken(&path, error))?;
+        let mut files = vec![(TOKENIZER.to_owned(), bytes)];
+        for name in [TOKENIZER_CONFIG, GENERATION_CONFIG].into_iter().chain(COMPANIONS) {
+            let path = folder.join(name);
+            if path.exists() {
+                files.push((name.to_owned(), std::fs::read(&path).map_err(ModelError::read(&path))?));
+            }
+        }
+        let eos_ids = end_ids(folder, |token| inner.token_to_id(token))?;
+        Ok(Tokenizer { vocab_size: vocab_size(&inner), inner, eos_ids, files })
+    }
+
+    /// Saves `tokenizer.json`, `tokenizer_config.json` and `generation_config.json` into an existing folder, loadable as
+    /// transformers' `PreTrainedTokenizerFast`. What was loaded is saved byte for byte.
+    pub fn save(&self, folder: &Path) -> Result<(), ModelError> {
+        for (name, bytes) in &self.files {
+            publish_bytes(&folder.join(name), bytes)?;
+        }
+        let has = |name: &str| self.files.iter().any(|(file, _)| file == name);
+        if !has(TOKENIZER_CONFIG) {
+            let end = self.eos_ids.first().and_then(|&id| self.inner.id_to_token(id));
+            publish_json(&folder.join(TOKENIZER_CONFIG), &tokenizer_config(end.as_deref()))?;
+        }
+        if !has(GENERATION_CONFIG) {
+            let ids = match self.eos_ids.as_slice() {
+                [] => Value::Null,
+                [one] => json!(one),
+                many => json!(many),
+            };
+            let pad = self.eos_ids.first();
+            publish_json(&folder.join(GENERATION_CONFIG), &json!({ "eos_token_id": ids, "pad_token_id": pad }))?;
+        }
+        Ok(())
+    }
+
+    /// The ids of a text. Special tokens that stand in the text become their ids; none are added.
+    ///
+    /// # Errors
+    /// When the tokenizer's model cannot take the text, as one without an entry for unknown words.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, ModelError> {
+        let encoding = self.inner.encode_fast(text, false);
+        Ok(encoding.map_err(|error| ModelError::Tokenizer(error.to_string()))?.get_ids().to_vec())
+    }
+
+    /// The text of ids, special tokens included. Bytes that are no UTF-8 become U+FFFD; ids that do not exist become
+    /// nothing. Should the decoder fail, the tokens' own spellings are joined.
+    pub fn decode(&self, ids: &[u32]) -> String {
+        self.inner
+            .decode(ids, false)
+            .unwrap_or_else(|_| ids.iter().filter_map(|&id| self.inner.id_to_token(id)).collect())
+    }
+
+    /// The tokens that end a text, rising.
+    pub fn eos_ids(&self) -> &[u32] {
+        &self.eos_ids
+    }
+
+    /// One more than the highest id.
+    pub fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    /// The id of one token, if there is such a token.
+    pub fn token_id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+}
+
+fn vocab_size(inner: &tokenizers::Tokenizer) -> usize {
+    // Ids may have gaps, so the number of tokens is not enough.
+    inner.get_vocab(true).values().max().map_or(0, |&id| id as usize + 1)
+}
+
+fn tokenizer_config(end: Option<&str>) -> Value {
+    json!({
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": end,
+        "pad_token": end,
+        "clean_up_tokenization_spaces": false,
+    })
+}

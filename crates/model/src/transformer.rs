@@ -1,0 +1,315 @@
+//! The transformer itself: weights, their files, and the forward pass that gradients flow through.
+
+mod attention;
+mod init;
+#[cfg(test)]
+mod tests;
+
+use crate::checkpoint::{VALUE_HEAD_FILE, WEIGHTS, read_file, read_folder, tensor_bytes, write_file};
+use crate::names::{VALUE_HEAD, is_redundant, weights};
+use crate::rope::Rope;
+use crate::rows::{Mode, pointwise_each, rms_norm};
+use crate::{ModelConfig, ModelError};
+use sha2::{Digest, Sha256};
+use std::path::Path;
+use tch::{Device, Kind, Reduction, Tensor};
+
+/// Logits made at a time where only log-probabilities are wanted.
+const LOGITS_AT_A_TIME: i64 = 1 << 24;
+
+/// A linear map; weight [out, in], bias [out].
+#[derive(Debug)]
+pub(crate) struct Linear {
+    pub weight: Tensor,
+    pub bias: Option<Tensor>,
+}
+
+impl Linear {
+    fn apply(&self, x: &Tensor) -> Tensor {
+        x.linear(&self.weight, self.bias.as_ref())
+    }
+}
+
+/// One layer's weights.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    pub attention_norm: Tensor,
+    pub query: Linear,
+    pub key: Linear,
+    pub value: Linear,
+    /// Scales of the query and the key norm, [d] each.
+    pub qk_norm: Option<(Tensor, Tensor)>,
+    pub output: Linear,
+    pub mlp_norm: Tensor,
+    pub gate: Linear,
+    pub up: Linear,
+    pub down: Linear,
+}
+
+/// A decoder-only transformer with an optional value head.
+///
+/// The weights are named tensors under Hugging Face's names. Whoever changes one through [`parameters`](Self::parameters)
+/// (in place, or by replacing its data) changes the model: nothing is kept that is derived from them. The model is
+/// [`Send`], not [`Sync`]: one thread owns it.
+#[derive(Debug)]
+pub struct Transformer {
+    pub(crate) config: ModelConfig,
+    pub(crate) embedding: Tensor,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) norm: Tensor,
+    pub(crate) head: Option<Tensor>,
+    pub(crate) rope: Rope,
+    pub(crate) mode: Mode,
+    value_head: Option<Tensor>,
+    /// All weights, the same tensors as above.
+    parameters: Vec<(String, Tensor)>,
+    device: Device,
+    kind: Kind,
+}
+
+impl Transformer {
+    /// A fresh model, float32: normal with standard deviation 0.02, the projections back into the residual stream
+    /// divided by sqrt(2 L) (GPT-2), norms 1, biases 0. The numbers come from a generator of the model's own, so that
+    /// equal seeds give equal weights whatever else is random in the process. There is no value head.
+    ///
+    /// # Errors
+    /// Names the field of `config` that makes no sense.
+    pub fn init(config: &ModelConfig, seed: u64, device: Device) -> Result<Transformer, ModelError> {
+        config.check()?;
+        Transformer::assemble(config.clone(), init::weights(config, seed, device)?, device, Kind::Float)
+    }
+
+    /// Loads a Hugging Face folder: `config.json`, `model.safetensors` (or its shards), and `value_head.safetensors` if
+    /// it is there. Weights are converted to `kind`; the value head is always float32.
+    ///
+    /// # Errors
+    /// Names the file, the unsupported field, or the tensor that is missing, unexpected or of the wrong shape.
+    pub fn load(folder: &Path, device: Device, kind: Kind) -> Result<Transformer, ModelError> {
+        let config = ModelConfig::load(folder)?;
+        let redundant = |name: &str| is_redundant(name, &config);
+        let tensors = read_folder(folder, &weights(&config), redundant, device, kind)?;
+        let mut model = Transformer::assemble(config, tensors, device, kind)?;
+        let path = folder.join(VALUE_HEAD_FILE);
+        if path.exists() {
+            let wanted = [(VALUE_HEAD.to_owned(), vec![model.config.hidden_size as i64])];
+            let head = read_file(&path, &wanted, device, Kind::Float)?.pop();
+            model.set_value_head(head)?;
+        }
+        Ok(model)
+    }
+
+    /// Saves `config.json`, `model.safetensors` and, if there is one, `value_head.safetensors` into an existing folder,
+    /// each by renaming a finished file. A value head's file of an earlier save that the model does not have is removed.
+    pub fn save(&self, folder: &Path) -> Result<(), ModelError> {
+        let data_type = match self.kind {
+            Kind::BFloat16 => "bfloat16",
+            Kind::Half => "float16",
+            Kind::Double => "float64",
+            _ => "float32",
+        };
+        write_file(&folder.join(WEIGHTS), self.parameters())?;
+        let path = folder.join(VALUE_HEAD_FILE);
+        match &self.value_head {
+            Some(head) => write_file(&path, std::iter::once((VALUE_HEAD, head)))?,
+            None if path.exists() => std::fs::remove_file(&path).map_err(ModelError::write(&path))?,
+            None => {}
+        }
+        self.config.save(folder, data_type)
+    }
+
+    /// Builds the model from its weights, in the order of [`weights`].
+    fn assemble(
+        config: ModelConfig,
+        tensors: Vec<Tensor>,
+        device: Device,
+        kind: Kind,
+    ) -> Result<Transformer, ModelError> {
+        let parameters: Vec<_> = weights(&config).into_iter().map(|(name, _)| name).zip(tensors).collect();
+        let mut rest = parameters.iter();
+        let mut next = || {
+            let (_, tensor) = rest.next().expect("a weight for every name in `weights`");
+            tensor.shallow_clone()
+        };
+        let embedding = next();
+        let mut layers = Vec::with_capacity(config.num_hidden_layers);
+        for _ in 0..config.num_hidden_layers {
+            let attention_norm = next();
+            let mut linear = |bias: bool| Linear { weight: next(), bias: bias.then(&mut next) };
+            let query = linear(config.attention_bias);
+            let key = linear(config.attention_bias);
+            let value = linear(config.attention_bias);
+            let qk_norm = config.qk_norm.then(|| (next(), next()));
+            let output = Linear { weight: next(), bias: config.output_bias().then(&mut next) };
+            let mlp_norm = next();
+            let mut linear = || Linear { weight: next(), bias: None };
+            let (gate, up, down) = (linear(), linear(), linear());
+            layers.push(Layer { attention_norm, query, key, value, qk_norm, output, mlp_norm, gate, up, down });
+        }
+        let norm = next();
+        let head = (!config.tie_word_embeddings).then(&mut next);
+        let rope = Rope::new(&config, device);
+        let mode = Mode::Invariant;
+        Ok(Transformer {
+            config,
+            embedding,
+            layers,
+            norm,
+            head,
+            rope,
+            mode,
+            value_head: None,
+            parameters,
+            device,
+            kind,
+        })
+    }
+
+    /// The model's shape.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Where the weights are.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// The weights' data type.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The weights with their Hugging Face names, in the order of the forward pass; without the value head.
+    pub fn parameters(&self) -> impl Iterator<Item = (&str, &Tensor)> + Clone {
+        self.parameters.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// Makes the weights collect gradients, or stops them. Fresh and loaded models do not.
+    pub fn set_trainable(&mut self, trainable: bool) {
+        for (_, tensor) in &self.parameters {
+            let _ = tensor.set_requires_grad(trainable);
+        }
+    }
+
+    /// w, [H], float32, if the model has a value head.
+    pub fn value_head(&self) -> Option<&Tensor> {
+        self.value_head.as_ref()
+    }
+
+    /// Replaces or removes the value head. It is kept in float32 on the model's device.
+    ///
+    /// # Errors
+    /// When its shape is not [H].
+    pub fn set_value_head(&mut self, head: Option<Tensor>) -> Result<(), ModelError> {
+        if let Some(head) = head {
+            let wanted = vec![self.config.hidden_size as i64];
+            if head.size() != wanted {
+                return Err(ModelError::Shape { name: VALUE_HEAD.to_owned(), got: head.size(), wanted });
+            }
+            self.value_head = Some(head.f_to_kind(Kind::Float)?.f_to_device(self.device)?);
+        } else {
+            self.value_head = None;
+        }
+        Ok(())
+    }
+
+    /// Whether what [`extend`](Self::extend) computes for a row has the same bits in any batch (the default), or may
+    /// differ in the last bits and be faster in large batches.
+    pub fn set_batch_invariant(&mut self, invariant: bool) {
+        self.mode = if invariant { Mode::Invariant } else { Mode::Fast };
+    }
+
+    /// SHA-256 over names, data types, shapes and bytes of all weights and the value head, in hexadecimal.
+    ///
+    /// # Panics
+    /// When LibTorch cannot copy a weight into main memory.
+    pub fn hash(&self) -> String {
+        let mut hash = Sha256::new();
+        let head = self.value_head.as_ref().map(|head| (VALUE_HEAD, head));
+        for (name, tensor) in self.parameters().chain(head) {
+            let bytes = tensor_bytes(tensor).expect("main memory for a copy of one weight");
+            // Lengths before contents, so that no two models run into the same stream of bytes.
+            hash.update(format!("{} {name} {:?} {:?} {}\n", name.len(), tensor.kind(), tensor.size(), bytes.len()));
+            hash.update(&bytes);
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The hidden states after the final norm, [B, T, H].
+    ///
+    /// `ids` and `positions` are [B, T], int64. `mask` is added to the attention scores: float32, [B, 1, T, T] or
+    /// [1, 1, T, T], 0 where the column's token is visible to the row's, minus infinity elsewhere; every token must see
+    /// at least one. The mask says all: causality, packing, and the model's sliding window if it has one.
+    ///
+    /// # Panics
+    /// When shapes disagree or an id is not below V: the caller's mistake, not the data's.
+    pub fn hidden(&self, ids: &Tensor, positions: &Tensor, mask: &Tensor) -> Tensor {
+        let (cosines, sines) = self.rope.turns(positions);
+        // [B, T, 1, d]: the same for every head.
+        let turns = (cosines.unsqueeze(2).to_kind(self.kind), sines.unsqueeze(2).to_kind(self.kind));
+        let mask = mask.to_kind(self.kind);
+        let mut x = Tensor::embedding(&self.embedding, ids, -1, false, false);
+        for layer in &self.layers {
+            let h = rms_norm(&x, &layer.attention_norm, self.config.rms_norm_eps);
+            x = x + self.attend(layer, &h, &turns, &mask);
+            let h = rms_norm(&x, &layer.mlp_norm, self.config.rms_norm_eps);
+            // SwiGLU (arXiv:2002.05202).
+            x = x + layer.down.apply(&(layer.gate.apply(&h).silu() * layer.up.apply(&h)));
+        }
+        rms_norm(&x, &self.norm, self.config.rms_norm_eps)
+    }
+
+    /// The matrix [V, H] that makes logits.
+    pub(crate) fn unembedding(&self) -> &Tensor {
+        self.head.as_ref().unwrap_or(&self.embedding)
+    }
+
+    /// Logits [.., V] of final-norm hidden states [.., H].
+    ///
+    /// In the batch-invariant mode, two-dimensional states that carry no gradient (those of
+    /// [`extend`](Self::extend)) are processed in blocks, so that a row's bits do not depend on the others.
+    ///
+    /// # Panics
+    /// When the last dimension of `hidden` is not H.
+    pub fn logits(&self, hidden: &Tensor) -> Tensor {
+        let weight = self.unembedding();
+        if self.mode == Mode::Invariant && hidden.dim() == 2 && !hidden.requires_grad() {
+            let logits = tch::no_grad(|| self.mode.linear_padded(hidden, weight));
+            return logits.expect("hidden states of the model's width");
+        }
+        hidden.linear(weight, None::<&Tensor>)
+    }
+
+    /// V(s) = tanh(w . h), [..], float32, of final-norm hidden states [.., H]. A state's value depends on no other, bit
+    /// for bit, in batches of any size.
+    ///
+    /// # Panics
+    /// When the model has no value head.
+    pub fn values(&self, hidden: &Tensor) -> Tensor {
+        let head = self.value_head.as_ref().expect("a model with a value head");
+        let scores = (hidden.to_kind(Kind::Float) * head).sum_dim_intlist(-1, false, Kind::Float);
+        pointwise_each(&scores, Tensor::f_tanh).expect("a shape that was split can be joined")
+    }
+
+    /// log pi(target | before), [M], float32, of `targets` [M] int64 at final-norm hidden states [M, H]. Gradients flow.
+    ///
+    /// Logits are made for a limited number of rows at a time. What stays for the backward pass is one number per row
+    /// and vocabulary entry; without gradients nothing stays.
+    ///
+    /// # Panics
+    /// When shapes disagree or a target is not below V.
+    pub fn token_logprobs(&self, hidden: &Tensor, targets: &Tensor) -> Tensor {
+        let rows = (LOGITS_AT_A_TIME / self.config.vocab_size as i64).max(1);
+        let weight = self.unembedding();
+        let parts: Vec<Tensor> = hidden
+            .split(rows, 0)
+            .iter()
+            .zip(targets.split(rows, 0))
+            .map(|(hidden, targets)| {
+                let logits = hidden.linear(weight, None::<&Tensor>).to_kind(Kind::Float);
+                -logits.cross_entropy_loss(&targets, None::<&Tensor>, Reduction::None, -100, 0.0)
+            })
+            .collect();
+        Tensor::cat(&parts, 0)
+    }
+}
