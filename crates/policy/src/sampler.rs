@@ -285,18 +285,21 @@ fn pick(weights: &[f32], target: f64) -> usize {
 
 /// As [`pick`], but skips blocks by their sums.
 fn pick_in_blocks(weights: &[f32], block_sums: &[f32], target: f64) -> u32 {
-    let mut before = 0.0;
-    let mut block = 0;
-    for (index, &sum) in block_sums.iter().enumerate() {
-        if sum > 0.0 {
-            block = index;
-            if before + f64::from(sum) > target {
+    let mut sum = 0.0;
+    let (mut block, mut before) = (0, 0.0);
+    for (index, &block_sum) in block_sums.iter().enumerate() {
+        if block_sum > 0.0 {
+            (block, before) = (index, sum);
+            sum += f64::from(block_sum);
+            if sum > target {
                 break;
             }
-            before += f64::from(sum);
         }
     }
     let first = block * BLOCK;
     let end = weights.len().min(first + BLOCK);
     (first + pick(&weights[first..end], target - before)) as u32
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! Keys and values of the prefixes of every living tree, by node.
+//!
+//! An entry belongs to one state and holds what its last step added: the keys and values from the end of the entry
+//! before it up to the state's end. So siblings share all that lies above them, and a new child costs one token.
+//!
+//! ```text
+//!  ids   [ prompt ............ ][ step 1 ...... ][ step 2 .. ]
+//!  entry   of ids[..e0]           of ids[..e1]     of ids[..e2]: one token short, the last sampled token was never
+//!                                                               fed to the model; the child's own request adds it
+//! ```
+
+use espalier_model::KvSegment;
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use tch::Tensor;
+
+/// The longest part of a prefix that is cached.
+#[derive(Default)]
+pub(crate) struct Cached {
+    /// Its keys and values in order.
+    pub segments: Vec<KvSegment>,
+    /// Tokens in `segments`.
+    pub tokens: usize,
+    /// The model's output `[1, H]` at the last token, if the whole prefix is there.
+    pub hidden: Option<Tensor>,
+}
+
+impl Cached {
+    /// Leaves at most the first `tokens` tokens.
+    pub fn truncate(&mut self, tokens: usize) {
+        while self.tokens > tokens
+            && let Some(last) = self.segments.pop()
+        {
+            let start = self.tokens - last.len();
+            if start < tokens {
+                self.segments.push(last.slice(0..tokens - start));
+            }
+            self.tokens = start.max(tokens);
+        }
+    }
+}
+
+/// What is kept for one state.
+struct Entry {
+    /// Place of the first token of `segments` in the prefix.
+    start: usize,
+    /// Place after the last one: the state's end, or one before it.
+    end: usize,
+    segments: Vec<KvSegment>,
+    hidden: Option<Tensor>,
+    bytes: usize,
+    /// The tree's request that used it last.
+    last_used: u64,
+}
+
+/// The states of one tree, keyed by all their token ids: no two states can be mistaken for each other.
+#[derive(Default)]
+struct TreeCache {
+    entries: HashMap<Box<[u32]>, Entry>,
+    bytes: usize,
+    requests: u64,
+}
+
+/// The caches of all trees. What is kept of a tree depends on this tree's requests alone.
+pub(crate) struct PrefixCache {
+    trees: HashMap<u64, TreeCache>,
+    tree_bytes: usize,
+    evictions: u64,
+}
+
+impl PrefixCache {
+    /// A cache that keeps at most `tree_bytes` for each tree.
+    pub fn new(tree_bytes: usize) -> PrefixCache {
+        PrefixCache { trees: HashMap::new(), tree_bytes, evictions: 0 }
+    }
+
+    /// What is there of the prefix `ids`, whose steps end at `ends`. Begins a request of the tree: all that it touches
+    /// or adds is equally old.
+    pub fn begin(&mut self, tree: u64, ids: &[u32], ends: &[u32]) -> Cached {
+        let tree = self.trees.entry(tree).or_default();
+        tree.requests += 1;
+        let mut found = Cached::default();
+        for &end in ends {
+            let Some(entry) = tree.entries.get_mut(&ids[..end as usize]) else { continue };
+            if entry.start != found.tokens || entry.end == entry.start {
+                continue;
+            }
+            entry.last_used = tree.requests;
+            found.segments.extend(entry.segments.iter().map(KvSegment::shallow_clone));
+            found.tokens = entry.end;
+            found.hidden = entry.hidden.as_ref().filter(|_| entry.end == ids.len()).map(Tensor::shallow_clone);
+        }
+        found
+    }
+
+    /// Keeps the keys and values of the tokens from place `start` on of the state `ids`, and the model's output at its
+    /// last token if that is among them. Goes on with the state's entry where it has one that ends at `start`.
+    pub fn keep(&mut self, tree: u64, ids: &[u32], start: usize, segment: KvSegment, hidden: Option<Tensor>) {
+        let Some(tree) = self.trees.get_mut(&tree) else { return };
+        let end = start + segment.len();
+        let hidden_bytes = |hidden: &Option<Tensor>| hidden.as_ref().map_or(0, |hidden| 4 * hidden.numel());
+        if let Some(entry) = tree.entries.get_mut(ids) {
+            entry.last_used = tree.requests;
+            let mut added = 0;
+            if entry.end == start && end > start {
+                added += segment.bytes();
+                entry.end = end;
+                entry.segments.push(segment);
+            }
+            if entry.end == ids.len() && entry.hidden.is_none() {
+                added += hidden_bytes(&hidden);
+                entry.hidden = hidden;
+            }
+            entry.bytes += added;
+            tree.bytes += added;
+        } else if end > start {
+            let bytes = segment.bytes() + hidden_bytes(&hidden) + size_of_val(ids);
+            let entry = Entry { start, end, segments: vec![segment], hidden, bytes, last_used: tree.requests };
+            tree.entries.insert(ids.into(), entry);
+            tree.bytes += bytes;
+        }
+        self.evictions += tree.evict(self.tree_bytes);
+    }
+
+    /// Drops a tree.
+    pub fn forget(&mut self, tree: u64) {
+        self.trees.remove(&tree);
+    }
+
+    /// Entries dropped to keep trees within their budget.
+    pub fn evictions(&self) -> u64 {
+        self.evictions
+    }
+
+    /// Bytes held for all trees.
+    pub fn bytes(&self) -> usize {
+        self.trees.values().map(|tree| tree.bytes).sum()
+    }
+}
+
+impl TreeCache {
+    /// Drops the least recently used entries until the tree is within its budget; of equally old ones the deepest
+    /// first, so that no entry outlives what it continues. Returns how many.
+    fn evict(&mut self, budget: usize) -> u64 {
+        let mut dropped = 0;
+        while self.bytes > budget {
+            let oldest = self.entries.iter().min_by_key(|(ids, entry)| (entry.last_used, Reverse((entry.start, *ids))));
+            let Some(ids) = oldest.map(|(ids, _)| ids.clone()) else { break };
+            if let Some(entry) = self.entries.remove(&ids) {
+                self.bytes -= entry.bytes;
+                dropped += 1;
+            }
+        }
+        dropped
+    }
+}

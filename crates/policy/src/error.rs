@@ -1,0 +1,54 @@
+//! What can go wrong.
+
+use espalier_model::ModelError;
+use espalier_search::PolicyError;
+use thiserror::Error;
+
+/// Why the policy cannot answer.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ModelPolicyError {
+    /// An option is out of its range.
+    #[error("{name} is {value}, but must be {range}")]
+    Config {
+        /// The option.
+        name: &'static str,
+        /// Its value.
+        value: f64,
+        /// The range.
+        range: &'static str,
+    },
+    /// A request contradicts itself; nothing of it was run.
+    #[error("request {ticket} of tree {tree}: {problem}")]
+    Request {
+        /// The request's ticket.
+        ticket: u64,
+        /// Its tree.
+        tree: u64,
+        /// What is wrong, with the value.
+        problem: String,
+    },
+    /// The model's logits are not numbers to sample from.
+    #[error("request {ticket} of tree {tree}: the model's logits hold NaN or infinity; its weights are broken")]
+    NotFinite {
+        /// The request's ticket.
+        ticket: u64,
+        /// Its tree.
+        tree: u64,
+    },
+    /// `generate` was called while requests were pending.
+    #[error("{0} requests are pending; answer or forget them before generating")]
+    Busy(usize),
+    /// The model or the tokenizer failed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// LibTorch failed.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+}
+
+impl From<ModelPolicyError> for PolicyError {
+    fn from(error: ModelPolicyError) -> Self {
+        PolicyError(Box::new(error))
+    }
+}

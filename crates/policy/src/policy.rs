@@ -1,0 +1,306 @@
+//! The batch: requests of many trees, decoded together.
+
+use crate::cache::PrefixCache;
+use crate::config::PolicyConfig;
+use crate::error::ModelPolicyError;
+use crate::rows::{Row, RowContext, RowLimits};
+use crate::running::Running;
+use crate::sampler::Scratch;
+use crate::stats::PolicyStats;
+use espalier_model::{Tokenizer, Transformer};
+use espalier_search::{Expansion, Policy, PolicyError, StepRequest, Unit};
+use rayon::prelude::*;
+use std::collections::{HashSet, VecDeque};
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+
+/// Rows times vocabulary from which on sampling is spread over threads.
+const PARALLEL_LOGITS: usize = 1 << 16;
+
+/// A language model behind [`Policy`]: continuous batching over the requests of many trees.
+///
+/// The answer to a request depends on the request and on the earlier requests of its tree, never on other trees, on
+/// the order of submission or on `max_rows`: rows share matrix products but no number, each row has its own generator,
+/// and a tree's requests run one after the other, so that what it finds cached is its own history.
+pub struct ModelPolicy {
+    model: Transformer,
+    tokenizer: Tokenizer,
+    config: PolicyConfig,
+    max_context_tokens: usize,
+    choices: usize,
+    end_ids: Vec<u32>,
+    cache: PrefixCache,
+    queue: VecDeque<StepRequest>,
+    running: Vec<Running>,
+    answered: Vec<Expansion>,
+    stats: PolicyStats,
+}
+
+/// Loads a policy's folder (`config.json`, `tokenizer.json`, weights, and a value head if there is one).
+///
+/// # Errors
+/// What the model or the tokenizer lacks, or the option that is out of range.
+pub fn open_policy(dir: &Path, device: Device, config: PolicyConfig) -> Result<ModelPolicy, ModelPolicyError> {
+    let tokenizer = Tokenizer::load(dir)?;
+    let model = Transformer::load(dir, device, Kind::Float)?;
+    ModelPolicy::new(model, tokenizer, config)
+}
+
+impl ModelPolicy {
+    /// A policy over a loaded model and its tokenizer.
+    ///
+    /// # Errors
+    /// [`ModelPolicyError::Config`] for an option out of its range, and for a tokenizer that knows more ids than the
+    /// model.
+    pub fn new(
+        model: Transformer,
+        tokenizer: Tokenizer,
+        config: PolicyConfig,
+    ) -> Result<ModelPolicy, ModelPolicyError> {
+        config.validate()?;
+        let own_context = model.config().max_position_embeddings;
+        let max_context_tokens = config.max_context_tokens.map_or(own_context, |context| context.min(own_context));
+        let vocabulary = model.config().vocab_size;
+        let choices = tokenizer.vocab_size();
+        if choices > vocabulary {
+            return Err(ModelPolicyError::Vocabulary { tokenizer: choices, model: vocabulary });
+        }
+        Ok(ModelPolicy {
+            max_context_tokens,
+            choices,
+            end_ids: tokenizer.eos_ids().to_vec(),
+            cache: PrefixCache::new(config.tree_cache_bytes),
+            queue: VecDeque::new(),
+            running: Vec::new(),
+            answered: Vec::new(),
+            stats: PolicyStats::default(),
+            model,
+            tokenizer,
+            config,
+        })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Transformer {
+        &self.model
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// Longest prefix and continuation together, in tokens.
+    pub fn max_context_tokens(&self) -> usize {
+        self.max_context_tokens
+    }
+
+    /// Hash of the weights, for the rows that they sampled.
+    pub fn policy_hash(&self) -> String {
+        self.model.hash()
+    }
+
+    /// Counters since the policy was opened.
+    pub fn stats(&self) -> PolicyStats {
+        PolicyStats {
+            evictions: self.cache.evictions(),
+            cached_bytes: self.cache.bytes() as u64,
+            ..self.stats
+        }
+    }
+
+    /// Requests that are submitted and not yet answered by [`Policy::poll`].
+    pub fn pending(&self) -> usize {
+        self.queue.len() + self.running.len() + self.answered.len()
+    }
+
+    /// Gives back model and tokenizer, for training.
+    pub fn into_parts(self) -> (Transformer, Tokenizer) {
+        (self.model, self.tokenizer)
+    }
+
+    fn check(&self, request: &StepRequest) -> Result<(), ModelPolicyError> {
+        let problem = if request.prefix_ids.is_empty() {
+            "its prefix has no tokens".to_owned()
+        } else if request.step_ends.last().map(|&end| end as usize) != Some(request.prefix_ids.len()) {
+            format!("step_ends {:?} do not end at the {} prefix tokens", request.step_ends, request.prefix_ids.len())
+        } else if !request.step_ends.is_sorted() {
+            format!("step_ends {:?} fall", request.step_ends)
+        } else if let Some(id) = request.prefix_ids.iter().find(|&&id| id as usize >= self.model.config().vocab_size) {
+            format!("token {id} is not among the model's {}", self.model.config().vocab_size)
+        } else if !(request.temperature >= 0.0 && request.temperature.is_finite()) {
+            format!("temperature is {}, but must be 0 or above and finite", request.temperature)
+        } else {
+            return Ok(());
+        };
+        Err(ModelPolicyError::Request { ticket: request.ticket, tree: request.tree, problem })
+    }
+
+    /// Moves requests from the queue into the batch, in order, as long as there are rows; a tree's next request waits
+    /// for the one before it.
+    fn admit(&mut self) -> Result<(), ModelPolicyError> {
+        let mut rows: usize = self.running.iter().map(|running| running.request.k).sum();
+        let mut busy: HashSet<u64> = self.running.iter().map(|running| running.request.tree).collect();
+        let mut place = 0;
+        while let Some(request) = self.queue.get(place) {
+            if busy.contains(&request.tree) {
+                place += 1;
+                continue;
+            }
+            if !self.running.is_empty() && rows + request.k > self.config.max_rows {
+                break;
+            }
+            let Some(request) = self.queue.remove(place) else { break };
+            let Some(room) = self.max_context_tokens.checked_sub(request.prefix_ids.len()) else {
+                self.answered.push(Expansion { ticket: request.ticket, value: None, candidates: Vec::new() });
+                continue;
+            };
+            rows += request.k;
+            busy.insert(request.tree);
+            let running = Running::new(request, room, &self.model, &self.tokenizer, &mut self.cache)?;
+            self.stats.tokens_reused += running.fed() as u64;
+            self.running.push(running);
+        }
+        Ok(())
+    }
+
+    /// One pass of the batch through the model and one token for every row that is due one.
+    fn step(&mut self) -> Result<(), ModelPolicyError> {
+        let chunk = self.config.prefill_chunk_tokens;
+        let mut prefill = self.config.max_prefill_tokens;
+        let (mut decoding, mut starting): (Vec<&mut Running>, Vec<&mut Running>) =
+            self.running.iter_mut().partition(|running| running.is_decoding());
+        let decoding_rows: usize = decoding.iter().map(|running| running.unfinished()).sum();
+        let mut calls: Vec<_> = decoding
+            .iter_mut()
+            .chain(&mut starting)
+            .filter_map(|running| running.feed(chunk, &mut prefill))
+            .collect();
+
+        // Outputs to sample from: those of the decoding rows, then one for each request that begins to sample.
+        let mut outputs = Vec::new();
+        if !calls.is_empty() {
+            self.stats.passes += 1;
+            self.stats.tokens_forwarded += calls.iter().map(|(_, ids)| ids.len() as u64).sum::<u64>();
+            let hidden = self.model.extend(&mut calls)?;
+            if decoding_rows > 0 {
+                outputs.push(hidden.narrow(0, 0, decoding_rows as i64));
+            }
+            let mut row = decoding_rows as i64;
+            for running in &mut starting {
+                let output = || {
+                    row += 1;
+                    // A copy: a view would keep the whole pass's output alive in the cache.
+                    hidden.narrow(0, row - 1, 1).copy()
+                };
+                running.receive(output, &mut self.cache);
+            }
+        }
+        starting.retain(|running| running.known().is_some());
+        for running in &mut starting {
+            let Some(hidden) = running.known() else { continue };
+            let value = if running.request.want_value { value(&self.model, hidden)? } else { None };
+            if running.unfinished() > 0 {
+                outputs.push(hidden.shallow_clone());
+            }
+            running.set_value(value);
+        }
+
+        if !outputs.is_empty() {
+            let hidden = if outputs.len() == 1 { outputs.remove(0) } else { Tensor::cat(&outputs, 0) };
+            let vocabulary = self.model.config().vocab_size;
+            let logits = self.model.logits(&hidden).to_kind(Kind::Float).to_device(Device::Cpu).contiguous();
+            let logits = Vec::<f32>::try_from(logits.view(-1))?;
+            let mut lines = logits.chunks_exact(vocabulary);
+            let mut work = Vec::with_capacity(decoding_rows + starting.len());
+            for running in &mut decoding {
+                let stops = stops(&self.config, running.request.unit);
+                work.extend(running.sampling(stops).zip(&mut lines).map(|((row, limits), line)| (row, line, limits)));
+            }
+            for running in &mut starting {
+                if running.unfinished() > 0 && let Some(line) = lines.next() {
+                    let stops = stops(&self.config, running.request.unit);
+                    work.extend(running.sampling(stops).map(|(row, limits)| (row, line, limits)));
+                }
+            }
+            let context = RowContext {
+                tokenizer: &self.tokenizer,
+                sampling: &self.config.sampling,
+                choices: self.choices,
+                end_ids: &self.end_ids,
+            };
+            self.stats.tokens_sampled += work.len() as u64;
+            sample(work, vocabulary, &context);
+        }
+
+        let mut staying = Vec::with_capacity(self.running.len());
+        for mut running in std::mem::take(&mut self.running) {
+            let answer = if running.is_decoding() || running.known().is_some() {
+                running.settle(&self.model, &self.tokenizer, &mut self.cache)?
+            } else {
+                None
+            };
+            match answer {
+                Some(answer) => self.answered.push(answer),
+                None => staying.push(running),
+            }
+        }
+        self.running = staying;
+        Ok(())
+    }
+}
+
+impl Policy for ModelPolicy {
+    fn tokenize(&self, prompt: &str) -> Result<Vec<u32>, PolicyError> {
+        Ok(self.tokenizer.encode(prompt).map_err(ModelPolicyError::from)?)
+    }
+
+    fn submit(&mut self, request: StepRequest) -> Result<(), PolicyError> {
+        self.check(&request).map_err(|error| PolicyError::of_tree(request.tree, error))?;
+        self.queue.push_back(request);
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Result<Vec<Expansion>, PolicyError> {
+        tch::no_grad(|| {
+            loop {
+                self.admit()?;
+                if !self.answered.is_empty() || self.running.is_empty() {
+                    self.stats.requests += self.answered.len() as u64;
+                    return Ok(std::mem::take(&mut self.answered));
+                }
+                self.step()?;
+            }
+        })
+    }
+
+    fn forget(&mut self, tree: u64) {
+        self.cache.forget(tree);
+    }
+}
+
+fn stops(config: &PolicyConfig, unit: Unit) -> &[String] {
+    match unit {
+        Unit::Step => &config.step_stops,
+        Unit::Path => &config.path_stops,
+    }
+}
+
+/// V = tanh(w . h) from `hidden` `[1, H]`. One row at a time, so that its bits do not depend on how many there are.
+fn value(model: &Transformer, hidden: &Tensor) -> Result<Option<f32>, ModelPolicyError> {
+    Ok(None)
+}
+
+/// Samples one token for each row. Rows share nothing, so it does not matter which thread takes which.
+fn sample(work: Vec<(&mut Row, &[f32], RowLimits)>, vocabulary: usize, context: &RowContext) {
+    if work.len() * vocabulary >= PARALLEL_LOGITS {
+        work.into_par_iter().for_each_init(Scratch::default, |scratch, (row, logits, limits)| {
+            row.advance(logits, limits, context, scratch);
+        });
+    } else {
+        let mut scratch = Scratch::default();
+        for (row, logits, limits) in work {
+            row.advance(logits, limits, context, &mut scratch);
+        }
+    }
+}

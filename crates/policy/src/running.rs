@@ -1,0 +1,216 @@
+//! One request on its way through the model.
+//!
+//! ```text
+//!            ┌────── chunk by chunk ┐                           ┌─ token by token ┐
+//!  cached ─► Prefill (one row) ─────┴─► Known ─► K first tokens ─► Decode ────────┴─► Expansion
+//!    └── all of it, and the output at its end ──┘
+//! ```
+
+use crate::cache::PrefixCache;
+use crate::error::ModelPolicyError;
+use crate::rows::{Row, RowEnd, RowLimits};
+use espalier_model::{DecodeGroup, KvSegment, Tokenizer, Transformer};
+use espalier_search::{Candidate, Expansion, StepRequest, Unit};
+use tch::Tensor;
+
+enum Phase {
+    /// The prefix runs through the model, as one row; it began at token `start`.
+    Prefill { group: DecodeGroup, start: usize },
+    /// The model's output `[1, H]` at the prefix's last token is known.
+    Known(Tensor),
+    /// The unfinished rows run through the model.
+    Decode(DecodeGroup),
+}
+
+/// A request and its state.
+pub(crate) struct Running {
+    pub request: StepRequest,
+    max_tokens: usize,
+    phase: Phase,
+    /// Keys and values of the prefix; handed over to the rows' group.
+    segments: Vec<KvSegment>,
+    /// Tokens of the prefix whose keys and values are there or in the present pass.
+    fed: usize,
+    in_pass: bool,
+    /// Unfinished rows in order; in `Decode`, row g of the group is `rows[g]`.
+    rows: Vec<Row>,
+    /// The last token of each unfinished row, to be fed next.
+    next_ids: Vec<u32>,
+    candidates: Vec<(usize, Candidate)>,
+    value: Option<f32>,
+}
+
+impl Running {
+    /// Looks up what is cached of the prefix and prepares the rest. `room` is what the context leaves for new tokens.
+    pub fn new(
+        request: StepRequest,
+        room: usize,
+        model: &Transformer,
+        tokenizer: &Tokenizer,
+        cache: &mut PrefixCache,
+    ) -> Result<Running, ModelPolicyError> {
+        let max_tokens = request.max_tokens.min(room);
+        let rows = if max_tokens == 0 { 0 } else { request.k };
+        let rows = (0..rows).map(|index| Row::new(&request, index, tokenizer)).collect();
+        let length = request.prefix_ids.len();
+        let mut cached = cache.begin(request.tree, &request.prefix_ids, &request.step_ends);
+        let phase = match cached.hidden.take() {
+            Some(hidden) => Phase::Known(hidden),
+            None => {
+                // The last token is fed in any case: the rows and the value start from its output.
+                cached.truncate(length - 1);
+                let group = DecodeGroup::new(model, &cached.segments, 1, length - cached.tokens)?;
+                Phase::Prefill { group, start: cached.tokens }
+            }
+        };
+        Ok(Running {
+            max_tokens,
+            phase,
+            segments: cached.segments,
+            fed: cached.tokens,
+            in_pass: false,
+            rows,
+            next_ids: Vec::new(),
+            candidates: Vec::new(),
+            value: None,
+            request,
+        })
+    }
+
+    /// Prefix tokens whose keys and values are there or in the present pass.
+    pub fn fed(&self) -> usize {
+        self.fed
+    }
+
+    /// Whether it is past its prefix and its first tokens.
+    pub fn is_decoding(&self) -> bool {
+        matches!(self.phase, Phase::Decode(_))
+    }
+
+    /// Rows that are not finished.
+    pub fn unfinished(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// What goes into the next pass, if anything: the group and its new tokens. `prefill` is what is left of the pass's
+    /// budget for prefix tokens.
+    pub fn feed(&mut self, chunk_tokens: usize, prefill: &mut usize) -> Option<(&mut DecodeGroup, &[u32])> {
+        self.in_pass = false;
+        match &mut self.phase {
+            Phase::Known(_) => None,
+            Phase::Prefill { .. } if *prefill == 0 => None,
+            Phase::Prefill { group, .. } => {
+                let chunk = self.fed..self.request.prefix_ids.len().min(self.fed + chunk_tokens);
+                *prefill = prefill.saturating_sub(chunk.len());
+                self.fed = chunk.end;
+                self.in_pass = true;
+                Some((group, &self.request.prefix_ids[chunk]))
+            }
+            Phase::Decode(group) => {
+                self.in_pass = true;
+                Some((group, &self.next_ids))
+            }
+        }
+    }
+
+    /// Takes over what the pass gave for a prefix: `row` yields the output `[1, H]` at its last new token.
+    pub fn receive(&mut self, mut row: impl FnMut() -> Tensor, cache: &mut PrefixCache) {
+        let length = self.request.prefix_ids.len();
+        let Phase::Prefill { group, start } = &self.phase else { return };
+        if !self.in_pass {
+            return;
+        }
+        let hidden = row();
+        if self.fed < length {
+            return;
+        }
+        let mut from = *start;
+        for end in self.request.step_ends.iter().map(|&end| end as usize) {
+            if end > from {
+                let segment = group.suffix(0, from - start..end - start);
+                let last = (end == length).then(|| hidden.shallow_clone());
+                self.segments.push(segment.shallow_clone());
+                cache.keep(self.request.tree, &self.request.prefix_ids[..end], from, segment, last);
+                from = end;
+            }
+        }
+        self.phase = Phase::Known(hidden);
+    }
+
+    /// The output `[1, H]` at the prefix's last token, once it is known and until the first tokens are sampled.
+    pub fn known(&self) -> Option<&Tensor> {
+        match &self.phase {
+            Phase::Known(hidden) => Some(hidden),
+            _ => None,
+        }
+    }
+
+    /// Sets the state's value.
+    pub fn set_value(&mut self, value: Option<f32>) {
+        self.value = value;
+    }
+
+    /// The rows that sample their next token, with what they need for it.
+    pub fn sampling<'a>(&'a mut self, stops: &'a [String]) -> impl Iterator<Item = (&'a mut Row, RowLimits<'a>)> {
+        let limits = RowLimits {
+            prefix_ids: &self.request.prefix_ids,
+            temperature: self.request.temperature,
+            max_tokens: self.max_tokens,
+            stops,
+        };
+        self.rows.iter_mut().map(move |row| (row, limits))
+    }
+
+    /// After sampling: puts finished rows aside, keeps what their children will need, and gets the others ready for
+    /// the next pass. The answer, once all rows are finished.
+    pub fn settle(
+        &mut self,
+        model: &Transformer,
+        tokenizer: &Tokenizer,
+        cache: &mut PrefixCache,
+    ) -> Result<Option<Expansion>, ModelPolicyError> {
+        let request = &self.request;
+        if self.rows.iter().any(|row| row.broken) {
+            return Err(ModelPolicyError::NotFinite { ticket: request.ticket, tree: request.tree });
+        }
+        let mut unfinished = Vec::new();
+        let mut kept = Vec::new();
+        for (place, row) in std::mem::take(&mut self.rows).into_iter().enumerate() {
+            let Some(end) = row.end else {
+                kept.push(place);
+                unfinished.push(row);
+                continue;
+            };
+            // Only a step that ended by its stop string is ever continued. Its last token was not fed.
+            if let (RowEnd::StopString, Unit::Step, Phase::Decode(group)) = (end, request.unit, &self.phase) {
+                let segment = group.suffix(place, 0..row.token_ids.len() - 1);
+                let ids = [request.prefix_ids.as_slice(), row.token_ids.as_slice()].concat();
+                cache.keep(request.tree, &ids, request.prefix_ids.len(), segment, None);
+            }
+            self.candidates.push((row.index, row.into_candidate(tokenizer)));
+        }
+        if unfinished.is_empty() {
+            let mut candidates = std::mem::take(&mut self.candidates);
+            candidates.sort_by_key(|&(index, _)| index);
+            return Ok(Some(Expansion {
+                ticket: request.ticket,
+                value: self.value,
+                candidates: candidates.into_iter().map(|(_, candidate)| candidate).collect(),
+            }));
+        }
+        match &mut self.phase {
+            Phase::Decode(group) if kept.len() < group.rows() => group.keep_rows(&kept),
+            Phase::Decode(_) => {}
+            phase => {
+                // The last token of a row is never fed.
+                let capacity = self.max_tokens - 1;
+                *phase = Phase::Decode(DecodeGroup::new(model, &self.segments, unfinished.len(), capacity)?);
+                self.segments.clear();
+            }
+        }
+        self.next_ids.clear();
+        self.next_ids.extend(unfinished.iter().filter_map(|row| row.token_ids.last()));
+        self.rows = unfinished;
+        Ok(None)
+    }
+}

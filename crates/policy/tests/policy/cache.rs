@@ -1,0 +1,122 @@
+//! Each token of a tree runs through the model once while the tree lives.
+
+use crate::tiny::{Step, answer_all, child, policy, policy_with, root};
+use espalier_policy::PolicyConfig;
+use espalier_search::{Finish, StepRequest, Unit};
+use espalier_search::Policy;
+
+const PROMPT: &str = "<question>Anna has 3 apples and buys 4 more.</question>";
+
+#[test]
+fn forwarded_tokens_are_the_distinct_tokens_of_the_tree() {
+    let mut policy = policy();
+    let request = root(&policy, 1, PROMPT, Step { k: 4, seed: 5, ..Step::default() });
+    let prompt = request.prefix_ids.len() as u64;
+    let answer = answer_all(&mut policy, vec![request.clone()]).remove(0);
+    let sampled = |answer: &espalier_search::Expansion| -> u64 {
+        answer.candidates.iter().map(|candidate| candidate.token_ids.len() as u64).sum()
+    };
+    // Four rows; the last token of each is not fed.
+    let mut forwarded = prompt + sampled(&answer) - 4;
+    let mut all_sampled = sampled(&answer);
+    assert_eq!(policy.stats().tokens_forwarded, forwarded);
+    assert_eq!(policy.stats().tokens_reused, 0);
+
+    // Two children and a grandchild: each feeds the last token of its own step, and its rows.
+    let stopped: Vec<_> = answer.candidates.iter().filter(|candidate| candidate.finish == Finish::Stop).collect();
+    assert!(stopped.len() >= 2, "{answer:?}");
+    assert!(stopped.iter().all(|candidate| candidate.token_ids.len() > 1), "{answer:?}");
+    let first = child(&request, &stopped[0].token_ids, 21);
+    let second = child(&request, &stopped[1].token_ids, 22);
+    let mut reused = 0;
+    let mut visit = |request: &StepRequest| {
+        let answer = answer_all(&mut policy, vec![request.clone()]).remove(0);
+        forwarded += 1 + sampled(&answer) - 4;
+        all_sampled += sampled(&answer);
+        reused += request.prefix_ids.len() as u64 - 1;
+        let stats = policy.stats();
+        assert_eq!((stats.tokens_forwarded, stats.tokens_reused), (forwarded, reused));
+        assert_eq!(stats.tokens_sampled, all_sampled);
+        answer
+    };
+    let below = visit(&first);
+    visit(&second);
+    let grandchild = below.candidates.iter().find(|candidate| candidate.finish == Finish::Stop).unwrap();
+    visit(&child(&first, &grandchild.token_ids, 23));
+
+    // The value of a state that was expanded costs nothing at all.
+    let again = StepRequest { k: 0, ..first.clone() };
+    let answer = answer_all(&mut policy, vec![again]).remove(0);
+    assert!(answer.candidates.is_empty() && answer.value == below.value);
+    assert_eq!(policy.stats().tokens_forwarded, forwarded);
+
+    // A forgotten tree is read again from its first token.
+    assert!(policy.stats().cached_bytes > 0);
+    policy.forget(1);
+    assert_eq!(policy.stats().cached_bytes, 0);
+    answer_all(&mut policy, vec![StepRequest { k: 0, ..first.clone() }]);
+    assert_eq!(policy.stats().tokens_forwarded, forwarded + first.prefix_ids.len() as u64);
+}
+
+#[test]
+fn rollouts_share_the_prefix_of_the_step() {
+    let mut policy = policy();
+    let request = root(&policy, 1, PROMPT, Step { k: 2, max_tokens: 10, ..Step::default() });
+    let rollouts = StepRequest { unit: Unit::Path, seed: 8, ..request.clone() };
+    let answers = answer_all(&mut policy, vec![rollouts, request.clone()]);
+    let sampled: usize = answers.iter().flat_map(|answer| &answer.candidates).map(|c| c.token_ids.len()).sum();
+    let stats = policy.stats();
+    assert_eq!(stats.tokens_forwarded as usize, request.prefix_ids.len() + sampled - 4);
+    assert_eq!(stats.tokens_reused as usize, request.prefix_ids.len());
+}
+
+#[test]
+fn a_small_budget_evicts_the_deepest_of_the_oldest_and_changes_no_token() {
+    let mut free = policy();
+    // Room for the prompt and little else.
+    let request = root(&free, 1, PROMPT, Step { seed: 5, temperature: 0.8, ..Step::default() });
+    let first = answer_all(&mut free, vec![StepRequest { k: 0, ..request.clone() }]).remove(0);
+    assert!(first.value.is_some());
+    let budget = free.stats().cached_bytes as usize + 1000;
+    let mut tight = policy_with(PolicyConfig { tree_cache_bytes: budget, ..crate::tiny::config() });
+
+    let wide = answer_all(&mut free, vec![request.clone()]).remove(0);
+    assert_eq!(wide.candidates, answer_all(&mut tight, vec![request.clone()]).remove(0).candidates);
+    assert!(tight.stats().evictions > 0);
+    assert!(tight.stats().cached_bytes as usize <= budget);
+    let stop = wide.candidates.iter().find(|candidate| candidate.finish == Finish::Stop).unwrap();
+    let below = child(&request, &stop.token_ids, 9);
+    let free_answer = answer_all(&mut free, vec![below.clone()]).remove(0);
+    let tight_answer = answer_all(&mut tight, vec![below]).remove(0);
+    let tokens = |answer: &espalier_search::Expansion| -> Vec<Vec<u32>> {
+        answer.candidates.iter().map(|candidate| candidate.token_ids.clone()).collect()
+    };
+    assert_eq!(tokens(&free_answer), tokens(&tight_answer));
+    // The prompt was kept although it is older: all that is deeper goes first.
+    assert!(tight.stats().tokens_reused as usize >= request.prefix_ids.len());
+    assert!(tight.stats().tokens_forwarded > free.stats().tokens_forwarded);
+}
+
+#[test]
+fn the_context_is_never_exceeded() {
+    let mut policy = policy_with(PolicyConfig { max_context_tokens: Some(20), ..crate::tiny::config() });
+    assert_eq!(policy.max_context_tokens(), 20);
+    let with_length = |policy: &espalier_policy::ModelPolicy, length: usize| {
+        let mut request = root(policy, length as u64, PROMPT, Step { max_tokens: 1000, ..Step::default() });
+        request.prefix_ids = request.prefix_ids.iter().copied().cycle().take(length).collect();
+        request.step_ends = vec![length as u32];
+        request
+    };
+    let requests = [5, 19, 20, 21, 500].map(|length| with_length(&policy, length));
+    let answers = answer_all(&mut policy, requests.to_vec());
+    let longest = |index: usize| answers[index].candidates.iter().map(|c| c.token_ids.len()).max();
+    assert!(longest(0) <= Some(15));
+    assert_eq!(longest(1), Some(1));
+    // A full context still has a value; a longer one has none.
+    assert!(answers[2].candidates.is_empty() && answers[2].value.is_some());
+    for answer in &answers[3..] {
+        assert!(answer.candidates.is_empty() && answer.value.is_none());
+    }
+    let cut = answers[..2].iter().flat_map(|answer| &answer.candidates).filter(|c| c.finish == Finish::Length);
+    assert!(cut.count() > 0);
+}

@@ -1,0 +1,144 @@
+//! Texts, stops, ends and refusals.
+
+use crate::tiny::{Step, answer_all, config, model, policy, policy_with, root, tokenizer};
+use espalier_model::{ModelConfig, Tokenizer, Transformer};
+use espalier_policy::{ModelPolicy, PolicyConfig, SamplingConfig, generate};
+use espalier_search::{Candidate, Finish, Policy, StepRequest, Unit};
+
+/// Many candidates of a random model at a high temperature.
+fn candidates(policy: &mut ModelPolicy, unit: Unit) -> Vec<Candidate> {
+    let requests = (0..8)
+        .map(|seed| {
+            let step = Step { k: 12, max_tokens: 60, temperature: 1.5, seed };
+            StepRequest { unit, ..root(policy, seed, "5 Äpfel für <step>", step) }
+        })
+        .collect();
+    answer_all(policy, requests).into_iter().flat_map(|answer| answer.candidates).collect()
+}
+
+#[test]
+fn texts_end_after_their_stop_and_tags_stay_visible() {
+    let tokenizer = tokenizer();
+    let tag = tokenizer.encode("</step>").unwrap();
+    assert_eq!(tag.len(), 1);
+    let end_ids = model(&tokenizer).config().eos_token_ids.clone();
+    let all = candidates(&mut policy_with(PolicyConfig { step_stops: vec!["</step>".into()], ..config() }), Unit::Step);
+    let (mut stopped, mut ended, mut cut) = (0, 0, 0);
+    for candidate in &all {
+        let (&last, before) = candidate.token_ids.split_last().unwrap();
+        if end_ids.contains(&last) {
+            assert_eq!(candidate.finish, Finish::Stop);
+            assert_eq!(candidate.text, tokenizer.decode(before));
+            ended += 1;
+        } else if candidate.text.ends_with("</step>") {
+            assert_eq!((candidate.finish, last), (Finish::Stop, tag[0]));
+            assert_eq!(candidate.text, tokenizer.decode(&candidate.token_ids));
+            stopped += 1;
+        } else {
+            assert_eq!((candidate.finish, candidate.token_ids.len()), (Finish::Length, 60));
+            assert_eq!(candidate.text, tokenizer.decode(&candidate.token_ids));
+            cut += 1;
+        }
+        assert_eq!(candidate.text.matches("</step>").count(), usize::from(candidate.text.ends_with("</step>")));
+    }
+    assert!(stopped > 3 && ended > 3 && cut > 3, "{stopped} stopped, {ended} ended, {cut} cut");
+    assert!(all.iter().any(|candidate| candidate.text.contains("<solution>")), "added tokens are visible");
+}
+
+#[test]
+fn a_path_runs_over_the_ends_of_steps() {
+    let paths = candidates(&mut policy(), Unit::Path);
+    assert!(paths.iter().any(|path| path.text.contains("</step>")));
+    assert!(paths.iter().all(|path| !path.text.contains("</solution>") || path.text.ends_with("</solution>")));
+}
+
+#[test]
+fn limits_and_penalty_reach_the_sampler() {
+    // Top-k of 1 is greedy whatever the temperature.
+    let sampling = SamplingConfig { top_k: 1, ..SamplingConfig::default() };
+    let mut limited = policy_with(PolicyConfig { sampling, ..config() });
+    let hot = root(&limited, 1, "Anna has", Step { temperature: 2.0, ..Step::default() });
+    let greedy = StepRequest { temperature: 0.0, tree: 2, ..hot.clone() };
+    let answers = answer_all(&mut limited, vec![hot, greedy]);
+    assert_eq!(answers[0].candidates, answers[1].candidates);
+    // With an enormous penalty, greedy decoding never repeats a token, nor takes one of the prompt.
+    let sampling = SamplingConfig { repetition_penalty: 1e6, ..SamplingConfig::default() };
+    let mut fresh = policy_with(PolicyConfig { sampling, step_stops: Vec::new(), ..config() });
+    let request = root(&fresh, 1, "Anna has", Step { temperature: 0.0, k: 1, ..Step::default() });
+    let answer = answer_all(&mut fresh, vec![request.clone()]).remove(0);
+    let mut ids = [request.prefix_ids.clone(), answer.candidates[0].token_ids.clone()].concat();
+    let count = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert!(count > 20 && ids.len() == count, "{} of {count} differ", ids.len());
+}
+
+#[test]
+fn ids_beyond_the_tokenizer_are_never_sampled() {
+    let tokenizer = tokenizer();
+    let known = tokenizer.vocab_size();
+    let config = ModelConfig::llama(known + 500, 32, 64, 1, 2, 2, 128).unwrap();
+    let model = Transformer::init(&config, 1, tch::Device::Cpu).unwrap();
+    let mut policy = ModelPolicy::new(model, tokenizer, PolicyConfig::default()).unwrap();
+    let request = root(&policy, 1, "Anna", Step { k: 8, max_tokens: 40, temperature: 1.5, seed: 0 });
+    let answer = answer_all(&mut policy, vec![request]).remove(0);
+    assert!(answer.candidates.iter().flat_map(|c| &c.token_ids).all(|&id| (id as usize) < known));
+    // No value head, no value.
+    assert_eq!(answer.value, None);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_its_value() {
+    let mut policy = policy();
+    let good = root(&policy, 7, "Anna", Step::default());
+    let bad = [
+        (StepRequest { prefix_ids: vec![], step_ends: vec![], ..good.clone() }, "no tokens"),
+        (StepRequest { step_ends: vec![1], ..good.clone() }, "[1]"),
+        (StepRequest { step_ends: vec![2, 1, good.prefix_ids.len() as u32], ..good.clone() }, "[2, 1"),
+        (StepRequest { temperature: f32::NAN, ..good.clone() }, "NaN"),
+        (StepRequest { prefix_ids: vec![9999], step_ends: vec![1], ..good.clone() }, "9999"),
+    ];
+    for (request, value) in bad {
+        let error = policy.submit(request).unwrap_err();
+        assert_eq!(error.tree(), Some(7));
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains(value), "{cause}");
+    }
+    // Nothing of them is pending, and the policy goes on.
+    assert!(policy.poll().unwrap().is_empty());
+    policy.submit(good.clone()).unwrap();
+    let error = generate(&mut policy, &["Anna"], 5, |_| ()).unwrap_err();
+    assert!(error.to_string().starts_with("1 request"), "{error}");
+    assert_eq!(policy.poll().unwrap().len(), 1);
+    // No candidates asked for, none given.
+    let answer = answer_all(&mut policy, vec![StepRequest { k: 0, want_value: false, ..good.clone() }]).remove(0);
+    assert!(answer.candidates.is_empty() && answer.value.is_none());
+    let answer = answer_all(&mut policy, vec![StepRequest { max_tokens: 0, ..good }]).remove(0);
+    assert!(answer.candidates.is_empty() && answer.value.is_some());
+}
+
+#[test]
+fn broken_weights_are_reported() {
+    let tokenizer = tokenizer();
+    let mut model = model(&tokenizer);
+    tch::no_grad(|| {
+        for (_, weight) in model.parameters() {
+            let _ = weight.shallow_clone().fill_(f64::NAN);
+        }
+    });
+    let _: &mut Transformer = &mut model;
+    let mut policy = ModelPolicy::new(model, tokenizer, config()).unwrap();
+    let request = root(&policy, 7, "Anna", Step::default());
+    policy.submit(request).unwrap();
+    let error = policy.poll().unwrap_err();
+    assert!(error.to_string().contains("NaN"), "{error}");
+}
+
+#[test]
+fn a_tokenizer_with_more_ids_than_the_model_is_refused() {
+    let tokenizer: Tokenizer = tokenizer();
+    let config = ModelConfig::llama(100, 32, 64, 1, 2, 2, 128).unwrap();
+    let model = Transformer::init(&config, 1, tch::Device::Cpu).unwrap();
+    let error = ModelPolicy::new(model, tokenizer, PolicyConfig::default()).err().unwrap();
+    assert!(error.to_string().contains("100"), "{error}");
+}
