@@ -12,9 +12,19 @@ import shutil
 import subprocess
 import sys
 
+# A wheel that is fetched for the files in it does not depend on the Python version; asking for one fixed version makes
+# every machine fetch the same file, and lets an older Python fetch what it could not run.
+WHEEL_PYTHON = "3.12"
+
+
+def say(message):
+    """To stderr: what a script prints to stdout is read by other scripts."""
+    print(f"{pathlib.Path(sys.argv[0]).stem}: {message}", file=sys.stderr)
+
 
 def fail(message):
-    sys.exit(f"set-up: {message}")
+    say(message)
+    sys.exit(1)
 
 
 def folder():
@@ -48,10 +58,20 @@ def prepare(name, make):
     return ready
 
 
-def pip(*arguments):
-    """Runs the pip of this Python; its words go to stderr, since our callers read stdout."""
+def download(folder, *requirements):
+    """Downloads the wheels of exactly these packages into a folder."""
+    _pip("download", "--no-deps", "--python-version", WHEEL_PYTHON, "--dest", str(folder), *requirements)
+
+
+def install(folder, requirement):
+    """Installs a package for this Python into a folder of its own."""
+    _pip("install", "--target", str(folder), requirement)
+
+
+def _pip(command, *arguments):
     # Without pip's own cache: what is downloaded here is kept unpacked, and a second copy would be half a gigabyte.
-    command = [sys.executable, "-m", "pip", arguments[0], "--quiet", "--no-cache-dir", "--disable-pip-version-check",
-               "--only-binary=:all:", *arguments[1:]]
-    if subprocess.run(command, stdout=sys.stderr).returncode != 0:
+    whole = [sys.executable, "-m", "pip", command, "--quiet", "--no-cache-dir", "--disable-pip-version-check",
+             "--only-binary=:all:", *arguments]
+    environment = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}  # nothing here touches the system's Python
+    if subprocess.run(whole, check=False, stdout=sys.stderr, env=environment).returncode != 0:
         fail(f"pip could not fetch {arguments[-1]}; check pip and the network, then run the same command again")

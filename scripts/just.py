@@ -9,7 +9,7 @@ VERSION = "1.59.0"
 
 
 def make(scratch):
-    cache.pip("download", "--no-deps", "--dest", str(scratch), f"rust-just=={VERSION}")
+    cache.download(scratch, f"rust-just=={VERSION}")
     folder = scratch / "just"
     folder.mkdir()
     (wheel,) = scratch.glob("*.whl")

