@@ -4,7 +4,7 @@ use std::process::Command;
 
 fn main() {
     // Set by torch-sys, which is a direct dependency for this reason: link flags do not propagate through crates.
-    if let Some(folder) = std::env::var_os("DEP_TORCH_SYS_LIBTORCH_LIB") {
+    if let Some(folder) = std::env::var_os("DEP_TCH_LIBTORCH_LIB") {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{}", folder.display());
     }
     println!("cargo:rustc-env=ESPALIER_GIT_REVISION={}", revision().unwrap_or_else(|| "unknown".to_owned()));

@@ -48,7 +48,8 @@ fn overlay(base: &mut Value, over: Value) {
 fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(map) => {
-            Value::Object(map.into_iter().filter(|(_, v)| !v.is_null()).collect::<Map<String, Value>>())
+            let given = map.into_iter().filter(|(_, value)| !value.is_null());
+            Value::Object(given.map(|(key, value)| (key, without_nulls(value))).collect::<Map<String, Value>>())
         }
         other => other,
     }

@@ -49,6 +49,11 @@ pub enum ModelPolicyError {
 
 impl From<ModelPolicyError> for PolicyError {
     fn from(error: ModelPolicyError) -> Self {
-        PolicyError(Box::new(error))
+        match error {
+            ModelPolicyError::NotFinite { tree, .. } | ModelPolicyError::Request { tree, .. } => {
+                PolicyError::of_tree(tree, error)
+            }
+            error => PolicyError::new(error),
+        }
     }
 }

@@ -1,1 +1,27 @@
-//! Batched sampling of steps from the model
+//! A language model that answers the search's requests: many trees in one batch, prefixes computed once per tree.
+//!
+//! ```text
+//!  StepRequest ─► queue ─► prefill what the tree's cache lacks ─► K rows decode together ─► Expansion
+//!                                  ▲                                   │
+//!                                  └──── keys and values by state ◄────┘
+//! ```
+//!
+//! [`ModelPolicy`] implements [`espalier_search::Policy`]; [`generate`] answers whole prompts greedily over the same
+//! batch.
+
+mod cache;
+mod config;
+mod error;
+mod generate;
+mod policy;
+mod rows;
+mod running;
+mod sampler;
+mod stats;
+mod stops;
+
+pub use config::{PolicyConfig, SamplingConfig};
+pub use error::ModelPolicyError;
+pub use generate::generate;
+pub use policy::{ModelPolicy, open_policy};
+pub use stats::PolicyStats;

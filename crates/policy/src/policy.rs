@@ -199,7 +199,7 @@ impl ModelPolicy {
         starting.retain(|running| running.known().is_some());
         for running in &mut starting {
             let Some(hidden) = running.known() else { continue };
-            let value = if running.request.want_value { value(&self.model, hidden)? } else { None };
+            let value = if running.request.want_value { value(&self.model, hidden) } else { None };
             if running.unfinished() > 0 {
                 outputs.push(hidden.shallow_clone());
             }
@@ -286,9 +286,9 @@ fn stops(config: &PolicyConfig, unit: Unit) -> &[String] {
     }
 }
 
-/// V = tanh(w . h) from `hidden` `[1, H]`. One row at a time, so that its bits do not depend on how many there are.
-fn value(model: &Transformer, hidden: &Tensor) -> Result<Option<f32>, ModelPolicyError> {
-    Ok(None)
+/// V(s) of the state whose last token's output is `hidden` `[1, H]`; `None` for a model without a value head.
+fn value(model: &Transformer, hidden: &Tensor) -> Option<f32> {
+    model.value_head().map(|_| model.values(hidden).double_value(&[0]) as f32)
 }
 
 /// Samples one token for each row. Rows share nothing, so it does not matter which thread takes which.

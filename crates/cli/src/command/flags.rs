@@ -29,9 +29,6 @@ pub struct RuntimeFlags {
     /// Threads of LibTorch; 0 takes every core [default: 0]
     #[arg(long)]
     pub threads: Option<usize>,
-    /// Trees searched at the same time [default: 32]
-    #[arg(long)]
-    pub in_flight: Option<usize>,
     /// Sequences decoded at the same time [default: 96]
     #[arg(long)]
     pub max_rows: Option<usize>,

@@ -120,7 +120,7 @@ fn fresh_policy(out: &Path, sets: &ProblemSets, config: &RunConfig) -> Result<()
         let steps = problem.solution.iter().flat_map(|worked| format.segments(granularity, worked));
         format.prompt(granularity, &problem.question) + &steps.collect::<String>()
     });
-    let tokenizer = Tokenizer::train_bpe(texts, config.model.vocab_size, &format.tags())?;
+    let tokenizer = Tokenizer::train_bpe(texts, config.model.vocab_size, format.tags())?;
     let shape = &config.model;
     let model = ModelConfig::llama(
         tokenizer.vocab_size(),

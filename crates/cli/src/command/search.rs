@@ -70,6 +70,12 @@ struct SearchFlags {
     /// Most plan steps of a path [default: 6]
     #[arg(long)]
     max_depth: Option<u16>,
+    /// Value of a leaf: value_head, rollouts:N or zero [default: value_head, without one zero]
+    #[arg(long)]
+    evaluation: Option<espalier_search::Evaluation>,
+    /// Trees searched at the same time; decides only speed and memory [default: 64]
+    #[arg(long, value_name = "N")]
+    in_flight: Option<usize>,
 }
 
 #[derive(Args, Clone, Debug, Serialize)]

@@ -27,7 +27,7 @@ pub struct RunConfig {
     pub format: Option<Format>,
     /// What one step is; without one, the policy folder's own, else `plan`.
     pub granularity: Option<Granularity>,
-    /// Device, threads, batch.
+    /// Device, threads, rows.
     pub runtime: RuntimeConfig,
     /// How outputs are cut into files.
     pub storage: StorageConfig,
@@ -61,8 +61,6 @@ pub struct RuntimeConfig {
     pub device: String,
     /// Threads of LibTorch; 0 takes every core.
     pub threads: usize,
-    /// Trees searched at the same time.
-    pub in_flight: usize,
     /// Sequences decoded at the same time.
     pub max_rows: usize,
 }
@@ -162,7 +160,7 @@ impl Default for RunConfig {
             rounds: 2,
             format: None,
             granularity: None,
-            runtime: RuntimeConfig { device: "cpu".into(), threads: 0, in_flight: 32, max_rows: 96 },
+            runtime: RuntimeConfig { device: "cpu".into(), threads: 0, max_rows: 96 },
             storage: StorageConfig { shard_trees: 64 },
             problems: ProblemsConfig {
                 warm_start: 2000,
@@ -212,7 +210,6 @@ impl RunConfig {
     /// The first value out of range, with the range.
     pub fn validate(&self) -> Result<()> {
         let at_least_one = [
-            ("runtime.in_flight", self.runtime.in_flight),
             ("runtime.max_rows", self.runtime.max_rows),
             ("storage.shard_trees", self.storage.shard_trees),
             ("eval.max_tokens", self.eval.max_tokens),
@@ -243,7 +240,7 @@ impl RunConfig {
             ("prefer.train", &self.prefer.train),
             ("value", &self.value),
         ] {
-            train.validate().context(name)?;
+            train.check().context(name)?;
         }
         self.device().map(drop)
     }
@@ -280,6 +277,8 @@ impl RunConfig {
     /// The configuration without what decides only the speed: of it depend identities and the shards' metadata.
     #[must_use]
     pub fn without_runtime(&self) -> RunConfig {
-        RunConfig { runtime: RunConfig::default().runtime, ..self.clone() }
+        let defaults = RunConfig::default();
+        let search = SearchConfig { in_flight: defaults.search.in_flight, ..self.search };
+        RunConfig { runtime: defaults.runtime, search, ..self.clone() }
     }
 }

@@ -7,7 +7,8 @@ use crate::run::config::RunConfig;
 use crate::stage::policy_folder::PolicyFolder;
 use crate::stage::shards::{Shards, resume_folder};
 use anyhow::{Context, Result, bail};
-use espalier_search::{SearchError, TreeJob};
+use espalier_policy::ModelPolicy;
+use espalier_search::{Evaluation, SearchConfig, SearchError, TreeJob};
 use espalier_task::Problem;
 use espalier_tree::{ShardInfo, TreeInfo};
 use serde::{Deserialize, Serialize};
@@ -74,8 +75,11 @@ pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
     let policy_folder = PolicyFolder::open(search.policy)?;
     let (format, granularity) = config.format_of(&policy_folder);
     let mut policy = policy_folder.sampler(config, format, granularity)?;
+    let settings = settings(config, &policy);
+    // Without what decides only the speed.
+    let deciding = SearchConfig { in_flight: 1, ..settings };
     let identity = Identity {
-        config: fingerprint(&(format, granularity, &config.search, &config.sampling, config.seed))?,
+        config: fingerprint(&(format, granularity, &deciding, &config.sampling, config.seed))?,
         problems: fingerprint(&search.problems)?,
         policy: policy.policy_hash(),
         round: search.round,
@@ -98,7 +102,7 @@ pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
     }
 
     let info = ShardInfo {
-        config: toml::to_string(config).context("cannot encode the configuration")?,
+        config: toml::to_string(&config.without_runtime()).context("cannot encode the configuration")?,
         policy_hash: identity.policy.clone(),
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
         git_revision: env!("ESPALIER_GIT_REVISION").to_owned(),
@@ -127,7 +131,7 @@ pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
     progress.at(already, String::new());
     let judge = FormatJudge { format, granularity };
     let mut done = already;
-    let summary = espalier_search::search(&config.search, jobs, &mut policy, &judge, |index, tree| {
+    let summary = espalier_search::search(&settings, jobs, &mut policy, &judge, |index, tree| {
         done += 1;
         progress.at(done, String::new());
         shards.add(index, tree).map_err(|error| SearchError::Sink(error.into()))
@@ -166,6 +170,13 @@ pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
         manifest.trees, manifest.solved, manifest.nodes, manifest.tree_tokens, manifest.wall_s
     ));
     Ok(manifest)
+}
+
+/// The search's settings for this policy: one without a value head is searched without leaf values.
+fn settings(config: &RunConfig, policy: &ModelPolicy) -> SearchConfig {
+    let lacks_head = config.search.evaluation == Evaluation::ValueHead && policy.model().value_head().is_none();
+    let evaluation = if lacks_head { Evaluation::Zero } else { config.search.evaluation };
+    SearchConfig { evaluation, ..config.search }
 }
 
 /// Sums over the stored trees, so that the numbers are the same whether or not the search was interrupted.

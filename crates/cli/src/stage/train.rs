@@ -3,6 +3,7 @@
 //! Metrics and, while it runs, the state to resume from lie in a work folder; the new policy appears by rename, and a
 //! stage whose policy is there is done.
 
+use crate::exit::Outcome;
 use crate::folder::{self, MANIFEST};
 use crate::progress::Progress;
 use crate::run::config::RunConfig;
@@ -12,7 +13,7 @@ use espalier_model::{Tokenizer, Transformer};
 use espalier_task::Problem;
 use espalier_trainer::{
     Objective, Observer, PreferencePair, SftExample, TrainConfig, TrainSummary, ValueExample, train_preference, train_sft,
-    train_value,
+    train_value, remove_state,
 };
 use espalier_tree::{Kind, StepPair, read_pairs, read_trees, sft_paths, value_examples};
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,13 @@ pub struct TrainManifest {
     pub examples: usize,
     /// Seconds of the process that finished the stage.
     pub wall_s: f64,
+}
+
+impl TrainManifest {
+    /// Whether examples were left out.
+    pub fn outcome(&self) -> Outcome {
+        Outcome::from_failed(self.summary.skipped.len())
+    }
 }
 
 impl Training<'_> {
@@ -71,6 +79,7 @@ impl Training<'_> {
         policy_folder::save(self.out, true, &model, &tokenizer, prompting.or(source.prompting()))?;
         let manifest = TrainManifest { summary, examples: examples.len(), wall_s: began.elapsed().as_secs_f64() };
         folder::write_json(&self.work.join(MANIFEST), &manifest)?;
+        remove_state(self.work).context("cannot remove the state of a finished training")?;
         bar.progress.finish(&format!(
             "{} examples, {} steps, loss {:.4}, {} tokens in {:.1} s",
             manifest.examples,

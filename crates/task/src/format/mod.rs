@@ -65,6 +65,14 @@ impl Format {
         }
     }
 
+    /// Tags that a tokenizer made for this format should keep whole.
+    pub fn tags(self) -> &'static [&'static str] {
+        match self {
+            Format::Instruct => &[],
+            Format::Xml => &xml::TAGS,
+        }
+    }
+
     /// Strings that end a step. A sampled text includes the one that it ended in.
     pub fn step_stops(self, granularity: Granularity) -> Vec<String> {
         let step = match self {

@@ -8,7 +8,7 @@ pub(super) const END_OF_STEP: &str = "</step>";
 pub(super) const END_OF_SOLUTION: &str = "</solution>";
 pub(super) const NEXT_QUESTION: &str = "<question>";
 
-const TAGS: [&str; 8] =
+pub(super) const TAGS: [&str; 8] =
     ["<question>", "</question>", "<plan>", "</plan>", "<step>", "</step>", "<solution>", "</solution>"];
 
 pub(super) fn prompt(granularity: Granularity, question: &str) -> String {

@@ -1,0 +1,9 @@
+//! The executables as a user runs them: real processes, real files.
+
+#![allow(missing_docs, reason = "a test binary has no readers of its documentation")]
+
+mod bad_input;
+mod files;
+mod kill;
+mod tiny;
+mod whole_run;

@@ -1,0 +1,103 @@
+//! Rounds of search and training, and what they leave behind.
+
+use crate::tiny::{finished, mcts_gen, shared, step_train, succeed, text};
+use espalier_tree::{read_pairs, read_trees};
+use std::fs;
+
+#[test]
+fn rounds_leave_trees_pairs_policies_a_table_and_a_report() {
+    let run = finished();
+    for round in 0..=2 {
+        assert!(run.join(format!("policy-{round:03}/model.safetensors")).is_file());
+        let manifest = fs::read_to_string(run.join(format!("round-{round:03}/manifest.json"))).unwrap();
+        let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+        assert_eq!(manifest["round"], round);
+        assert_eq!(manifest["eval"]["groups"][0]["all"]["problems"], 12);
+    }
+    let trees: Vec<_> = read_trees(&run.join("round-001/trees")).unwrap().map(Result::unwrap).collect();
+    assert_eq!(trees.len(), 6, "per_round trees");
+    let pairs = read_pairs(&run.join("round-001/pairs")).unwrap();
+    assert!(!pairs.is_empty(), "a policy that knows its problems at temperature 1.2 finds right and wrong paths");
+    for pair in &pairs {
+        assert!(pair.q_chosen > 0.0 && pair.q_rejected < 0.0);
+    }
+    // Every stage trained and said so.
+    for stage in ["round-000/train/warm_start", "round-001/train/sft", "round-001/train/prefer", "round-001/train/value"] {
+        let metrics = fs::read_to_string(run.join(stage).join("metrics.jsonl")).unwrap();
+        assert!(metrics.lines().count() > 0, "{stage}");
+        assert!(!run.join(stage).join("trainer_state").exists(), "{stage} leaves its state");
+    }
+    // The value head of round 1 guides round 2.
+    assert!(run.join("policy-002/value_head.safetensors").is_file());
+    let guided = read_trees(&run.join("round-002/trees")).unwrap().map(Result::unwrap).any(|tree| {
+        tree.ids().any(|id| tree.node(id).value_estimate().is_some())
+    });
+    assert!(guided);
+
+    let report = text(&succeed(step_train().args(["report", "--run"]).arg(run)).stdout);
+    assert_eq!(report.lines().count(), 4, "{report}");
+    let page = fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(page.contains("<svg") && page.contains("held out, in domain"), "the report has its curves and its table");
+}
+
+#[test]
+fn the_warm_start_learns() {
+    // Twelve problems by heart: anything below most of them means that training, decoding or reading is broken.
+    let run = finished();
+    let eval: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(run.join("round-000/eval.json")).unwrap()).unwrap();
+    assert!(eval["groups"][0]["all"]["correct"].as_u64().unwrap() >= 8, "{eval}");
+}
+
+#[test]
+fn a_finished_run_given_again_changes_nothing() {
+    let run = finished();
+    let manifest = run.join("round-002/manifest.json");
+    let before = fs::read(&manifest).unwrap();
+    succeed(step_train().args(["round", "--all", "--run"]).arg(run));
+    assert_eq!(fs::read(&manifest).unwrap(), before);
+}
+
+#[test]
+fn stored_trees_keep_their_invariants_and_can_be_shown() {
+    let trees = finished().join("round-001/trees");
+    let checked = text(&succeed(mcts_gen().args(["show", "--check", "--trees"]).arg(&trees)).stdout);
+    assert!(checked.ends_with("6 trees checked, 0 violations\n"), "{checked}");
+    let shown = text(&succeed(mcts_gen().args(["show", "--limit", "1", "--trees"]).arg(&trees)).stdout);
+    assert!(shown.contains("root N 8"), "{shown}");
+    assert!(!shown.contains('\x1b'), "no colours in a pipe");
+}
+
+#[test]
+fn each_stage_also_runs_by_hand() {
+    let out = tempfile::tempdir().unwrap();
+    let run = finished();
+    let (policy, trees) = (run.join("policy-001"), run.join("round-001/trees"));
+    let pairs = out.path().join("pairs");
+    succeed(mcts_gen().args(["pairs", "--rule", "all", "--min-margin", "0.1", "--trees"]).arg(&trees).arg("--out").arg(&pairs));
+    assert!(!read_pairs(&pairs).unwrap().is_empty());
+    for (command, flag, input) in [("sft", "--trees", &trees), ("prefer", "--pairs", &pairs), ("value", "--trees", &trees)] {
+        let made = out.path().join(command);
+        succeed(
+            step_train()
+                .arg(command)
+                .args(["--epochs", "1", "--learning-rate", "1e-4", "--policy"])
+                .arg(&policy)
+                .arg(flag)
+                .arg(input)
+                .arg("--out")
+                .arg(&made),
+        );
+        let eval = out.path().join(format!("{command}.json"));
+        succeed(
+            step_train()
+                .args(["eval", "--max-tokens", "40", "--limit", "2", "--policy"])
+                .arg(&made)
+                .arg("--problems")
+                .arg(shared().1.join("problems/held_out.jsonl"))
+                .arg("--out")
+                .arg(&eval),
+        );
+        assert!(eval.is_file());
+    }
+}
