@@ -33,7 +33,7 @@ impl Cached {
         {
             let start = self.tokens - last.len();
             if start < tokens {
-                self.segments.push(last.slice(0..tokens - start));
+                self.segments.push(last.narrow(0..tokens - start));
             }
             self.tokens = start.max(tokens);
         }

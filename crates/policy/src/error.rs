@@ -36,6 +36,14 @@ pub enum ModelPolicyError {
         /// Its tree.
         tree: u64,
     },
+    /// The tokenizer knows tokens that the model does not.
+    #[error("the tokenizer has {tokenizer} ids, but the model's vocabulary only {model}; they belong to two models")]
+    Vocabulary {
+        /// One more than the tokenizer's highest id.
+        tokenizer: usize,
+        /// The model's `vocab_size`.
+        model: usize,
+    },
     /// `generate` was called while requests were pending.
     #[error("{0} requests are pending; answer or forget them before generating")]
     Busy(usize),

@@ -4,7 +4,7 @@ use super::flags::CommonFlags;
 use super::{ConfigFile, configure, store_config};
 use crate::exit::Outcome;
 use crate::folder::publish_folder;
-use crate::run::config::{RunConfig, SMALL};
+use crate::run::config::RunConfig;
 use crate::run::problems::ProblemSets;
 use crate::stage::policy_folder::{self, PolicyFolder, Prompting};
 use anyhow::{Context, Result, bail};

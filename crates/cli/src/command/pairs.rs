@@ -8,7 +8,7 @@ use crate::run::config::RunConfig;
 use crate::stage::pairs;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use espalier_tree::{read_pairs, write_llama_factory, write_step_dpo};
+use espalier_tree::{read_pairs, read_trees, write_llama_factory, write_step_dpo};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -52,12 +52,11 @@ pub fn run(args: &PairsArgs) -> Result<Outcome> {
     store_config(&args.out, &config)?;
     if let Some(export) = args.export {
         let pairs = read_pairs(&args.out)?;
-        let (name, write) = match export {
-            Export::LlamaFactory => ("llama_factory.jsonl", write_llama_factory as fn(&std::path::Path, &[_]) -> _),
-            Export::StepDpo => ("step_dpo.jsonl", write_step_dpo as fn(&std::path::Path, &[_]) -> _),
-        };
-        let path = args.out.join(name);
-        write(&path, &pairs).with_context(|| format!("cannot write {}", path.display()))?;
+        match export {
+            Export::LlamaFactory => write_llama_factory(&args.out.join("llama_factory.jsonl"), &pairs),
+            Export::StepDpo => write_step_dpo(&args.out.join("step_dpo.jsonl"), &pairs, read_trees(&args.trees)?),
+        }
+        .with_context(|| format!("cannot export to {}", args.out.display()))?;
     }
     print!("{}", summary(&manifest));
     Ok(Outcome::Clean)

@@ -131,7 +131,7 @@ fn score<'a>(
         let answer = boxed(text);
         without_answer += usize::from(answer.is_none());
         let correct = usize::from(answer.is_some_and(|answer| equivalent(&problem.answer, answer)));
-        let mut add = |tally: &mut (usize, usize)| {
+        let add = |tally: &mut (usize, usize)| {
             tally.0 += correct;
             tally.1 += 1;
         };

@@ -7,18 +7,10 @@ use crate::run::folder::RunFolder;
 use crate::run::round::RoundManifest;
 use anyhow::{Context, Result};
 use minijinja::{Environment, context};
-use serde::Serialize;
 use std::fs;
 use std::path::Path;
 
 const TEMPLATE: &str = include_str!("report.html.jinja");
-
-/// A chart with its title.
-#[derive(Serialize)]
-struct Figure {
-    title: String,
-    svg: String,
-}
 
 /// Writes the report of the finished rounds.
 pub fn write(run: &RunFolder, rounds: &[RoundManifest]) -> Result<()> {
@@ -82,8 +74,8 @@ fn families(rounds: &[RoundManifest]) -> Vec<Vec<String>> {
     rows
 }
 
-/// A chart of the loss of every training stage.
-fn losses(run: &RunFolder, rounds: &[RoundManifest]) -> Result<Vec<Figure>> {
+/// A chart of the loss of every training stage: its title, its SVG.
+fn losses(run: &RunFolder, rounds: &[RoundManifest]) -> Result<Vec<[String; 2]>> {
     let mut figures = Vec::new();
     for round in rounds {
         for stage in round.training.keys() {
@@ -92,7 +84,7 @@ fn losses(run: &RunFolder, rounds: &[RoundManifest]) -> Result<Vec<Figure>> {
                 let points = curve_of(&path, "loss")?;
                 let series = Series { name: "loss".into(), points, intervals: Vec::new() };
                 let title = format!("Round {}: {}", round.round, stage.replace('_', " "));
-                figures.push(Figure { title, svg: chart("optimiser step", &[series]) });
+                figures.push([title, chart("optimiser step", &[series])]);
             }
         }
     }
