@@ -114,7 +114,7 @@ fn a_mask_hides_what_it_says() {
     let packed = ids(1, 8);
     let apart = packed.view([2, 4]);
     let mask = causal(8);
-    mask.narrow(2, 4, 4).narrow(3, 0, 4).fill_(f64::NEG_INFINITY);
+    let _ = mask.narrow(2, 4, 4).narrow(3, 0, 4).fill_(f64::NEG_INFINITY);
     let together = model.hidden(&packed, &positions(2, 4).reshape([1, 8]), &mask);
     let alone = model.hidden(&apart, &positions(2, 4), &causal(4));
     assert!(largest(&(together.view([2, 4, -1]) - alone)) < 1e-5);

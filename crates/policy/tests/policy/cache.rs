@@ -25,7 +25,6 @@ fn forwarded_tokens_are_the_distinct_tokens_of_the_tree() {
     // Two children and a grandchild: each feeds the last token of its own step, and its rows.
     let stopped: Vec<_> = answer.candidates.iter().filter(|candidate| candidate.finish == Finish::Stop).collect();
     assert!(stopped.len() >= 2, "{answer:?}");
-    assert!(stopped.iter().all(|candidate| candidate.token_ids.len() > 1), "{answer:?}");
     let first = child(&request, &stopped[0].token_ids, 21);
     let second = child(&request, &stopped[1].token_ids, 22);
     let mut reused = 0;
@@ -84,7 +83,9 @@ fn a_small_budget_evicts_the_deepest_of_the_oldest_and_changes_no_token() {
     assert_eq!(wide.candidates, answer_all(&mut tight, vec![request.clone()]).remove(0).candidates);
     assert!(tight.stats().evictions > 0);
     assert!(tight.stats().cached_bytes as usize <= budget);
-    let stop = wide.candidates.iter().find(|candidate| candidate.finish == Finish::Stop).unwrap();
+    // A step of one token leaves nothing to evict: its only token was never fed.
+    let mut steps = wide.candidates.iter();
+    let stop = steps.find(|step| step.finish == Finish::Stop && step.token_ids.len() > 1).unwrap();
     let below = child(&request, &stop.token_ids, 9);
     let free_answer = answer_all(&mut free, vec![below.clone()]).remove(0);
     let tight_answer = answer_all(&mut tight, vec![below]).remove(0);

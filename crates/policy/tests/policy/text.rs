@@ -131,7 +131,10 @@ fn broken_weights_are_reported() {
     let request = root(&policy, 7, "Anna", Step::default());
     policy.submit(request).unwrap();
     let error = policy.poll().unwrap_err();
-    assert!(error.to_string().contains("NaN"), "{error}");
+    // Only this tree is lost, not the search.
+    assert_eq!(error.tree(), Some(7));
+    let cause = std::error::Error::source(&error).unwrap();
+    assert!(cause.to_string().contains("NaN"), "{cause}");
 }
 
 #[test]

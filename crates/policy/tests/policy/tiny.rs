@@ -26,7 +26,7 @@ pub fn model(tokenizer: &Tokenizer) -> Transformer {
     let config = ModelConfig::llama(tokenizer.vocab_size(), 32, 64, 2, 4, 2, CONTEXT).unwrap();
     let mut model = Transformer::init(&config, 11, Device::Cpu).unwrap();
     let head: Vec<f32> = (0..32).map(|i| (i as f32 * 0.7).sin() * 0.2).collect();
-    model.set_value_head(tch::Tensor::from_slice(&head)).unwrap();
+    model.set_value_head(Some(tch::Tensor::from_slice(&head))).unwrap();
     model
 }
 

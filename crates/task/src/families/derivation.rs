@@ -5,7 +5,7 @@ use std::fmt;
 
 /// No number in a worked solution is larger. Small numbers are what a small model can learn to calculate with, so that
 /// what is left to get wrong is the plan.
-pub(super) const LARGEST: u32 = 50;
+pub(super) const LARGEST: u32 = 20;
 
 /// An operation of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
