@@ -25,7 +25,7 @@ pub(super) fn tell(draw: &mut Draw, steps: u32) -> Option<Story> {
         _ => (Asked::Sum, 1),
     };
     let (first, start, years) = (people[0], draw.number(4..=20), draw.number(2..=10));
-    let first_age = format!("Find the age of {first}");
+    let first_age = "Find the age now";
     let mut ages: Vec<Term> = match draw.number(0..=4) {
         0 if steps > 2 => {
             story.say(format!("In {years} years {first} will be {start} years old."));
@@ -53,7 +53,7 @@ pub(super) fn tell(draw: &mut Draw, steps: u32) -> Option<Story> {
             }
         };
         story.say(format!("{who} is {relation} {other}."));
-        ages.push(story.step(format!("Find the age of {who}"), before, op, number)?);
+        ages.push(story.step("Find the next age", before, op, number)?);
     }
     let last = ages.len() - 1;
     let (end, years) = (people[last], draw.number(2..=10));
@@ -61,16 +61,16 @@ pub(super) fn tell(draw: &mut Draw, steps: u32) -> Option<Story> {
         Asked::Now => story.say(format!("How old is {end}?")),
         Asked::Later => {
             story.say(format!("How old will {end} be in {years} years?"));
-            story.step(format!("Find the later age of {end}"), ages[last], Op::Add, years)?;
+            story.step("Find the later age", ages[last], Op::Add, years)?;
         }
         Asked::Earlier => {
             story.say(format!("How old was {end} {years} years ago?"));
-            story.step(format!("Find the earlier age of {end}"), ages[last], Op::Subtract, years)?;
+            story.step("Find the earlier age", ages[last], Op::Subtract, years)?;
         }
         Asked::Sum => {
             let before = people[last.checked_sub(1)?];
             story.say(format!("How old are {before} and {end} together?"));
-            story.step(format!("Add {before} and {end}"), ages[last - 1], Op::Add, ages[last])?;
+            story.step("Add both ages", ages[last - 1], Op::Add, ages[last])?;
         }
     }
     Some(story)

@@ -38,7 +38,7 @@ pub(super) fn tell(draw: &mut Draw, steps: u32) -> Option<Story> {
     if paid {
         let fare = draw.number(2..=4);
         story.say(format!("Then the {riders} pay {fare} dollars each."));
-        story.step("Find all the dollars".to_owned(), aboard, Op::Multiply, fare)?;
+        story.step("Find all the dollars", aboard, Op::Multiply, fare)?;
         story.say(format!("How many dollars does {driver} get?"));
     } else {
         story.say(format!("How many {riders} are in the {vehicle} now?"));

@@ -18,24 +18,24 @@ pub(super) fn tell(draw: &mut Draw, steps: u32) -> Option<Story> {
         held = if story.room() > 1 && draw.chance(1, 3) {
             let (each, count, holders) = (draw.number(2..=8), draw.number(2..=6), draw.pick(&HOLDERS));
             story.say(format!("{subject} buys {count} {holders} with {each} {things} each."));
-            let bought = story.step(format!("Find the {things} in the {holders}"), count, Op::Multiply, each)?;
-            story.step(format!("Add the {things} in the {holders}"), held, Op::Add, bought)?
+            let bought = story.step("Find how many come with each", count, Op::Multiply, each)?;
+            story.step("Add them", held, Op::Add, bought)?
         } else if draw.chance(1, 2) {
             let (sentence, which) = match draw.number(0..=2) {
-                0 => (format!("{subject} buys {number} more {things}."), "bought".to_owned()),
-                1 => (format!("{subject} finds {number} {things}."), "found".to_owned()),
-                _ => (format!("{friend} gives {} {number} {things}.", owner.object), format!("from {friend}")),
+                0 => (format!("{subject} buys {number} more {things}."), "bought"),
+                1 => (format!("{subject} finds {number} {things}."), "found"),
+                _ => (format!("{friend} gives {} {number} {things}.", owner.object), "given"),
             };
             story.say(sentence);
-            story.step(format!("Add the {things} {which}"), held, Op::Add, number)?
+            story.step(format!("Add what is {which}"), held, Op::Add, number)?
         } else {
             let (sentence, which) = match draw.number(0..=2) {
-                0 => (format!("{subject} sells {number} {things}."), "sold".to_owned()),
-                1 => (format!("{subject} loses {number} {things}."), "lost".to_owned()),
-                _ => (format!("{subject} gives {number} {things} to {friend}."), format!("for {friend}")),
+                0 => (format!("{subject} sells {number} {things}."), "sold"),
+                1 => (format!("{subject} loses {number} {things}."), "lost"),
+                _ => (format!("{subject} gives {number} {things} to {friend}."), "given"),
             };
             story.say(sentence);
-            story.step(format!("Take away the {things} {which}"), held, Op::Subtract, number)?
+            story.step(format!("Take away what is {which}"), held, Op::Subtract, number)?
         };
     }
     story.say(format!("How many {things} does {owner} have now?"));

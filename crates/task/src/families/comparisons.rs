@@ -41,7 +41,7 @@ pub(super) fn tell(draw: &mut Draw, steps: u32) -> Option<Story> {
             }
         };
         story.say(format!("{who} has {relation} {other}."));
-        owned.push(story.step(format!("Find the {things} of {who}"), before, op, number)?);
+        owned.push(story.step("Find the next number", before, op, number)?);
     }
     let last = owned.len() - 1;
     let (end, before) = (people[last], people[last - 1]);
@@ -53,7 +53,7 @@ pub(super) fn tell(draw: &mut Draw, steps: u32) -> Option<Story> {
             let (more, less) = if values[0] > values[1] { (first, last) } else { (last, first) };
             story.say(format!("How many more {things} does {} have than {}?", people[more], people[less]));
             story.step(
-                format!("Compare {} with {}", people[more], people[less]),
+                "Compare the two numbers",
                 owned[more],
                 Op::Subtract,
                 owned[less],
@@ -61,13 +61,13 @@ pub(super) fn tell(draw: &mut Draw, steps: u32) -> Option<Story> {
         }
         Asked::Two => {
             story.say(format!("How many {things} do {before} and {end} have together?"));
-            story.step(format!("Add {before} and {end}"), owned[last - 1], Op::Add, owned[last])?;
+            story.step("Add both numbers", owned[last - 1], Op::Add, owned[last])?;
         }
         Asked::Three => {
             let first = people[last - 2];
             story.say(format!("How many {things} do {first}, {before}, and {end} have together?"));
-            let two = story.step(format!("Add {first} and {before}"), owned[last - 2], Op::Add, owned[last - 1])?;
-            story.step(format!("Add {end}"), two, Op::Add, owned[last])?;
+            let two = story.step("Add the first two numbers", owned[last - 2], Op::Add, owned[last - 1])?;
+            story.step("Add the third number", two, Op::Add, owned[last])?;
         }
     }
     Some(story)

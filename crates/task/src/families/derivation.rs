@@ -85,14 +85,14 @@ impl Derivation {
     /// Adds a step and returns the term for its result; `None` if the result would leave `1..=LARGEST` or not be whole.
     pub(super) fn step(
         &mut self,
-        purpose: String,
+        purpose: impl Into<String>,
         left: impl Into<Term>,
         op: Op,
         right: impl Into<Term>,
     ) -> Option<Term> {
         let (left, right) = (left.into(), right.into());
         let value = op.apply(self.value(left), self.value(right))?;
-        self.steps.push(Step { purpose, left, op, right, value });
+        self.steps.push(Step { purpose: purpose.into(), left, op, right, value });
         Some(Term::Result(self.steps.len() - 1))
     }
 

@@ -151,7 +151,7 @@ mod tests {
             tell: |draw, steps| {
                 let mut story = Story::new(steps);
                 story.say(format!("{} coins?", draw.number(1..=6)));
-                story.step("Add".to_owned(), 1, Op::Add, 1)?;
+                story.step("Add", 1, Op::Add, 1)?;
                 Some(story)
             },
         };

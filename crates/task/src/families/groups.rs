@@ -12,9 +12,9 @@ const PLACES: [&str; 4] = ["rooms", "cars", "teams", "tents"];
 struct Words {
     members: &'static str,
     holders: [&'static str; 2],
-    /// What happens when members are added, and the plan's word for those.
-    comes: (&'static str, &'static str),
-    goes: [(&'static str, &'static str); 2],
+    /// What is said of members that are added, and of those that are taken away.
+    comes: &'static str,
+    goes: [&'static str; 2],
     share: (&'static str, &'static str),
 }
 
@@ -23,16 +23,16 @@ fn words(draw: &mut Draw) -> Words {
         Words {
             members: "children",
             holders: draw.distinct(&PLACES),
-            comes: ("come", "who come"),
-            goes: [("leave", "who leave"), ("go home", "who go home")],
+            comes: "come",
+            goes: ["leave", "go home"],
             share: ("new groups", "group"),
         }
     } else {
         Words {
             members: draw.pick(&THINGS),
             holders: draw.distinct(&HOLDERS),
-            comes: ("are bought", "bought"),
-            goes: [("are sold", "sold"), ("are lost", "lost")],
+            comes: "are bought",
+            goes: ["are sold", "are lost"],
             share: ("new piles", "pile"),
         }
     }
@@ -44,30 +44,30 @@ pub(super) fn tell(draw: &mut Draw, steps: u32) -> Option<Story> {
     let Words { members, holders: [first, second], comes, goes, share } = words(draw);
     let (count, each) = (draw.number(2..=6), draw.number(2..=9));
     story.say(format!("There are {count} {first} with {each} {members} each."));
-    let mut all = story.step(format!("Find the {members} in the {first}"), count, Op::Multiply, each)?;
+    let mut all = story.step("Find all of the first kind", count, Op::Multiply, each)?;
     if story.room() > 1 && draw.chance(1, 2) {
         let (count, each) = (draw.number(2..=5), draw.number(2..=6));
         story.say(format!("There are {count} {second} with {each} {members} each."));
-        let more = story.step(format!("Find the {members} in the {second}"), count, Op::Multiply, each)?;
-        all = story.step(format!("Add the {members} in the {second}"), all, Op::Add, more)?;
+        let more = story.step("Find all of the second kind", count, Op::Multiply, each)?;
+        all = story.step("Add both kinds", all, Op::Add, more)?;
     }
     let shared = story.room() > 0 && draw.chance(1, 3);
     while story.room() > u32::from(shared) {
         let number = draw.number(2..=12);
         all = if draw.chance(2, 5) {
-            story.say(format!("Then {number} more {members} {}.", comes.0));
-            story.step(format!("Add the {members} {}", comes.1), all, Op::Add, number)?
+            story.say(format!("Then {number} more {members} {comes}."));
+            story.step("Add those that come", all, Op::Add, number)?
         } else {
-            let (verb, which) = draw.pick(&goes);
+            let verb = draw.pick(&goes);
             story.say(format!("Then {number} {members} {verb}."));
-            story.step(format!("Take away the {members} {which}"), all, Op::Subtract, number)?
+            story.step("Take away those that go", all, Op::Subtract, number)?
         };
     }
     if shared {
         let (new, one) = share;
         let count = draw.number(2..=6);
         story.say(format!("They are shared equally between {count} {new}."));
-        story.step(format!("Find the {members} in each {one}"), all, Op::Divide, count)?;
+        story.step("Find how many each gets", all, Op::Divide, count)?;
         story.say(format!("How many {members} are in each {one}?"));
     } else {
         story.say(format!("How many {members} are there now?"));

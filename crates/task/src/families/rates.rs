@@ -33,12 +33,12 @@ pub(super) fn tell(draw: &mut Draw, steps: u32) -> Option<Story> {
         let (first, then) = (draw.number(2..=6), draw.number(2..=6));
         story.say(format!("{worker} {verb} {rate} {things} each {unit}."));
         story.say(format!("{subject} works {first} {units} {once} and {then} {units} {again}."));
-        let total = story.step(format!("Find all the {units}"), first, Op::Add, then)?;
-        story.step(format!("Find the {things} of {worker}"), rate, Op::Multiply, total)?
+        let total = story.step("Find all the time", first, Op::Add, then)?;
+        story.step("Find what the first makes", rate, Op::Multiply, total)?
     } else {
         let time = draw.number(2..=8);
         story.say(format!("{worker} {verb} {rate} {things} each {unit} for {time} {units}."));
-        story.step(format!("Find the {things} of {worker}"), rate, Op::Multiply, time)?
+        story.step("Find what the first makes", rate, Op::Multiply, time)?
     };
     let mut workers = 1;
     while story.room() > 0 {
@@ -47,18 +47,18 @@ pub(super) fn tell(draw: &mut Draw, steps: u32) -> Option<Story> {
             let (rate, time) = (draw.number(2..=6), draw.number(2..=6));
             workers += 1;
             story.say(format!("{second} {verb} {rate} {things} each {unit} for {time} {units}."));
-            let more = story.step(format!("Find the {things} of {second}"), rate, Op::Multiply, time)?;
-            story.step(format!("Add the {things} of {second}"), made, Op::Add, more)?
+            let more = story.step("Find what the second makes", rate, Op::Multiply, time)?;
+            story.step("Add what both make", made, Op::Add, more)?
         } else {
             let subject = if workers == 1 { subject } else { "They" };
             let s = if workers == 1 { "s" } else { "" };
-            let (lost, verb) = if things == "dollars" { ("spent", "spend") } else { ("sold", "sell") };
+            let verb = if things == "dollars" { "spend" } else { "sell" };
             if draw.chance(1, 3) {
                 story.say(format!("{subject} get{s} {number} more {things} from a friend."));
-                story.step(format!("Add the {things} from the friend"), made, Op::Add, number)?
+                story.step("Add what the friend gives", made, Op::Add, number)?
             } else {
                 story.say(format!("{subject} {verb}{s} {number} {things}."));
-                story.step(format!("Take away the {things} {lost}"), made, Op::Subtract, number)?
+                story.step("Take away what is gone", made, Op::Subtract, number)?
             }
         };
     }

@@ -21,14 +21,14 @@ pub(super) fn tell(draw: &mut Draw, steps: u32) -> Option<Story> {
             0 if two => {
                 let (rate, weeks) = (draw.number(2..=6), draw.number(2..=6));
                 story.say(format!("{subject} saves {rate} dollars each week for {weeks} weeks."));
-                let more = story.step("Find the dollars saved".to_owned(), rate, Op::Multiply, weeks)?;
-                story.step("Add the dollars saved".to_owned(), balance, Op::Add, more)?
+                let more = story.step("Find the dollars saved", rate, Op::Multiply, weeks)?;
+                story.step("Add the dollars saved", balance, Op::Add, more)?
             }
             1 if two => {
                 let (count, price, things) = (draw.number(2..=5), draw.number(2..=6), draw.pick(&THINGS));
                 story.say(format!("{subject} buys {count} {things} for {price} dollars each."));
                 let cost = story.step(format!("Find the dollars for the {things}"), count, Op::Multiply, price)?;
-                story.step("Take away the dollars spent".to_owned(), balance, Op::Subtract, cost)?
+                story.step("Take away the dollars spent", balance, Op::Subtract, cost)?
             }
             0 | 2 => {
                 story.say(format!("{friend} gives {} {number} dollars.", saver.object));
@@ -36,14 +36,14 @@ pub(super) fn tell(draw: &mut Draw, steps: u32) -> Option<Story> {
             }
             _ => {
                 story.say(format!("{subject} spends {number} dollars."));
-                story.step("Take away the dollars spent".to_owned(), balance, Op::Subtract, number)?
+                story.step("Take away the dollars spent", balance, Op::Subtract, number)?
             }
         };
     }
     if goal {
         let price = draw.number(10..=50);
         story.say(format!("{subject} wants a ball for {price} dollars."));
-        story.step("Compare the price with the dollars".to_owned(), price, Op::Subtract, balance)?;
+        story.step("Compare the price with the dollars", price, Op::Subtract, balance)?;
         story.say(format!("How many more dollars does {saver} need?"));
     } else {
         story.say(format!("How many dollars does {saver} have now?"));

@@ -30,7 +30,7 @@ impl Story {
     /// Adds a step, see [`Derivation::step`].
     pub(super) fn step(
         &mut self,
-        purpose: String,
+        purpose: impl Into<String>,
         left: impl Into<Term>,
         op: Op,
         right: impl Into<Term>,
