@@ -13,7 +13,7 @@ setup:
 # from generated problems to a report: a fresh policy, then rounds of search and training; repeat to resume
 iterate *ARGS: build
     target/release/step-train init --out {{run}}
-    target/release/step-train round --run {{run}} --until 2 {{ARGS}}
+    target/release/step-train round --run {{run}} --all {{ARGS}}
     target/release/step-train report --run {{run}}
 
 [private]

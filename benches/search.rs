@@ -71,7 +71,7 @@ impl Policy for Table {
 
 fn answer(request: &StepRequest) -> Expansion {
     // Uniform in [0, 1), from the bits of the seed.
-    let uniform = |place: usize| (request.seed.rotate_left(16 * place as u32) as u16) as f32 / 65536.0;
+    let uniform = |place: usize| f32::from(request.seed.rotate_left(16 * place as u32) as u16) / 65536.0;
     let last = request.step_ends.len() >= DEPTH;
     let candidate = |place: usize| Candidate {
         text: format!("{} {place}", if last { "right" } else { "go on" }),

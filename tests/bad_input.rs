@@ -60,7 +60,7 @@ impl Inputs {
         copy
     }
 
-    fn search(&self, problems: &Path, policy: &Path, out: &Path) -> Command {
+    fn search(problems: &Path, policy: &Path, out: &Path) -> Command {
         let mut command = mcts_gen();
         command.args(["search", "--simulations", "2", "--problems"]).arg(problems);
         command.arg("--policy").arg(policy).arg("--out").arg(out);
@@ -68,7 +68,7 @@ impl Inputs {
     }
 
     fn search_of(&self, problems: &Path) -> Command {
-        self.search(problems, &self.policy, &self.out())
+        Self::search(problems, &self.policy, &self.out())
     }
 }
 
@@ -89,10 +89,14 @@ fn problems() {
 fn policies() {
     let inputs = Inputs::new();
     let missing = inputs.root.path().join("nowhere");
-    fails_in_one_line(&mut inputs.search(&inputs.problems, &missing, &inputs.out()), &inputs.out(), &["nowhere"]);
+    fails_in_one_line(&mut Inputs::search(&inputs.problems, &missing, &inputs.out()), &inputs.out(), &["nowhere"]);
     let policy = inputs.policy_copy();
     fs::remove_file(policy.join("tokenizer.json")).unwrap();
-    fails_in_one_line(&mut inputs.search(&inputs.problems, &policy, &inputs.out()), &inputs.out(), &["tokenizer.json"]);
+    fails_in_one_line(
+        &mut Inputs::search(&inputs.problems, &policy, &inputs.out()),
+        &inputs.out(),
+        &["tokenizer.json"],
+    );
 }
 
 #[test]
@@ -104,13 +108,13 @@ fn weights_of_a_wrong_shape() {
     assert_ne!(wrong, config);
     fs::write(policy.join("config.json"), wrong).unwrap();
     let words = ["mlp", "96", "100"];
-    fails_in_one_line(&mut inputs.search(&inputs.problems, &policy, &inputs.out()), &inputs.out(), &words);
+    fails_in_one_line(&mut Inputs::search(&inputs.problems, &policy, &inputs.out()), &inputs.out(), &words);
 
     let weights = fs::read(inputs.policy.join("model.safetensors")).unwrap();
     fs::write(policy.join("config.json"), config).unwrap();
     fs::write(policy.join("model.safetensors"), &weights[..weights.len() / 2]).unwrap();
     let words = ["model.safetensors"];
-    fails_in_one_line(&mut inputs.search(&inputs.problems, &policy, &inputs.out()), &inputs.out(), &words);
+    fails_in_one_line(&mut Inputs::search(&inputs.problems, &policy, &inputs.out()), &inputs.out(), &words);
 }
 
 #[test]
@@ -135,7 +139,7 @@ fn outputs() {
     // A file where a folder should be: also root cannot write there.
     let file = inputs.file("file", b"");
     let out = file.join("out");
-    fails_in_one_line(&mut inputs.search(&inputs.problems, &inputs.policy, &out), &out, &["file/out", "not writable"]);
+    fails_in_one_line(&mut Inputs::search(&inputs.problems, &inputs.policy, &out), &out, &["file/out", "not writable"]);
     let mut command = step_train();
     command.args(["init", "--out"]).arg(&out);
     fails_in_one_line(&mut command, &out, &["file"]);

@@ -26,7 +26,8 @@ fn searched(problems: &Path, out: &Path) -> Vec<(String, String)> {
 #[test]
 fn jsonl_json_and_parquet_of_several_layouts_are_searched() {
     let root = tempfile::tempdir().unwrap();
-    let wanted = [("Ann has 2 hens and buys 3.".to_owned(), "5".to_owned()), ("6 times 7?".to_owned(), "42".to_owned())];
+    let wanted =
+        [("Ann has 2 hens and buys 3.".to_owned(), "5".to_owned()), ("6 times 7?".to_owned(), "42".to_owned())];
 
     let gsm8k = root.path().join("gsm8k.jsonl");
     let lines = [
@@ -75,7 +76,9 @@ fn a_plain_parquet_reader_finds_the_columns_that_trl_reads() {
 #[test]
 fn pairs_are_exported_for_other_trainers() {
     let root = tempfile::tempdir().unwrap();
-    for (export, file, key) in [("llama-factory", "llama_factory.jsonl", "instruction"), ("step-dpo", "step_dpo.jsonl", "full_chosen")] {
+    for (export, file, key) in
+        [("llama-factory", "llama_factory.jsonl", "instruction"), ("step-dpo", "step_dpo.jsonl", "full_chosen")]
+    {
         let out = root.path().join(export);
         let trees = finished().join("round-001/trees");
         succeed(mcts_gen().args(["pairs", "--export", export, "--trees"]).arg(trees).arg("--out").arg(&out));

@@ -22,16 +22,19 @@ fn rounds_leave_trees_pairs_policies_a_table_and_a_report() {
         assert!(pair.q_chosen > 0.0 && pair.q_rejected < 0.0);
     }
     // Every stage trained and said so.
-    for stage in ["round-000/train/warm_start", "round-001/train/sft", "round-001/train/prefer", "round-001/train/value"] {
+    for stage in
+        ["round-000/train/warm_start", "round-001/train/sft", "round-001/train/prefer", "round-001/train/value"]
+    {
         let metrics = fs::read_to_string(run.join(stage).join("metrics.jsonl")).unwrap();
         assert!(metrics.lines().count() > 0, "{stage}");
         assert!(!run.join(stage).join("trainer_state").exists(), "{stage} leaves its state");
     }
     // The value head of round 1 guides round 2.
     assert!(run.join("policy-002/value_head.safetensors").is_file());
-    let guided = read_trees(&run.join("round-002/trees")).unwrap().map(Result::unwrap).any(|tree| {
-        tree.ids().any(|id| tree.node(id).value_estimate().is_some())
-    });
+    let guided = read_trees(&run.join("round-002/trees"))
+        .unwrap()
+        .map(Result::unwrap)
+        .any(|tree| tree.ids().any(|id| tree.node(id).value_estimate().is_some()));
     assert!(guided);
 
     let report = text(&succeed(step_train().args(["report", "--run"]).arg(run)).stdout);
@@ -74,9 +77,17 @@ fn each_stage_also_runs_by_hand() {
     let run = finished();
     let (policy, trees) = (run.join("policy-001"), run.join("round-001/trees"));
     let pairs = out.path().join("pairs");
-    succeed(mcts_gen().args(["pairs", "--rule", "all", "--min-margin", "0.1", "--trees"]).arg(&trees).arg("--out").arg(&pairs));
+    succeed(
+        mcts_gen()
+            .args(["pairs", "--rule", "all", "--min-margin", "0.1", "--trees"])
+            .arg(&trees)
+            .arg("--out")
+            .arg(&pairs),
+    );
     assert!(!read_pairs(&pairs).unwrap().is_empty());
-    for (command, flag, input) in [("sft", "--trees", &trees), ("prefer", "--pairs", &pairs), ("value", "--trees", &trees)] {
+    for (command, flag, input) in
+        [("sft", "--trees", &trees), ("prefer", "--pairs", &pairs), ("value", "--trees", &trees)]
+    {
         let made = out.path().join(command);
         succeed(
             step_train()

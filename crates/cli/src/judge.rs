@@ -14,14 +14,14 @@ pub struct FormatJudge {
 }
 
 impl FormatJudge {
-    fn solution(&self, info: &TreeInfo, answer: String) -> Verdict {
+    fn solution(info: &TreeInfo, answer: String) -> Verdict {
         let correct = equivalent(&info.reference_answer, &answer);
         let ending = if correct { Ending::Correct } else { Ending::Wrong };
         Verdict { kind: Kind::Solution, ending, answer: Some(answer) }
     }
 
     /// Whatever it was meant to be, it reads as no step; it is kept as the kind that could follow here.
-    fn malformed(&self) -> Verdict {
+    fn malformed(self) -> Verdict {
         let kind = match self.granularity {
             Granularity::Plan => Kind::Plan,
             Granularity::Step => Kind::Step,
@@ -35,14 +35,14 @@ impl Judge for FormatJudge {
         match self.format.read_step(self.granularity, text) {
             StepText::Plan => Verdict { kind: Kind::Plan, ending: Ending::None, answer: None },
             StepText::Step => Verdict { kind: Kind::Step, ending: Ending::None, answer: None },
-            StepText::Solution { answer } => self.solution(info, answer),
+            StepText::Solution { answer } => Self::solution(info, answer),
             StepText::Malformed => self.malformed(),
         }
     }
 
     fn judge_path(&self, info: &TreeInfo, text: &str) -> Verdict {
         match self.format.read_path(self.granularity, text) {
-            StepText::Solution { answer } => self.solution(info, answer),
+            StepText::Solution { answer } => Self::solution(info, answer),
             _ => self.malformed(),
         }
     }

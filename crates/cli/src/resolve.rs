@@ -13,7 +13,11 @@ use std::path::Path;
 ///
 /// # Errors
 /// A file that cannot be read or parsed; a key that the configuration does not have; a value of the wrong type.
-pub fn resolve<C: Serialize + DeserializeOwned>(defaults: &C, file: Option<&Path>, flags: &impl Serialize) -> Result<C> {
+pub fn resolve<C: Serialize + DeserializeOwned>(
+    defaults: &C,
+    file: Option<&Path>,
+    flags: &impl Serialize,
+) -> Result<C> {
     let mut merged = serde_json::to_value(defaults).context("the defaults cannot be serialised")?;
     if let Some(path) = file {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;

@@ -165,8 +165,10 @@ impl ModelConfig {
             return Err(ModelError::field(name, format!("is {value}, but must be between 1 and 2^31")));
         }
         if !self.num_attention_heads.is_multiple_of(self.num_key_value_heads) {
-            let problem =
-                format!("{} does not divide num_attention_heads {}", self.num_key_value_heads, self.num_attention_heads);
+            let problem = format!(
+                "{} does not divide num_attention_heads {}",
+                self.num_key_value_heads, self.num_attention_heads
+            );
             return Err(ModelError::field("num_key_value_heads", problem));
         }
         if !self.head_dim.is_multiple_of(2) {

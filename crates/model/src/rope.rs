@@ -160,8 +160,7 @@ impl Rope {
                 (sines[at], sines[at + half]) = (-sine, sine);
             }
         }
-        let tensor =
-            |values: &[f32]| Tensor::f_from_slice(values)?.f_view(shape)?.f_to_device(self.device);
+        let tensor = |values: &[f32]| Tensor::f_from_slice(values)?.f_view(shape)?.f_to_device(self.device);
         Ok((tensor(&cosines)?, tensor(&sines)?))
     }
 }

@@ -18,8 +18,14 @@ const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// Where a model's end-of-text tokens stand.
 const GENERATION_CONFIG: &str = "generation_config.json";
 /// Further files that transformers may keep beside them; carried along as they are.
-const COMPANIONS: [&str; 6] =
-    ["special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "vocab.json", "merges.txt", "tokenizer.model"];
+const COMPANIONS: [&str; 6] = [
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+];
 
 /// A tokenizer: text to ids without any token added, ids to text without any token dropped.
 pub struct Tokenizer {
@@ -48,8 +54,7 @@ impl Tokenizer {
     pub fn load(folder: &Path) -> Result<Tokenizer, ModelError> {
         let path = folder.join(TOKENIZER);
         let bytes = std::fs::read(&path).map_err(ModelError::read(&path))?;
-        let mut inner =
-            tokenizers::Tokenizer::from_bytes(&bytes).map_err(|error| ModelError::broken(&path, error))?;
+        let mut inner = tokenizers::Tokenizer::from_bytes(&bytes).map_err(|error| ModelError::broken(&path, error))?;
         // Files may ask for texts to be cut or filled up; neither may happen to a prompt here.
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|error| ModelError::broken(&path, error))?;

@@ -76,7 +76,7 @@ impl Transformer {
     /// Names the field of `config` that makes no sense.
     pub fn init(config: &ModelConfig, seed: u64, device: Device) -> Result<Transformer, ModelError> {
         config.check()?;
-        Transformer::assemble(config.clone(), init::weights(config, seed, device)?, device, Kind::Float)
+        Ok(Transformer::assemble(config.clone(), init::weights(config, seed, device)?, device, Kind::Float))
     }
 
     /// Loads a Hugging Face folder: `config.json`, `model.safetensors` (or its shards), and `value_head.safetensors` if
@@ -88,7 +88,7 @@ impl Transformer {
         let config = ModelConfig::load(folder)?;
         let redundant = |name: &str| is_redundant(name, &config);
         let tensors = read_folder(folder, &weights(&config), redundant, device, kind)?;
-        let mut model = Transformer::assemble(config, tensors, device, kind)?;
+        let mut model = Transformer::assemble(config, tensors, device, kind);
         let path = folder.join(VALUE_HEAD_FILE);
         if path.exists() {
             let wanted = [(VALUE_HEAD.to_owned(), vec![model.config.hidden_size as i64])];
@@ -118,12 +118,7 @@ impl Transformer {
     }
 
     /// Builds the model from its weights, in the order of [`weights`].
-    fn assemble(
-        config: ModelConfig,
-        tensors: Vec<Tensor>,
-        device: Device,
-        kind: Kind,
-    ) -> Result<Transformer, ModelError> {
+    fn assemble(config: ModelConfig, tensors: Vec<Tensor>, device: Device, kind: Kind) -> Transformer {
         let parameters: Vec<_> = weights(&config).into_iter().map(|(name, _)| name).zip(tensors).collect();
         let mut rest = parameters.iter();
         let mut next = || {
@@ -149,19 +144,7 @@ impl Transformer {
         let head = (!config.tie_word_embeddings).then(&mut next);
         let rope = Rope::new(&config, device);
         let mode = Mode::Invariant;
-        Ok(Transformer {
-            config,
-            embedding,
-            layers,
-            norm,
-            head,
-            rope,
-            mode,
-            value_head: None,
-            parameters,
-            device,
-            kind,
-        })
+        Transformer { config, embedding, layers, norm, head, rope, mode, value_head: None, parameters, device, kind }
     }
 
     /// The model's shape.
@@ -232,7 +215,7 @@ impl Transformer {
             hash.update(format!("{} {name} {:?} {:?} {}\n", name.len(), tensor.kind(), tensor.size(), bytes.len()));
             hash.update(&bytes);
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hash.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
     }
 
     /// The hidden states after the final norm, [B, T, H].
@@ -249,6 +232,8 @@ impl Transformer {
         let turns = (cosines.unsqueeze(2).to_kind(self.kind), sines.unsqueeze(2).to_kind(self.kind));
         let mask = mask.to_kind(self.kind);
         let mut x = Tensor::embedding(&self.embedding, ids, -1, false, false);
+        // `x += ..` would overwrite what the backward pass needs.
+        #[allow(clippy::assign_op_pattern, reason = "in place")]
         for layer in &self.layers {
             let h = rms_norm(&x, &layer.attention_norm, self.config.rms_norm_eps);
             x = x + self.attend(layer, &h, &turns, &mask);

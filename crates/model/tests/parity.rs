@@ -97,9 +97,15 @@ fn a_weight_that_is_missing_or_of_another_shape_is_named() {
     let message = "tensor model.layers.0.mlp.gate_proj.weight has shape [24, 32], but the config wants [25, 32]";
     assert_eq!(error.to_string(), message);
     let error = fails("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3");
-    assert!(matches!(&error, ModelError::MissingTensor { name, shape, .. }
-        if name == "model.layers.2.input_layernorm.weight" && *shape == [32]), "{error}");
+    assert!(
+        matches!(&error, ModelError::MissingTensor { name, shape, .. }
+        if name == "model.layers.2.input_layernorm.weight" && *shape == [32]),
+        "{error}"
+    );
     let error = fails("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1");
-    assert!(matches!(&error, ModelError::UnexpectedTensor { name, .. }
-        if name.starts_with("model.layers.1.")), "{error}");
+    assert!(
+        matches!(&error, ModelError::UnexpectedTensor { name, .. }
+        if name.starts_with("model.layers.1.")),
+        "{error}"
+    );
 }

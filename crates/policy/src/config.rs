@@ -32,9 +32,7 @@ impl SamplingConfig {
     /// # Errors
     /// [`ModelPolicyError::Config`] with the first value out of its range.
     pub fn validate(&self) -> Result<(), ModelPolicyError> {
-        let wrong = |name, value: f32, range| {
-            Err(ModelPolicyError::Config { name, value: f64::from(value), range })
-        };
+        let wrong = |name, value: f32, range| Err(ModelPolicyError::Config { name, value: f64::from(value), range });
         if !(self.top_p > 0.0 && self.top_p <= 1.0) {
             return wrong("top_p", self.top_p, "above 0 and at most 1");
         }

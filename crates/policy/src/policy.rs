@@ -102,11 +102,7 @@ impl ModelPolicy {
 
     /// Counters since the policy was opened.
     pub fn stats(&self) -> PolicyStats {
-        PolicyStats {
-            evictions: self.cache.evictions(),
-            cached_bytes: self.cache.bytes() as u64,
-            ..self.stats
-        }
+        PolicyStats { evictions: self.cache.evictions(), cached_bytes: self.cache.bytes() as u64, ..self.stats }
     }
 
     /// Requests that are submitted and not yet answered by [`Policy::poll`].
@@ -171,11 +167,8 @@ impl ModelPolicy {
         let (mut decoding, mut starting): (Vec<&mut Running>, Vec<&mut Running>) =
             self.running.iter_mut().partition(|running| running.is_decoding());
         let decoding_rows: usize = decoding.iter().map(|running| running.unfinished()).sum();
-        let mut calls: Vec<_> = decoding
-            .iter_mut()
-            .chain(&mut starting)
-            .filter_map(|running| running.feed(chunk, &mut prefill))
-            .collect();
+        let mut calls: Vec<_> =
+            decoding.iter_mut().chain(&mut starting).filter_map(|running| running.feed(chunk, &mut prefill)).collect();
 
         // Outputs to sample from: those of the decoding rows, then one for each request that begins to sample.
         let mut outputs = Vec::new();
@@ -218,7 +211,9 @@ impl ModelPolicy {
                 work.extend(running.sampling(stops).zip(&mut lines).map(|((row, limits), line)| (row, line, limits)));
             }
             for running in &mut starting {
-                if running.unfinished() > 0 && let Some(line) = lines.next() {
+                if running.unfinished() > 0
+                    && let Some(line) = lines.next()
+                {
                     let stops = stops(&self.config, running.request.unit);
                     work.extend(running.sampling(stops).map(|(row, limits)| (row, line, limits)));
                 }

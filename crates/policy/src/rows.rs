@@ -65,8 +65,7 @@ impl Row {
     pub fn advance(&mut self, logits: &[f32], limits: RowLimits, context: &RowContext, scratch: &mut Scratch) {
         let seen = limits.prefix_ids.iter().chain(&self.token_ids).copied();
         let generator = &mut self.generator;
-        let drawn =
-            draw(logits, context.choices, limits.temperature, context.sampling, seen, generator, scratch);
+        let drawn = draw(logits, context.choices, limits.temperature, context.sampling, seen, generator, scratch);
         let Some(drawn) = drawn else {
             self.broken = true;
             return;

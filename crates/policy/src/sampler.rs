@@ -243,9 +243,7 @@ impl Row<'_> {
 
     /// Brings the `count` largest logits to the front, in falling order; of equal logits the lower id comes first.
     fn sort_head(&self, order: &mut [u32], count: usize) {
-        let falling = |&a: &u32, &b: &u32| {
-            self.shaped[b as usize].total_cmp(&self.shaped[a as usize]).then(a.cmp(&b))
-        };
+        let falling = |&a: &u32, &b: &u32| self.shaped[b as usize].total_cmp(&self.shaped[a as usize]).then(a.cmp(&b));
         let count = count.min(order.len());
         if count < order.len() {
             order.select_nth_unstable_by(count, falling);

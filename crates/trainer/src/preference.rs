@@ -45,7 +45,7 @@ pub fn train_preference(
         stage: "preference".into(),
         config: start::describe(config, &objective.describe()),
         data: fingerprint(data),
-        model: start::model_hash(model)?,
+        model: start::model_hash(model),
     };
     let pairs: Vec<&PreferencePair> = rows.iter().map(|&row| &data[row]).collect();
     let groups: Vec<Group> = pairs

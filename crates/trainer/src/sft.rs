@@ -36,7 +36,7 @@ pub fn train_sft(
         stage: "sft".into(),
         config: start::describe(config, &Value::Null),
         data: fingerprint(data),
-        model: start::model_hash(model)?,
+        model: start::model_hash(model),
     };
     let mut optimizer = AdamW::new(&start::parameters(model), config)?;
     let examples: Vec<&SftExample> = rows.iter().map(|&row| &data[row]).collect();

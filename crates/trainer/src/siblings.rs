@@ -40,7 +40,7 @@ pub fn train_siblings(
         stage: "siblings".into(),
         config: start::describe(config, &objective.describe()),
         data: fingerprint(data),
-        model: start::model_hash(model)?,
+        model: start::model_hash(model),
     };
     let lists: Vec<&SiblingList> = rows.iter().map(|&row| &data[row]).collect();
     let groups: Vec<Group> = lists

@@ -40,7 +40,7 @@ pub fn train_value(
         stage: "value".into(),
         config: start::describe(config, &Value::Null),
         data: fingerprint(data),
-        model: start::model_hash(model)?,
+        model: start::model_hash(model),
     };
     let examples: Vec<&ValueExample> = rows.iter().map(|&row| &data[row]).collect();
     let states = States::of(Trained::new(model), &examples, config, observer)?;

@@ -66,19 +66,18 @@ pub fn run(args: &InitArgs) -> Result<Outcome> {
     if args.out.join("config.toml").exists() {
         return continue_existing(&args.out, &config);
     }
-    let sets = match &args.policy {
-        None => ProblemSets::generated(&config)?,
-        Some(_) => {
-            let load = |path: &Option<PathBuf>| match path {
-                Some(path) => load_problems(path, None),
-                None => Ok(Vec::new()),
-            };
-            ProblemSets {
-                warm_start: load(&args.warm_start)?,
-                search: load(&args.problems)?,
-                held_out: load(&args.held_out)?,
-                out_of_domain: load(&args.out_of_domain)?,
-            }
+    let sets = if args.policy.is_none() {
+        ProblemSets::generated(&config)?
+    } else {
+        let load = |path: &Option<PathBuf>| match path {
+            Some(path) => load_problems(path, None),
+            None => Ok(Vec::new()),
+        };
+        ProblemSets {
+            warm_start: load(&args.warm_start)?,
+            search: load(&args.problems)?,
+            held_out: load(&args.held_out)?,
+            out_of_domain: load(&args.out_of_domain)?,
         }
     };
     publish_folder(&args.out, false, |folder| {
@@ -114,8 +113,7 @@ fn continue_existing(out: &Path, config: &RunConfig) -> Result<Outcome> {
 
 /// A fresh policy, its tokenizer trained on the worked problems.
 fn fresh_policy(out: &Path, sets: &ProblemSets, config: &RunConfig) -> Result<()> {
-    let (format, granularity) =
-        (config.format.unwrap_or(Format::Xml), config.granularity.unwrap_or(Granularity::Plan));
+    let (format, granularity) = (config.format.unwrap_or(Format::Xml), config.granularity.unwrap_or(Granularity::Plan));
     let texts = sets.warm_start.iter().map(|problem| {
         let steps = problem.solution.iter().flat_map(|worked| format.segments(granularity, worked));
         format.prompt(granularity, &problem.question) + &steps.collect::<String>()

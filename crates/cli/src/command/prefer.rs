@@ -72,7 +72,6 @@ pub fn run(args: &PreferArgs) -> Result<Outcome> {
     let config = configure(&RunConfig::default(), &args.file, &flags)?;
     PolicyFolder::open(&args.policy)?;
     ensure_creatable(&args.out)?;
-    let training =
-        Training { title: "prefer", policy: &args.policy, out: &args.out, work: &work_folder(&args.out) };
+    let training = Training { title: "prefer", policy: &args.policy, out: &args.out, work: &work_folder(&args.out) };
     Ok(training.prefer(&args.pairs, &config)?.outcome())
 }

@@ -57,8 +57,7 @@ pub fn run(args: &SftArgs) -> Result<Outcome> {
     let config = configure(&RunConfig::default(), &args.file, &args.flags)?;
     let folder = PolicyFolder::open(&args.policy)?;
     ensure_creatable(&args.out)?;
-    let training =
-        Training { title: "sft", policy: &args.policy, out: &args.out, work: &work_folder(&args.out) };
+    let training = Training { title: "sft", policy: &args.policy, out: &args.out, work: &work_folder(&args.out) };
     let trained = match (&args.trees, &args.problems) {
         (_, Some(problems)) => {
             let (format, granularity) = config.format_of(&folder);

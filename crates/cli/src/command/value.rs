@@ -44,7 +44,6 @@ pub fn run(args: &ValueArgs) -> Result<Outcome> {
     let config = configure(&RunConfig::default(), &args.file, &args.flags)?;
     PolicyFolder::open(&args.policy)?;
     ensure_creatable(&args.out)?;
-    let training =
-        Training { title: "value", policy: &args.policy, out: &args.out, work: &work_folder(&args.out) };
+    let training = Training { title: "value", policy: &args.policy, out: &args.out, work: &work_folder(&args.out) };
     Ok(training.value(&args.trees, &config)?.outcome())
 }

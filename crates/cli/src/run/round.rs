@@ -61,11 +61,7 @@ pub fn run(run: &RunFolder, round: u32, config: &RunConfig) -> Result<RoundManif
     }
     folder::ensure_writable(&out)?;
     let sets = ProblemSets::read(&run.root().join("problems"))?;
-    let mut manifest = if round == 0 {
-        warm_start(run, &sets, config)?
-    } else {
-        improve(run, round, &sets, config)?
-    };
+    let mut manifest = if round == 0 { warm_start(run, &sets, config)? } else { improve(run, round, &sets, config)? };
     let groups: Vec<Group> = [("in_domain", &sets.held_out), ("out_of_domain", &sets.out_of_domain)]
         .into_iter()
         .filter(|(_, problems)| !problems.is_empty())
@@ -84,8 +80,7 @@ pub fn run(run: &RunFolder, round: u32, config: &RunConfig) -> Result<RoundManif
 /// Round 0: supervised training on worked solutions, when the run has some.
 fn warm_start(run: &RunFolder, sets: &ProblemSets, config: &RunConfig) -> Result<RoundManifest> {
     let work = run.round(0).join("train/warm_start");
-    let training =
-        Training { title: "round 0: warm start", policy: &run.policy(0), out: &run.policy(1), work: &work };
+    let training = Training { title: "round 0: warm start", policy: &run.policy(0), out: &run.policy(1), work: &work };
     let prompting = Prompting {
         format: config.format.unwrap_or(Format::Xml),
         granularity: config.granularity.unwrap_or(Granularity::Plan),
@@ -108,8 +103,8 @@ fn improve(run: &RunFolder, round: u32, sets: &ProblemSets, config: &RunConfig) 
     let (title, work) = stage("sft");
     let sft = Training { title: &title, policy: &policy, out: &after_sft, work: &work }.sft_on_trees(&trees, config)?;
     let (title, work) = stage("prefer");
-    let prefer = Training { title: &title, policy: &after_sft, out: &after_prefer, work: &work }
-        .prefer(&pairs_out, config)?;
+    let prefer =
+        Training { title: &title, policy: &after_sft, out: &after_prefer, work: &work }.prefer(&pairs_out, config)?;
     let (title, work) = stage("value");
     let value = Training { title: &title, policy: &after_prefer, out: &run.policy(round + 1), work: &work }
         .value(&trees, config)?;

@@ -89,8 +89,7 @@ pub fn run(groups: &[Group], policy: &Path, out: &Path, title: &str, config: &Ru
     let (format, granularity) = config.format_of(&source);
     let mut sampler = source.sampler(config, format, granularity)?;
     let problems: Vec<&Problem> = groups.iter().flat_map(|group| group.problems).collect();
-    let prompts: Vec<String> =
-        problems.iter().map(|problem| format.prompt(granularity, &problem.question)).collect();
+    let prompts: Vec<String> = problems.iter().map(|problem| format.prompt(granularity, &problem.question)).collect();
     let progress = Progress::new(title, prompts.len() as u64);
     let texts = espalier_policy::generate(&mut sampler, &prompts, config.eval.max_tokens, |done| {
         progress.at(done as u64, String::new());
@@ -98,10 +97,7 @@ pub fn run(groups: &[Group], policy: &Path, out: &Path, title: &str, config: &Ru
     .context("the policy failed to answer")?;
 
     let mut answers = problems.iter().zip(&texts);
-    let groups = groups
-        .iter()
-        .map(|group| score(group, answers.by_ref().take(group.problems.len())))
-        .collect();
+    let groups = groups.iter().map(|group| score(group, answers.by_ref().take(group.problems.len()))).collect();
     let report = EvalReport {
         method: "greedy".into(),
         policy: sampler.policy_hash(),
@@ -119,10 +115,7 @@ pub fn run(groups: &[Group], policy: &Path, out: &Path, title: &str, config: &Ru
     Ok(report)
 }
 
-fn score<'a>(
-    group: &Group,
-    answers: impl Iterator<Item = (&'a &'a Problem, &'a String)>,
-) -> GroupScore {
+fn score<'a>(group: &Group, answers: impl Iterator<Item = (&'a &'a Problem, &'a String)>) -> GroupScore {
     let mut all = (0, 0);
     let mut families: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     let mut difficulties: BTreeMap<u32, (usize, usize)> = BTreeMap::new();

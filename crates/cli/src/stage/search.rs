@@ -140,10 +140,8 @@ pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
     let mut skipped = Vec::new();
     for skip in &summary.skipped {
         shards.skip(skip.index)?;
-        skipped.push(Skipped {
-            problem_id: search.problems[skip.index as usize].id.clone(),
-            reason: skip.reason.clone(),
-        });
+        skipped
+            .push(Skipped { problem_id: search.problems[skip.index as usize].id.clone(), reason: skip.reason.clone() });
     }
 
     let mut counts = Counts::default();

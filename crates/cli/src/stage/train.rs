@@ -12,8 +12,8 @@ use anyhow::{Context, Result, bail};
 use espalier_model::{Tokenizer, Transformer};
 use espalier_task::Problem;
 use espalier_trainer::{
-    Objective, Observer, PreferencePair, SftExample, TrainConfig, TrainSummary, ValueExample, train_preference, train_sft,
-    train_value, remove_state,
+    Objective, Observer, PreferencePair, SftExample, TrainConfig, TrainSummary, ValueExample, remove_state,
+    train_preference, train_sft, train_value,
 };
 use espalier_tree::{Kind, StepPair, read_pairs, read_trees, sft_paths, value_examples};
 use serde::{Deserialize, Serialize};
@@ -128,7 +128,8 @@ impl Training<'_> {
             let mut examples = Vec::new();
             for tree in read_trees(trees).with_context(|| format!("cannot read trees in {}", trees.display()))? {
                 let paths = sft_paths(&tree?, config.sft.max_paths_per_problem, config.seed);
-                examples.extend(paths.into_iter().map(|path| SftExample { prompt_len: path.prompt_len(), ids: path.ids }));
+                examples
+                    .extend(paths.into_iter().map(|path| SftExample { prompt_len: path.prompt_len(), ids: path.ids }));
             }
             Ok(examples)
         };
@@ -146,7 +147,8 @@ impl Training<'_> {
             Ok(stored.into_iter().map(|pair| preference_pair(pair, prefer.solution_q_scale)).collect())
         };
         self.run(config, None, examples, |model, examples, work, bar| {
-            train_preference(model, examples, &objective, &prefer.train, work, bar).context("preference training stopped")
+            train_preference(model, examples, &objective, &prefer.train, work, bar)
+                .context("preference training stopped")
         })
     }
 

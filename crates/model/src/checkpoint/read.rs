@@ -70,7 +70,8 @@ fn read(
     let mut places = Vec::new();
     for (name, shape) in wanted {
         let place = files.iter().position(|file| file.header.info(name).is_some());
-        let missing = || ModelError::MissingTensor { path: source.to_owned(), name: name.clone(), shape: shape.clone() };
+        let missing =
+            || ModelError::MissingTensor { path: source.to_owned(), name: name.clone(), shape: shape.clone() };
         let place = place.ok_or_else(missing)?;
         if let Some(info) = files[place].header.info(name) {
             let got = signed(&info.shape);
@@ -119,7 +120,8 @@ impl Tensors {
         file.read_exact(&mut length).map_err(ModelError::read(path))?;
         let header_bytes = u64::from_le_bytes(length);
         if header_bytes > MAX_HEADER_BYTES.min(file_bytes - 8) {
-            let problem = format!("its header claims {header_bytes} bytes of {file_bytes}; it is cut off or no safetensors file");
+            let problem =
+                format!("its header claims {header_bytes} bytes of {file_bytes}; it is cut off or no safetensors file");
             return Err(ModelError::broken(path, problem));
         }
         let mut header = vec![0; header_bytes as usize];

@@ -22,7 +22,8 @@ fn tensors_come_back_in_the_order_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(WEIGHTS);
     write(&path, &two());
-    let read = read_folder(folder.path(), &wanted(&[("a", &[1]), ("b", &[2, 2])]), |_| false, CPU, Kind::Float).unwrap();
+    let read =
+        read_folder(folder.path(), &wanted(&[("a", &[1]), ("b", &[2, 2])]), |_| false, CPU, Kind::Float).unwrap();
     assert_eq!(read, [two()[1].1.shallow_clone(), two()[0].1.shallow_clone()]);
     // Hidden files of the writing are gone.
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -70,10 +71,7 @@ fn tensors_that_do_not_fit_are_named_with_their_shapes() {
     let path = folder.path().join("x.safetensors");
     write(&path, &two());
     let error = |names: &[(&str, &[i64])]| read_file(&path, &wanted(names), CPU, Kind::Float).unwrap_err().to_string();
-    assert_eq!(
-        error(&[("a", &[1]), ("b", &[4])]),
-        "tensor b has shape [2, 2], but the config wants [4]"
-    );
+    assert_eq!(error(&[("a", &[1]), ("b", &[4])]), "tensor b has shape [2, 2], but the config wants [4]");
     assert_eq!(
         error(&[("a", &[1])]),
         format!("tensor b (shape [2, 2]) in {} does not belong to the model", path.display())
@@ -90,7 +88,9 @@ fn files_that_are_cut_off_or_foreign_are_refused_by_name() {
     write(&path, &two());
     let whole = fs::read(&path).unwrap();
     assert!(read().is_ok());
-    for bytes in [&whole[..4], &whole[..20], &whole[..whole.len() - 1], &[&whole[..], b"x"].concat(), b"not a model at all"] {
+    for bytes in
+        [&whole[..4], &whole[..20], &whole[..whole.len() - 1], &[&whole[..], b"x"].concat(), b"not a model at all"]
+    {
         fs::write(&path, bytes).unwrap();
         let error = read().unwrap_err().to_string();
         assert!(error.starts_with(&format!("{} is broken: ", path.display())), "{error}");

@@ -107,14 +107,14 @@ pub(super) fn parse(fields: &Map<String, Value>) -> Result<ModelConfig, ModelErr
 }
 
 fn architecture(fields: &Fields) -> Result<Architecture, ModelError> {
-    let found = match fields.get("architectures").and_then(Value::as_array).and_then(|names| names.first()) {
-        Some(name) => name.as_str().map_or_else(|| name.to_string(), str::to_owned),
-        None => {
-            // Old folders may name only the model type.
-            let model_type = fields.get("model_type").and_then(Value::as_str).unwrap_or_default();
-            let known = Architecture::ALL.into_iter().find(|architecture| architecture.model_type() == model_type);
-            known.map_or_else(|| model_type.to_owned(), |architecture| architecture.name().to_owned())
-        }
+    let names = fields.get("architectures").and_then(Value::as_array);
+    let found = if let Some(name) = names.and_then(|names| names.first()) {
+        name.as_str().map_or_else(|| name.to_string(), str::to_owned)
+    } else {
+        // Old folders may name only the model type.
+        let model_type = fields.get("model_type").and_then(Value::as_str).unwrap_or_default();
+        let known = Architecture::ALL.into_iter().find(|architecture| architecture.model_type() == model_type);
+        known.map_or_else(|| model_type.to_owned(), |architecture| architecture.name().to_owned())
     };
     let known = Architecture::ALL.into_iter().find(|architecture| architecture.name() == found);
     known.ok_or_else(|| ModelError::Architecture { found, supported: Architecture::ALL.map(Architecture::name).into() })
@@ -123,14 +123,13 @@ fn architecture(fields: &Fields) -> Result<Architecture, ModelError> {
 /// The window, if all layers have it.
 fn sliding_window(fields: &Fields, architecture: Architecture, layers: usize) -> Result<Option<usize>, ModelError> {
     let window = match architecture {
-        Architecture::Llama => None,
         // A Mistral without the field has the class's default; null means none.
         Architecture::Mistral if !fields.fields.contains_key("sliding_window") => Some(4096),
         Architecture::Mistral => fields.optional_count("sliding_window")?,
         Architecture::Qwen2 | Architecture::Qwen3 if fields.flag("use_sliding_window")? => {
             fields.optional_count("sliding_window")?
         }
-        Architecture::Qwen2 | Architecture::Qwen3 => None,
+        Architecture::Llama | Architecture::Qwen2 | Architecture::Qwen3 => None,
     };
     if window.is_none() || architecture == Architecture::Mistral {
         return Ok(window);
@@ -204,7 +203,8 @@ fn yarn(scaling: &Fields, factor: f64, original_context: f64) -> Result<RopeScal
     let positive = |field| Ok::<_, ModelError>(scaling.number(field)?.filter(|&value| value != 0.0));
     // YaRN's recommended temperature, 0.1 ln(s) + 1 (equation 22); the two weights are DeepSeek's addition.
     let attention = |weight: f64| if factor <= 1.0 { 1.0 } else { 0.1 * weight * factor.ln() + 1.0 };
-    let attention_factor = match (scaling.number("attention_factor")?, positive("mscale")?, positive("mscale_all_dim")?) {
+    let attention_factor = match (scaling.number("attention_factor")?, positive("mscale")?, positive("mscale_all_dim")?)
+    {
         (Some(given), _, _) => given,
         (None, Some(above), Some(below)) => attention(above) / attention(below),
         _ => attention(1.0),

@@ -24,7 +24,8 @@ fn message(changes: &Value) -> String {
 fn old_and_new_spellings_of_rotary_scaling_are_the_same() {
     let scaling = json!({ "type": "linear", "factor": 4.0 });
     let before = parse(&old(&json!({ "rope_scaling": scaling }))).unwrap();
-    let new = json!({ "rope_theta": null, "rope_parameters": { "rope_type": "linear", "factor": 4, "rope_theta": 5e5 } });
+    let new =
+        json!({ "rope_theta": null, "rope_parameters": { "rope_type": "linear", "factor": 4, "rope_theta": 5e5 } });
     assert_eq!(before, parse(&old(&new)).unwrap());
     assert_eq!((before.rope_theta, before.rope_scaling), (5e5, RopeScaling::Linear { factor: 4.0 }));
     assert_eq!(parse(&old(&json!({ "rope_scaling": null }))).unwrap().rope_scaling, RopeScaling::None);
@@ -73,7 +74,10 @@ fn what_is_absent_has_the_familys_default() {
     let all = json!({ "sliding_window": 9, "use_sliding_window": true, "max_window_layers": 0 });
     assert_eq!(of("Qwen2ForCausalLM", all).sliding_window, Some(9));
     // Only the model type is named.
-    assert_eq!(parse(&old(&json!({ "architectures": null, "model_type": "qwen3" }))).unwrap().architecture, Architecture::Qwen3);
+    assert_eq!(
+        parse(&old(&json!({ "architectures": null, "model_type": "qwen3" }))).unwrap().architecture,
+        Architecture::Qwen3
+    );
 }
 
 #[test]
@@ -118,8 +122,14 @@ fn what_makes_no_sense_is_named() {
         "config field num_key_value_heads: 3 does not divide num_attention_heads 8"
     );
     assert_eq!(message(&json!({ "rms_norm_eps": "x" })), "config field rms_norm_eps: is \"x\", but must be a number");
-    assert_eq!(message(&json!({ "eos_token_id": [1, "x"] })), "config field eos_token_id: is \"x\", but must be a token id");
-    assert_eq!(message(&json!({ "rope_scaling": { "type": "linear" } })), "config field factor: is missing in rope_scaling");
+    assert_eq!(
+        message(&json!({ "eos_token_id": [1, "x"] })),
+        "config field eos_token_id: is \"x\", but must be a token id"
+    );
+    assert_eq!(
+        message(&json!({ "rope_scaling": { "type": "linear" } })),
+        "config field factor: is missing in rope_scaling"
+    );
     assert_eq!(message(&json!({ "rope_theta": 0 })), "config field rope_theta: is 0, but must be positive");
     assert!(ModelConfig::llama(10, 32, 32, 1, 0, 1, 8).is_err());
     assert!(ModelConfig::llama(10, 30, 32, 1, 6, 2, 8).unwrap_err().to_string().starts_with("config field head_dim"));
@@ -147,7 +157,13 @@ fn what_is_written_is_read_back() {
         ModelConfig { architecture: Architecture::Mistral, sliding_window: Some(9), ..llama.clone() },
         ModelConfig { architecture: Architecture::Mistral, bos_token_id: Some(3), ..llama.clone() },
         ModelConfig { architecture: Architecture::Qwen2, attention_bias: true, rope_scaling: yarn, ..llama.clone() },
-        ModelConfig { architecture: Architecture::Qwen3, qk_norm: true, sliding_window: Some(5), head_dim: 6, ..llama.clone() },
+        ModelConfig {
+            architecture: Architecture::Qwen3,
+            qk_norm: true,
+            sliding_window: Some(5),
+            head_dim: 6,
+            ..llama.clone()
+        },
         ModelConfig { rope_scaling: RopeScaling::Linear { factor: 2.5 }, eos_token_ids: vec![4, 5], ..llama },
     ];
     for config in configs {

@@ -123,15 +123,7 @@ impl DecodeGroup {
         }
         let shape = [layers, heads, rows as i64, capacity as i64, width];
         let suffix = empty_pair(&shape, model.kind(), model.device())?;
-        Ok(DecodeGroup {
-            prefix,
-            prefix_len,
-            layers: SuffixLayer::views(&suffix)?,
-            suffix,
-            rows,
-            capacity,
-            used: 0,
-        })
+        Ok(DecodeGroup { prefix, prefix_len, layers: SuffixLayer::views(&suffix)?, suffix, rows, capacity, used: 0 })
     }
 
     /// P, tokens of the prefix.

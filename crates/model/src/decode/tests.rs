@@ -146,14 +146,19 @@ fn in_company(model: &Transformer, before: usize, after: usize) -> Vec<Vec<u32>>
         // The others have prefixes, rows and lengths of their own.
         let rows = if other == before { 1 } else { 1 + other % 4 };
         let length = if other == before { 0 } else { other % 7 };
-        let prefix = if length > 0 { vec![prefill(model, &prompt[..length], 9).0.suffix(0, 0..length)] } else { vec![] };
+        let prefix =
+            if length > 0 { vec![prefill(model, &prompt[..length], 9).0.suffix(0, 0..length)] } else { vec![] };
         groups.push(DecodeGroup::new(model, &prefix, rows, 40).unwrap());
     }
     for part in prompt.chunks(10) {
         let ids: Vec<Vec<u32>> = groups
             .iter()
             .enumerate()
-            .map(|(g, group)| if g == before { part.to_vec() } else { tokens(group.rows() * (1 + g % 2), vocab_size, g as u64) })
+            .map(
+                |(g, group)| {
+                    if g == before { part.to_vec() } else { tokens(group.rows() * (1 + g % 2), vocab_size, g as u64) }
+                },
+            )
             .collect();
         pass(&mut groups, &ids);
     }

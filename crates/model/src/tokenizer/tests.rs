@@ -5,7 +5,17 @@ const TAGS: [&str; 4] = ["<step>", "</step>", "<question>", "</question>"];
 
 fn texts() -> Vec<String> {
     let nouns = ["apples", "coins", "books"];
-    (0..60).map(|i| format!("<question>Anna has {i} {}, then {} more.</question><step>{i} + {} = {}</step>", nouns[i % 3], i * 7, i * 7, i * 8)).collect()
+    (0..60)
+        .map(|i| {
+            format!(
+                "<question>Anna has {i} {}, then {} more.</question><step>{i} + {} = {}</step>",
+                nouns[i % 3],
+                i * 7,
+                i * 7,
+                i * 8
+            )
+        })
+        .collect()
 }
 
 fn trained() -> Tokenizer {
@@ -15,7 +25,9 @@ fn trained() -> Tokenizer {
 #[test]
 fn any_text_survives() {
     let tokenizer = trained();
-    for text in ["", " ", "Anna has 12 apples", "\n\t  x  \u{e9}\u{20ac}\u{1f980}", "<step>a</step></ste", "<|endoftext|>"] {
+    for text in
+        ["", " ", "Anna has 12 apples", "\n\t  x  \u{e9}\u{20ac}\u{1f980}", "<step>a</step></ste", "<|endoftext|>"]
+    {
         assert_eq!(tokenizer.decode(&tokenizer.encode(text).unwrap()), text);
     }
 }

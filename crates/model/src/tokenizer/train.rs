@@ -56,8 +56,7 @@ impl Tokenizer {
             .build()
             .map_err(failed)?;
         // Special tokens are cut out first: they never reach the merges, so the merges must not learn from them.
-        let pieces: Vec<String> =
-            texts.into_iter().flat_map(|text| cut(text.as_ref(), &added)).collect();
+        let pieces: Vec<String> = texts.into_iter().flat_map(|text| cut(text.as_ref(), &added)).collect();
         inner.train(&mut trainer, pieces.into_iter()).map_err(failed)?;
         let bytes = inner.to_string(true).map_err(failed)?.into_bytes();
         let inner = tokenizers::Tokenizer::from_bytes(&bytes).map_err(failed)?;

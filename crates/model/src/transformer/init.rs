@@ -17,7 +17,7 @@ pub(super) fn weights(config: &ModelConfig, seed: u64, device: Device) -> Result
         let numbers = shape.iter().product::<i64>() as usize;
         let values = if name.ends_with("norm.weight") {
             vec![1.0; numbers]
-        } else if name.ends_with(".bias") {
+        } else if name.ends_with("bias") {
             vec![0.0; numbers]
         } else {
             let into_residual = name.ends_with("o_proj.weight") || name.ends_with("down_proj.weight");

@@ -197,7 +197,8 @@ fn a_copy_of_the_tied_embedding_is_no_error() {
 
 #[test]
 fn a_model_moves_between_threads() {
-    let model = Transformer::init(&ModelConfig { architecture: Architecture::Mistral, ..config() }, 1, Device::Cpu).unwrap();
+    let model =
+        Transformer::init(&ModelConfig { architecture: Architecture::Mistral, ..config() }, 1, Device::Cpu).unwrap();
     let hash = model.hash();
     assert_eq!(std::thread::spawn(move || model.hash()).join().unwrap(), hash);
 }

@@ -2,8 +2,8 @@
 
 use crate::tiny::{Step, answer_all, child, policy, policy_with, root};
 use espalier_policy::PolicyConfig;
-use espalier_search::{Finish, StepRequest, Unit};
 use espalier_search::Policy;
+use espalier_search::{Finish, StepRequest, Unit};
 
 const PROMPT: &str = "<question>Anna has 3 apples and buys 4 more.</question>";
 

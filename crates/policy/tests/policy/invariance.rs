@@ -5,6 +5,7 @@ use espalier_policy::PolicyConfig;
 use espalier_search::Expansion;
 
 /// Bits, so that no tolerance slips in.
+#[allow(clippy::type_complexity, reason = "a plain listing of all that must be equal")]
 fn bits(history: &[Expansion]) -> Vec<(Option<u32>, Vec<(Vec<u32>, Vec<u32>, String)>)> {
     history
         .iter()

@@ -71,18 +71,7 @@ pub fn root(policy: &ModelPolicy, tree: u64, prompt: &str, step: Step) -> StepRe
     let Step { k, max_tokens, temperature, seed } = step;
     let step_ends = vec![prefix_ids.len() as u32];
     let unit = Unit::Step;
-    StepRequest {
-        ticket: tree,
-        tree,
-        prefix_ids,
-        step_ends,
-        k,
-        max_tokens,
-        unit,
-        temperature,
-        seed,
-        want_value: true,
-    }
+    StepRequest { ticket: tree, tree, prefix_ids, step_ends, k, max_tokens, unit, temperature, seed, want_value: true }
 }
 
 /// The request at a candidate of a request.

@@ -52,12 +52,7 @@ pub(super) fn tell(draw: &mut Draw, steps: u32) -> Option<Story> {
             let values = [first, last].map(|index| story.derivation.value(owned[index]));
             let (more, less) = if values[0] > values[1] { (first, last) } else { (last, first) };
             story.say(format!("How many more {things} does {} have than {}?", people[more], people[less]));
-            story.step(
-                "Compare the two numbers",
-                owned[more],
-                Op::Subtract,
-                owned[less],
-            )?;
+            story.step("Compare the two numbers", owned[more], Op::Subtract, owned[less])?;
         }
         Asked::Two => {
             story.say(format!("How many {things} do {before} and {end} have together?"));
