@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         None => {
             // No end-of-text token is ever drawn: every row runs to its last token.
-            let tokenizer = Tokenizer::train_bpe(["one and one are two"; 3], 300, &[])?;
+            let tokenizer = Tokenizer::train_bpe(["one and one are two"; 3], 300, &[""; 0])?;
             let shape = ModelConfig::llama(tokenizer.vocab_size(), 128, 384, 4, 4, 2, 512)?;
             (Transformer::init(&shape, 0, Device::Cpu)?, tokenizer)
         }

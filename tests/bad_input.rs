@@ -78,7 +78,7 @@ fn problems() {
     let missing = inputs.root.path().join("nowhere.jsonl");
     fails_in_one_line(&mut inputs.search_of(&missing), &inputs.out(), &["nowhere.jsonl"]);
     let broken = inputs.file("broken.jsonl", b"{\"question\": \"1 + 1?\", \"answer\": \"2\"}\n{\"question\": \"2 +\n");
-    fails_in_one_line(&mut inputs.search_of(&broken), &inputs.out(), &["broken.jsonl", "line 2"]);
+    fails_in_one_line(&mut inputs.search_of(&broken), &inputs.out(), &["broken.jsonl:2"]);
     let empty = inputs.file("empty.jsonl", b"");
     fails_in_one_line(&mut inputs.search_of(&empty), &inputs.out(), &["empty.jsonl"]);
     let truncated = inputs.file("cut.parquet", b"PAR1 not all of it");
@@ -152,7 +152,8 @@ fn flags() {
         ("--simulations", "0", ["simulations", "0"]),
         ("--temperature", "-1", ["temperature", "-1"]),
         ("--k", "0", ["k", "0"]),
-        ("--c-puct", "NaN", ["c_puct", "NaN"]),
+        ("--c-puct", "NaN", ["--c-puct", "NaN"]),
+        ("--c-puct", "-1", ["c_puct", "-1"]),
         ("--device", "tpu", ["device", "tpu"]),
         ("--format", "yaml", ["format", "yaml"]),
         ("--rule", "best", ["rule", "best"]),

@@ -38,7 +38,8 @@ fn rounds_leave_trees_pairs_policies_a_table_and_a_report() {
     assert!(guided);
 
     let report = text(&succeed(step_train().args(["report", "--run"]).arg(run)).stdout);
-    assert_eq!(report.lines().count(), 4, "{report}");
+    let rows: Vec<_> = report.lines().filter(|line| line.contains(" % [")).collect();
+    assert_eq!(rows.len(), 3, "a row a round: {report}");
     let page = fs::read_to_string(run.join("report.html")).unwrap();
     assert!(page.contains("<svg") && page.contains("held out, in domain"), "the report has its curves and its table");
 }
@@ -67,7 +68,7 @@ fn stored_trees_keep_their_invariants_and_can_be_shown() {
     let checked = text(&succeed(mcts_gen().args(["show", "--check", "--trees"]).arg(&trees)).stdout);
     assert!(checked.ends_with("6 trees checked, 0 violations\n"), "{checked}");
     let shown = text(&succeed(mcts_gen().args(["show", "--limit", "1", "--trees"]).arg(&trees)).stdout);
-    assert!(shown.contains("root N 8"), "{shown}");
+    assert!(shown.contains("root N ") && shown.contains("[correct]"), "{shown}");
     assert!(!shown.contains('\x1b'), "no colours in a pipe");
 }
 

@@ -174,7 +174,7 @@ impl Transformer {
         }
     }
 
-    /// w, [H], float32, if the model has a value head.
+    /// w, `[H]`, float32, if the model has a value head.
     pub fn value_head(&self) -> Option<&Tensor> {
         self.value_head.as_ref()
     }
@@ -182,7 +182,7 @@ impl Transformer {
     /// Replaces or removes the value head. It is kept in float32 on the model's device.
     ///
     /// # Errors
-    /// When its shape is not [H].
+    /// When its shape is not `[H]`.
     pub fn set_value_head(&mut self, head: Option<Tensor>) -> Result<(), ModelError> {
         if let Some(head) = head {
             let wanted = vec![self.config.hidden_size as i64];
@@ -276,7 +276,7 @@ impl Transformer {
         pointwise_each(&scores, Tensor::f_tanh).expect("a shape that was split can be joined")
     }
 
-    /// log pi(target | before), [M], float32, of `targets` [M] int64 at final-norm hidden states [M, H]. Gradients flow.
+    /// log pi(target | before), `[M]`, float32, of `targets` `[M]` int64 at final-norm hidden states `[M, H]`. Gradients flow.
     ///
     /// Logits are made for a limited number of rows at a time. What stays for the backward pass is one number per row
     /// and vocabulary entry; without gradients nothing stays.

@@ -2,6 +2,15 @@
 
 use clap::Args;
 use serde::Serialize;
+use std::str::FromStr;
+
+/// Reads a number. NaN is none: it would pass for a flag that was not given.
+pub fn number<T: FromStr + Copy + Into<f64>>(text: &str) -> Result<T, String> {
+    match text.parse::<T>() {
+        Ok(number) if !number.into().is_nan() => Ok(number),
+        _ => Err("not a number".to_owned()),
+    }
+}
 
 /// Seed, prompts, device.
 #[derive(Args, Clone, Debug, Serialize)]
@@ -41,7 +50,7 @@ pub struct PairFlags {
     #[arg(long)]
     pub rule: Option<String>,
     /// Least Q(chosen) - Q(rejected)
-    #[arg(long, value_name = "Q")]
+    #[arg(long, value_name = "Q", value_parser = number::<f64>)]
     pub min_margin: Option<f64>,
     /// Least visits of either step
     #[arg(long, value_name = "N")]
@@ -55,7 +64,7 @@ pub struct PairFlags {
 #[derive(Args, Clone, Debug, Serialize)]
 pub struct TrainFlags {
     /// Peak learning rate
-    #[arg(long)]
+    #[arg(long, value_parser = number::<f64>)]
     pub learning_rate: Option<f64>,
     /// Passes over the examples
     #[arg(long)]
@@ -67,12 +76,12 @@ pub struct TrainFlags {
     #[arg(long)]
     pub schedule: Option<String>,
     /// Share of the steps in which the learning rate rises
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = number::<f64>)]
     pub warmup_fraction: Option<f64>,
     /// Decoupled weight decay
-    #[arg(long)]
+    #[arg(long, value_parser = number::<f64>)]
     pub weight_decay: Option<f64>,
     /// Gradients are scaled down to this norm
-    #[arg(long, value_name = "NORM")]
+    #[arg(long, value_name = "NORM", value_parser = number::<f64>)]
     pub max_grad_norm: Option<f64>,
 }

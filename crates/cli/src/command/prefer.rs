@@ -1,6 +1,6 @@
 //! `step-train prefer`: preference training on step pairs.
 
-use super::flags::{CommonFlags, TrainFlags};
+use super::flags::{CommonFlags, TrainFlags, number};
 use super::{ConfigFile, configure};
 use crate::exit::Outcome;
 use crate::folder::ensure_creatable;
@@ -51,10 +51,10 @@ struct PreferFlags {
     #[arg(skip)]
     parameters: Option<BTreeMap<String, f64>>,
     /// Weight of an added supervised term on the chosen step [default: 0]
-    #[arg(long)]
+    #[arg(long, value_parser = number::<f64>)]
     sft_weight: Option<f64>,
     /// Factor on the Q of solution pairs [default: 0.3]
-    #[arg(long)]
+    #[arg(long, value_parser = number::<f32>)]
     solution_q_scale: Option<f32>,
     #[command(flatten)]
     train: TrainFlags,

@@ -1,6 +1,6 @@
 //! `mcts-gen search`: problems and a policy in, trees and pairs out.
 
-use super::flags::{CommonFlags, PairFlags};
+use super::flags::{CommonFlags, PairFlags, number};
 use super::{ConfigFile, configure, store_config};
 use crate::exit::Outcome;
 use crate::folder::ensure_creatable;
@@ -53,7 +53,7 @@ struct SearchFlags {
     #[arg(long)]
     simulations: Option<u32>,
     /// Exploration constant of PUCT [default: 1.5]
-    #[arg(long)]
+    #[arg(long, value_parser = number::<f64>)]
     c_puct: Option<f64>,
     /// Steps sampled at a node [default: 3]
     #[arg(long)]
@@ -62,7 +62,7 @@ struct SearchFlags {
     #[arg(long)]
     k_root: Option<usize>,
     /// Sampling temperature [default: 0.7]
-    #[arg(long)]
+    #[arg(long, value_parser = number::<f32>)]
     temperature: Option<f32>,
     /// Most tokens of one step [default: 1500]
     #[arg(long)]
