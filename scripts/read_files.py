@@ -36,9 +36,12 @@ PAIRS = {
 
 # What must hold in every row: queries that count the rows where it does not. {t} and {p} are the two tables' files.
 TREE_RULES = {
-    "a root has no parent, depth 0 and no advantage; every other node has a parent, depth and advantage":
+    "a root has no parent, depth 0 and no advantage; every other node has a parent and a depth":
         "select count(*) from {t} where (kind = 'root') != (node_id = 0) or (kind = 'root') != (parent_id is null)"
-        " or (kind = 'root') != (depth = 0) or (kind = 'root') != (advantage is null)",
+        " or (kind = 'root') != (depth = 0) or kind = 'root' and advantage is not null",
+    "an advantage is there exactly where the parent's V is":
+        "select count(*) from {t} c join {t} p on c.run_id = p.run_id and c.round = p.round"
+        " and c.tree_seed = p.tree_seed and c.parent_id = p.node_id where (c.advantage is null) != (p.v is null)",
     "parents come before their children": "select count(*) from {t} where parent_id >= node_id",
     "every token has a log-probability, none above 0":
         "select count(*) from {t} where len(token_ids) != len(logprobs) or list_max(logprobs) > 1e-4",
