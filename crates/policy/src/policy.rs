@@ -27,8 +27,6 @@ pub struct ModelPolicy {
     tokenizer: Tokenizer,
     config: PolicyConfig,
     max_context_tokens: usize,
-    choices: usize,
-    end_ids: Vec<u32>,
     cache: PrefixCache,
     queue: VecDeque<StepRequest>,
     running: Vec<Running>,
@@ -67,8 +65,6 @@ impl ModelPolicy {
         }
         Ok(ModelPolicy {
             max_context_tokens,
-            choices,
-            end_ids: tokenizer.eos_ids().to_vec(),
             cache: PrefixCache::new(config.tree_cache_bytes),
             queue: VecDeque::new(),
             running: Vec::new(),
@@ -218,12 +214,7 @@ impl ModelPolicy {
                     work.extend(running.sampling(stops).map(|(row, limits)| (row, line, limits)));
                 }
             }
-            let context = RowContext {
-                tokenizer: &self.tokenizer,
-                sampling: &self.config.sampling,
-                choices: self.choices,
-                end_ids: &self.end_ids,
-            };
+            let context = RowContext { tokenizer: &self.tokenizer, sampling: &self.config.sampling };
             self.stats.tokens_sampled += work.len() as u64;
             sample(work, vocabulary, &context);
         }

@@ -11,10 +11,6 @@ use rand_chacha::ChaCha8Rng;
 pub(crate) struct RowContext<'a> {
     pub tokenizer: &'a Tokenizer,
     pub sampling: &'a SamplingConfig,
-    /// Ids below this may be sampled.
-    pub choices: usize,
-    /// End-of-text tokens.
-    pub end_ids: &'a [u32],
 }
 
 /// What the rows of one request share.
@@ -65,14 +61,22 @@ impl Row {
     pub fn advance(&mut self, logits: &[f32], limits: RowLimits, context: &RowContext, scratch: &mut Scratch) {
         let seen = limits.prefix_ids.iter().chain(&self.token_ids).copied();
         let generator = &mut self.generator;
-        let drawn = draw(logits, context.choices, limits.temperature, context.sampling, seen, generator, scratch);
+        let drawn = draw(
+            logits,
+            context.tokenizer.vocab_size(),
+            limits.temperature,
+            context.sampling,
+            seen,
+            generator,
+            scratch,
+        );
         let Some(drawn) = drawn else {
             self.broken = true;
             return;
         };
         self.token_ids.push(drawn.token);
         self.logprobs.push(drawn.logprob);
-        self.end = if context.end_ids.contains(&drawn.token) {
+        self.end = if context.tokenizer.eos_ids().contains(&drawn.token) {
             Some(RowEnd::EndOfText)
         } else if self.stream.push(drawn.token, limits.stops, |ids| context.tokenizer.decode(ids)) {
             Some(RowEnd::StopString)
