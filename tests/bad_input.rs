@@ -5,8 +5,8 @@ use assert_cmd::Command;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The command fails as promised, its message holds every one of `words`, and `out` does not come into being.
-fn fails(command: &mut Command, out: &Path, words: &[&str]) {
+/// The command fails as promised, its message, returned, holds every one of `words`, and `out` does not come into being.
+fn fails(command: &mut Command, out: &Path, words: &[&str]) -> String {
     let output = command.output().expect("the executable starts");
     let message = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{message}");
@@ -14,12 +14,12 @@ fn fails(command: &mut Command, out: &Path, words: &[&str]) {
         assert!(message.contains(word), "{word:?} is not in: {message}");
     }
     assert!(!out.exists(), "{} was left behind: {message}", out.display());
+    message
 }
 
 /// As [`fails`], for what the program finds itself: the message is one line.
 fn fails_in_one_line(command: &mut Command, out: &Path, words: &[&str]) {
-    fails(command, out, words);
-    let message = text(&command.output().expect("the executable starts").stderr);
+    let message = fails(command, out, words);
     assert_eq!(message.lines().count(), 1, "{message}");
     assert!(message.starts_with("error: "), "{message}");
 }
