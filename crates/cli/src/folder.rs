@@ -101,16 +101,7 @@ fn parent(path: &Path) -> PathBuf {
 /// SHA-256 of anything that serialises, in hexadecimal: the identity of a configuration or a data set.
 pub fn fingerprint(value: &impl Serialize) -> Result<String> {
     let bytes = serde_json::to_vec(value).context("cannot encode a value to fingerprint it")?;
-    Ok(hex(&Sha256::digest(bytes)))
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Ok(hex::encode(Sha256::digest(bytes)))
 }
 
 /// A 64-bit seed from named parts, the same on every machine.

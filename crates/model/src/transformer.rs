@@ -215,7 +215,7 @@ impl Transformer {
             hash.update(format!("{} {name} {:?} {:?} {}\n", name.len(), tensor.kind(), tensor.size(), bytes.len()));
             hash.update(&bytes);
         }
-        hash.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+        hex::encode(hash.finalize())
     }
 
     /// The hidden states after the final norm, [B, T, H].

@@ -76,7 +76,7 @@ pub(crate) fn fingerprint<E: Hashed>(examples: &[E]) -> String {
     for example in examples {
         example.feed(&mut hash);
     }
-    hex(&hash.0.finalize())
+    hex::encode(hash.0.finalize())
 }
 
 /// SHA-256 of some texts together, in hexadecimal.
@@ -86,13 +86,5 @@ pub(crate) fn key(texts: &[&str]) -> String {
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text.as_bytes());
     }
-    hex(&hash.finalize())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex::encode(hash.finalize())
 }

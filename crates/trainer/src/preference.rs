@@ -1,17 +1,15 @@
 //! Preference training on pairs of steps.
 
 use crate::batch::{Batch, Group, Masks};
-use crate::data::sift;
-use crate::fingerprint::fingerprint;
 use crate::means::Means;
 use crate::metrics::{Numbers, Observer};
 use crate::objectives::{ErasedPair, Loss, Objective, PairInputs, PairOutput};
 use crate::optimizer::AdamW;
 use crate::order::{Plan, micro_batches};
 use crate::reference::reference_logprobs;
-use crate::resume::{Identity, state_folder};
+use crate::resume::state_folder;
 use crate::run::{Part, Run, Stage, TrainSummary};
-use crate::start::{self, Trained};
+use crate::start::{self, Start, Trained};
 use crate::{PreferencePair, TrainConfig, TrainerError};
 use espalier_model::Transformer;
 use serde_json::Value;
@@ -38,15 +36,8 @@ pub fn train_preference(
         let objective = objective.about().name;
         return Err(TrainerError::WrongShape { objective, takes: "lists of siblings", given: "pairs" });
     };
-    start::folder(folder)?;
-    let (rows, skipped) = sift(data, start::limits(model));
-    start::some_left(data.len(), &rows, &skipped)?;
-    let identity = Identity {
-        stage: "preference".into(),
-        config: start::describe(config, &objective.describe()),
-        data: fingerprint(data),
-        model: start::model_hash(model),
-    };
+    let Start { rows, skipped, identity } =
+        start::begin("preference", model, data, config, &objective.describe(), folder)?;
     let pairs: Vec<&PreferencePair> = rows.iter().map(|&row| &data[row]).collect();
     let groups: Vec<Group> = pairs
         .iter()

@@ -2,14 +2,11 @@
 
 use crate::batch::{Batch, Group, Masks};
 use crate::config::Layout;
-use crate::data::sift;
-use crate::fingerprint::fingerprint;
 use crate::metrics::{Numbers, Observer};
 use crate::optimizer::AdamW;
 use crate::order::{Plan, micro_batches};
-use crate::resume::Identity;
 use crate::run::{Part, Run, Stage, TrainSummary};
-use crate::start::{self, Trained};
+use crate::start::{self, Start, Trained};
 use crate::{SftExample, TrainConfig, TrainerError};
 use espalier_model::Transformer;
 use serde_json::Value;
@@ -29,15 +26,7 @@ pub fn train_sft(
     observer: &mut dyn Observer,
 ) -> Result<TrainSummary, TrainerError> {
     config.check()?;
-    start::folder(folder)?;
-    let (rows, skipped) = sift(data, start::limits(model));
-    start::some_left(data.len(), &rows, &skipped)?;
-    let identity = Identity {
-        stage: "sft".into(),
-        config: start::describe(config, &Value::Null),
-        data: fingerprint(data),
-        model: start::model_hash(model),
-    };
+    let Start { rows, skipped, identity } = start::begin("sft", model, data, config, &Value::Null, folder)?;
     let mut optimizer = AdamW::new(&start::parameters(model), config)?;
     let examples: Vec<&SftExample> = rows.iter().map(|&row| &data[row]).collect();
     let plan = Plan::new(examples.iter().map(|e| e.ids.len()).collect(), config.batch_size, config.seed, config.order);

@@ -1,17 +1,15 @@
 //! Preference training on all siblings of a state, by a loss over lists.
 
 use crate::batch::{Batch, Group, Masks};
-use crate::data::sift;
-use crate::fingerprint::fingerprint;
 use crate::means::Means;
 use crate::metrics::{Numbers, Observer};
 use crate::objectives::{ErasedList, ListInputs, Loss, Objective};
 use crate::optimizer::AdamW;
 use crate::order::{Plan, micro_batches};
 use crate::reference::reference_logprobs;
-use crate::resume::{Identity, state_folder};
+use crate::resume::state_folder;
 use crate::run::{Part, Run, Stage, TrainSummary};
-use crate::start::{self, Trained};
+use crate::start::{self, Start, Trained};
 use crate::{SiblingList, TrainConfig, TrainerError};
 use espalier_model::Transformer;
 use serde_json::Value;
@@ -33,15 +31,8 @@ pub fn train_siblings(
         let objective = objective.about().name;
         return Err(TrainerError::WrongShape { objective, takes: "pairs", given: "lists of siblings" });
     };
-    start::folder(folder)?;
-    let (rows, skipped) = sift(data, start::limits(model));
-    start::some_left(data.len(), &rows, &skipped)?;
-    let identity = Identity {
-        stage: "siblings".into(),
-        config: start::describe(config, &objective.describe()),
-        data: fingerprint(data),
-        model: start::model_hash(model),
-    };
+    let Start { rows, skipped, identity } =
+        start::begin("siblings", model, data, config, &objective.describe(), folder)?;
     let lists: Vec<&SiblingList> = rows.iter().map(|&row| &data[row]).collect();
     let groups: Vec<Group> = lists
         .iter()

@@ -1,7 +1,9 @@
 //! What every stage does before its first step.
 
-use crate::data::{Limits, SkippedRow};
+use crate::data::{Checked, Limits, SkippedRow, sift};
 use crate::error::at;
+use crate::fingerprint::{Hashed, fingerprint};
+use crate::resume::Identity;
 use crate::{TrainConfig, TrainerError};
 use espalier_model::Transformer;
 use serde::Serialize;
@@ -24,38 +26,51 @@ impl<'a> Trained<'a> {
     }
 }
 
-/// Makes sure that `folder` exists.
-pub(crate) fn folder(folder: &Path) -> Result<(), TrainerError> {
-    std::fs::create_dir_all(folder).map_err(at(folder))
+/// What is known of a stage once its examples were looked at.
+pub(crate) struct Start {
+    /// Index of each example to train on among those given.
+    pub rows: Vec<usize>,
+    pub skipped: Vec<SkippedRow>,
+    pub identity: Identity,
 }
 
-/// What the model can read.
-pub(crate) fn limits(model: &Transformer) -> Limits {
-    let config = model.config();
-    Limits { vocab_size: config.vocab_size, context: config.max_position_embeddings }
-}
-
-/// Fails if all examples were skipped.
-pub(crate) fn some_left(given: usize, kept: &[usize], skipped: &[SkippedRow]) -> Result<(), TrainerError> {
-    if kept.is_empty() {
+/// Makes sure that `folder` exists, and sorts out the examples that `model` cannot be trained on. `objective` is what the
+/// result depends on beside `config`.
+///
+/// # Errors
+/// When the folder cannot be made, and when no example is left.
+pub(crate) fn begin<E: Checked + Hashed>(
+    stage: &str,
+    model: &Transformer,
+    data: &[E],
+    config: &TrainConfig,
+    objective: &Value,
+    folder: &Path,
+) -> Result<Start, TrainerError> {
+    std::fs::create_dir_all(folder).map_err(at(folder))?;
+    let shape = model.config();
+    let limits = Limits { vocab_size: shape.vocab_size, context: shape.max_position_embeddings };
+    let (rows, skipped) = sift(data, limits);
+    if rows.is_empty() {
         let first = skipped.first().map(|row| row.reason.to_string());
-        return Err(TrainerError::NoExamples { given, skipped: skipped.len(), first });
+        return Err(TrainerError::NoExamples { given: data.len(), skipped: skipped.len(), first });
     }
-    Ok(())
+    let identity = Identity {
+        stage: stage.into(),
+        config: describe(config, objective),
+        data: fingerprint(data),
+        model: model.hash(),
+    };
+    Ok(Start { rows, skipped, identity })
 }
 
 /// Everything of the configuration that the result depends on.
-pub(crate) fn describe(config: &TrainConfig, objective: &Value) -> Value {
+fn describe(config: &TrainConfig, objective: &Value) -> Value {
     let mut train = json!(config);
     if let Some(fields) = train.as_object_mut() {
         fields.remove("save_every_s");
     }
     json!({ "train": train, "objective": objective })
-}
-
-/// Hash of the model's weights.
-pub(crate) fn model_hash(model: &Transformer) -> String {
-    model.hash()
 }
 
 /// The model's named tensors without the value head.

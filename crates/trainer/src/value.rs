@@ -1,15 +1,12 @@
 //! Regression of the value head on the tree's Q.
 
 use crate::batch::{Batch, Masks};
-use crate::data::sift;
-use crate::fingerprint::fingerprint;
 use crate::means::Means;
 use crate::metrics::{Numbers, Observer};
 use crate::optimizer::AdamW;
 use crate::order::{Plan, micro_batches};
-use crate::resume::Identity;
 use crate::run::{Part, Run, Stage, TrainSummary};
-use crate::start::{self, Trained};
+use crate::start::{self, Start, Trained};
 use crate::{TrainConfig, TrainerError, ValueExample};
 use espalier_model::Transformer;
 use serde_json::Value;
@@ -33,15 +30,7 @@ pub fn train_value(
     observer: &mut dyn Observer,
 ) -> Result<TrainSummary, TrainerError> {
     config.check()?;
-    start::folder(folder)?;
-    let (rows, skipped) = sift(data, start::limits(model));
-    start::some_left(data.len(), &rows, &skipped)?;
-    let identity = Identity {
-        stage: "value".into(),
-        config: start::describe(config, &Value::Null),
-        data: fingerprint(data),
-        model: start::model_hash(model),
-    };
+    let Start { rows, skipped, identity } = start::begin("value", model, data, config, &Value::Null, folder)?;
     let examples: Vec<&ValueExample> = rows.iter().map(|&row| &data[row]).collect();
     let states = States::of(Trained::new(model), &examples, config, observer)?;
     let head = match model.value_head() {
