@@ -185,3 +185,20 @@ fn an_output_of_something_else_is_not_touched() {
     assert!(text(&output.stderr).contains("choose another --out"));
     assert_eq!(fs::read(out.join("trees/manifest.json")).unwrap(), manifest);
 }
+
+#[test]
+fn one_bad_problem_is_named_and_the_others_are_searched() {
+    let inputs = Inputs::new();
+    let good = fs::read_to_string(&inputs.problems).unwrap();
+    // Longer than the policy's context.
+    let endless = format!("{{\"id\": \"endless\", \"question\": \"{}\", \"answer\": \"1\"}}\n", "1 + 1? ".repeat(500));
+    let problems = inputs.file("mixed.jsonl", (endless + &good).as_bytes());
+    let output = inputs.search_of(&problems).output().unwrap();
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("endless"), "{message}");
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&fs::read(inputs.out().join("trees/manifest.json")).unwrap()).unwrap();
+    assert_eq!(manifest["trees"], good.lines().count());
+    assert_eq!(manifest["skipped"][0]["problem_id"], "endless");
+}

@@ -5,5 +5,6 @@
 mod bad_input;
 mod files;
 mod kill;
+mod readme;
 mod tiny;
 mod whole_run;

@@ -44,6 +44,14 @@ pub enum ModelPolicyError {
         /// The model's `vocab_size`.
         model: usize,
     },
+    /// A prompt that leaves no room for a single token.
+    #[error("it has {tokens} tokens, but the policy's context holds {context}; shorten it or choose another policy")]
+    LongPrompt {
+        /// The prompt's tokens.
+        tokens: usize,
+        /// Longest prefix and continuation together.
+        context: usize,
+    },
     /// `generate` was called while requests were pending.
     #[error("{0} requests are pending; answer or forget them before generating")]
     Busy(usize),

@@ -26,7 +26,7 @@ pub fn generate(
     // Each prompt is a tree of its own. Counted from the top, so that the caller's trees keep what is cached of them.
     let tree_of = |ticket: u64| u64::MAX - ticket;
     for (ticket, prompt) in (0..).zip(prompts) {
-        let prefix_ids = policy.tokenize(prompt.as_ref())?;
+        let prefix_ids = policy.tokenizer().encode(prompt.as_ref()).map_err(ModelPolicyError::from)?;
         policy.submit(StepRequest {
             ticket,
             tree: tree_of(ticket),

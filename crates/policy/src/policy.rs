@@ -238,7 +238,11 @@ impl ModelPolicy {
 
 impl Policy for ModelPolicy {
     fn tokenize(&self, prompt: &str) -> Result<Vec<u32>, PolicyError> {
-        Ok(self.tokenizer.encode(prompt).map_err(ModelPolicyError::from)?)
+        let ids = self.tokenizer.encode(prompt).map_err(ModelPolicyError::from)?;
+        if ids.len() >= self.max_context_tokens {
+            return Err(ModelPolicyError::LongPrompt { tokens: ids.len(), context: self.max_context_tokens }.into());
+        }
+        Ok(ids)
     }
 
     fn submit(&mut self, request: StepRequest) -> Result<(), PolicyError> {

@@ -169,7 +169,7 @@ where
             let prompt_ids = match self.policy.tokenize(&prompt) {
                 Ok(prompt_ids) => prompt_ids,
                 Err(error) => {
-                    let reason = format!("cannot tokenize the prompt: {}", error.reason());
+                    let reason = format!("the prompt cannot be used: {}", error.reason());
                     self.skip(index, info.problem_id, reason);
                     continue;
                 }

@@ -86,7 +86,7 @@ fn bad_problems_are_skipped_and_reported() {
     skipped.sort_by_key(|skip| skip.index);
     let found: Vec<_> = skipped.iter().map(|skip| (skip.index, skip.problem_id.as_str())).collect();
     assert_eq!(found, [(3, "p3"), (4, "p4"), (7, "p7"), (39, "p39")]);
-    assert!(skipped[0].reason.contains("cannot tokenize the prompt") && skipped[0].reason.contains("unreadable"));
+    assert!(skipped[0].reason.contains("the prompt cannot be used") && skipped[0].reason.contains("unreadable"));
     assert!(skipped[2].reason.contains("the policy gave up a request of tree 7"), "{}", skipped[2].reason);
     assert!(policy.stats().forgotten.contains(&7));
 }

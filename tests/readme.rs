@@ -1,0 +1,52 @@
+//! The README's commands, run as they stand there. A small trained policy stands in for the one that a line downloads.
+
+use crate::tiny::{finished, shared, text};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The lines of the README's shell blocks, without comments.
+fn commands() -> Vec<String> {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    let blocks = readme.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("sh\n"));
+    let lines = blocks.flat_map(|block| block.lines()).map(|line| line.split(" #").next().unwrap_or("").trim());
+    lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+fn executable(name: &str) -> PathBuf {
+    assert_cmd::cargo::cargo_bin(name)
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn every_command_runs() {
+    let root = tempfile::tempdir().unwrap();
+    fs::copy(shared().1.join("problems/warm_start.jsonl"), root.path().join("problems.jsonl")).unwrap();
+    let mut run = 0;
+    for line in commands() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            // The set-up and what follows it: CI calls the one, and `whole_run` the commands inside the other.
+            ["scripts/start.sh" | "scripts/test.sh"] => {
+                assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(words[0]).exists(), "{line}");
+            }
+            ["just", "smollm2", folder] => copy_folder(&finished().join("policy-003"), &root.path().join(folder)),
+            _ => {
+                let name = words[0].strip_prefix("target/release/").unwrap_or_else(|| panic!("no test runs `{line}`"));
+                let output =
+                    Command::new(executable(name)).args(&words[1..]).current_dir(root.path()).output().unwrap();
+                assert!(output.status.success(), "`{line}`: {}", text(&output.stderr));
+                run += 1;
+            }
+        }
+    }
+    assert!(run >= 5, "only {run} commands found");
+}
