@@ -5,6 +5,7 @@
 mod bad_input;
 mod files;
 mod kill;
+mod objectives;
 mod readme;
 mod tiny;
 mod whole_run;

@@ -63,6 +63,16 @@ pub enum TrainerError {
         /// What it was given.
         given: &'static str,
     },
+    /// The lists of a written-down case are empty or of unequal lengths.
+    #[error("{field} has {given} numbers and lp has {siblings}; give one for each of at least one sibling")]
+    BadCase {
+        /// The list.
+        field: &'static str,
+        /// Its length.
+        given: usize,
+        /// The length of `lp`.
+        siblings: usize,
+    },
     /// A field of the training configuration is out of range.
     #[error("{field} is {value}; it must be {must}")]
     BadConfig {

@@ -1,7 +1,7 @@
 //! `step-train`: from step pairs to weights, and the rounds of a run.
 
 use clap::{Parser, Subcommand};
-use espalier_cli::command::{eval, init, prefer, report, round, sft, value};
+use espalier_cli::command::{eval, init, objective, prefer, report, round, sft, value};
 use espalier_cli::exit::finish;
 use std::process::ExitCode;
 
@@ -25,6 +25,8 @@ enum Command {
     Sft(sft::SftArgs),
     /// Preference training on step pairs
     Prefer(prefer::PreferArgs),
+    /// List the objectives of preference training, or evaluate them on given numbers
+    Objective(objective::ObjectiveArgs),
     /// Train the value head on the Q of trees
     Value(value::ValueArgs),
     /// Accuracy on problems, with its 95 % interval
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Sft(args) => sft::run(&args),
         Command::Prefer(args) => prefer::run(&args),
+        Command::Objective(args) => objective::run(&args),
         Command::Value(args) => value::run(&args),
         Command::Eval(args) => eval::run(&args),
     })

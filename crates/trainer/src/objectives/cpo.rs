@@ -23,7 +23,7 @@ impl Default for Cpo {
 impl PairObjective for Cpo {
     const ABOUT: About = About {
         name: "cpo",
-        formula: "-ls(beta (lp_w - lp_l)) - sft_weight lp_w/|w|",
+        formula: "-ls(beta (lp_w - lp_l)) - sft_weight lp_w/len_w",
         source: "CPO, arXiv:2401.08417",
         uses_reference: false,
     };

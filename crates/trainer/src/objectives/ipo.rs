@@ -21,7 +21,7 @@ impl Default for Ipo {
 impl PairObjective for Ipo {
     const ABOUT: About = About {
         name: "ipo",
-        formula: "(r_w/|w| - r_l/|l| - 1/(2 beta))^2",
+        formula: "(r_w/len_w - r_l/len_l - 1/(2 beta))^2",
         source: "IPO, arXiv:2310.12036",
         uses_reference: true,
     };

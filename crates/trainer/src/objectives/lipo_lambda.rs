@@ -22,7 +22,7 @@ impl Default for LipoLambda {
 impl ListObjective for LipoLambda {
     const ABOUT: About = About {
         name: "lipo_lambda",
-        formula: "sum over Q_i > Q_j of |G_i - G_j| |1/D_i - 1/D_j| softplus(-(s_i - s_j)), s = beta r, G = 2^Q - 1, \
+        formula: "sum over Q_i > Q_j of abs((G_i - G_j) (1/D_i - 1/D_j)) softplus(s_j - s_i), s = beta r, G = 2^Q - 1, \
                   D = ln(1 + rank by s)",
         source: "LiPO, arXiv:2402.01878",
         uses_reference: true,

@@ -21,7 +21,7 @@ impl Default for LnDpo {
 impl PairObjective for LnDpo {
     const ABOUT: About = About {
         name: "ln_dpo",
-        formula: "-ls(beta (r_w/|w| - r_l/|l|))",
+        formula: "-ls(beta (r_w/len_w - r_l/len_l))",
         source: "The Hitchhiker's Guide to *PO, arXiv:2407.15229",
         uses_reference: true,
     };

@@ -1,13 +1,14 @@
 //! Objectives: pure functions from per-pair (or per-sibling) numbers to losses.
 //!
 //! Letters as in the crate's root, and: `lp` the log-probability of a step (the sum over the step's own tokens of
-//! log pi(token | before)), `ref` the same under the reference, `w` the chosen and `l` the rejected step, `|w|` the
-//! number of its tokens, `r = lp - ref`, `h = r_w - r_l`, `ls` the logarithm of the sigmoid.
+//! log pi(token | before)), `ref` the same under the reference, `w` the chosen and `l` the rejected step, `len`
+//! the number of its tokens, `r = lp - ref`, `h = r_w - r_l`, `ls` the logarithm of the sigmoid.
 //!
 //! A new objective is one file with a struct of its parameters that implements [`PairObjective`] or [`ListObjective`],
 //! and one line in [`REGISTRY`].
 
 mod apo;
+mod case;
 mod cpo;
 mod dpo;
 mod exo;
@@ -27,6 +28,7 @@ mod sppo;
 mod step;
 
 pub use apo::{ApoDown, ApoZero};
+pub use case::{Case, CaseInputs, Evaluated, ListCase, PairCase};
 pub use cpo::Cpo;
 pub use dpo::{Cdpo, Dpo, Robust};
 pub use exo::Exo;
@@ -39,7 +41,7 @@ pub use mcts_dpo::MctsDpo;
 pub use nca::Nca;
 pub use orpo::Orpo;
 pub use plackett_luce::PlackettLuce;
-pub use registry::{Entry, ErasedList, ErasedPair, Loss, Objective, REGISTRY, entry};
+pub use registry::{Entry, ErasedList, ErasedPair, Loss, Objective, REGISTRY, entry, table};
 pub use simpo::Simpo;
 pub use sppo::{SppoHard, SppoSoft};
 pub use step::{StepApo, StepDpo};
@@ -101,12 +103,12 @@ impl PairInputs {
         self.r_w() - self.r_l()
     }
 
-    /// `lp_w / |w|`, `[B]`.
+    /// `lp_w / len_w`, `[B]`.
     pub fn mean_lp_w(&self) -> Tensor {
         &self.lp_w / &self.len_w
     }
 
-    /// `lp_l / |l|`, `[B]`.
+    /// `lp_l / len_l`, `[B]`.
     pub fn mean_lp_l(&self) -> Tensor {
         &self.lp_l / &self.len_l
     }

@@ -22,7 +22,7 @@ impl Default for Orpo {
 impl PairObjective for Orpo {
     const ABOUT: About = About {
         name: "orpo",
-        formula: "-a_w - lam ls((a_w - a_l) - (log1mexp a_w - log1mexp a_l)), a = lp/|.|, log1mexp x = log(1 - e^x)",
+        formula: "-a_w - lam ls((a_w - a_l) - (log1mexp a_w - log1mexp a_l)), a = lp/len, log1mexp x = log(1 - e^x)",
         source: "ORPO, arXiv:2403.07691",
         uses_reference: false,
     };

@@ -37,6 +37,18 @@ pub const REGISTRY: &[Entry] = &[
     list::<LipoLambda>(),
 ];
 
+/// Every objective with its parameters' defaults, its formula and its source, as a Markdown table.
+pub fn table() -> String {
+    let mut table = String::from("| `--loss` | value | parameters | source |\n|---|---|---|---|\n");
+    for entry in REGISTRY {
+        let About { name, formula, source, .. } = entry.about;
+        let parameters: Vec<String> =
+            entry.parameters().iter().map(|(name, value)| format!("{name} {value}")).collect();
+        table += &format!("| `{name}` | `{formula}` | {} | {source} |\n", parameters.join(", "));
+    }
+    table
+}
+
 /// One objective of the [`REGISTRY`].
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
@@ -109,7 +121,7 @@ impl Objective {
         entry(name)?.build(parameters)
     }
 
-    /// Adds `-sft_weight * lp_w / |w|` to the loss of each pair (of the best sibling, for a list).
+    /// Adds `-sft_weight * lp_w / len_w` to the loss of each pair (of the best sibling, for a list).
     #[must_use]
     pub fn with_sft_weight(self, sft_weight: f64) -> Objective {
         Objective { sft_weight, ..self }

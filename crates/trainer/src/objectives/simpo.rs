@@ -23,7 +23,7 @@ impl Default for Simpo {
 impl PairObjective for Simpo {
     const ABOUT: About = About {
         name: "simpo",
-        formula: "-ls(beta (lp_w/|w| - lp_l/|l|) - gamma)",
+        formula: "-ls(beta (lp_w/len_w - lp_l/len_l) - gamma)",
         source: "SimPO, arXiv:2405.14734",
         uses_reference: false,
     };
