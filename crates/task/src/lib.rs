@@ -50,7 +50,7 @@ mod load;
 mod problem;
 mod write;
 
-pub use answer::{boxed, equivalent};
+pub use answer::{AnswerKind, FoundBy, boxed, equivalent, extract};
 pub use error::TaskError;
 pub use format::{Format, Granularity, StepText};
 pub use load::load_problems;

@@ -1,7 +1,7 @@
 //! `step-train`: from step pairs to weights, and the rounds of a run.
 
 use clap::{Parser, Subcommand};
-use espalier_cli::command::{eval, init, objective, prefer, report, round, sft, value};
+use espalier_cli::command::{eval, init, judge, objective, prefer, report, round, sft, value};
 use espalier_cli::exit::finish;
 use std::process::ExitCode;
 
@@ -31,6 +31,8 @@ enum Command {
     Value(value::ValueArgs),
     /// Accuracy on problems, with its 95 % interval
     Eval(eval::EvalArgs),
+    /// Judge answers of any origin against references
+    Judge(judge::JudgeArgs),
 }
 
 fn main() -> ExitCode {
@@ -43,5 +45,6 @@ fn main() -> ExitCode {
         Command::Objective(args) => objective::run(&args),
         Command::Value(args) => value::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Judge(args) => judge::run(&args),
     })
 }

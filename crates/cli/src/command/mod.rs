@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 pub mod eval;
 pub mod flags;
 pub mod init;
+pub mod judge;
 pub mod objective;
 pub mod pairs;
 pub mod prefer;

@@ -1,7 +1,10 @@
 //! Whether two answers are the same.
 
-use super::latex::{canonical, tidy};
-use super::quantity::{quantity, same_quantity};
+use super::collection::{Matrix, items, list, union};
+use super::expression::{parse, same_expression};
+use super::latex::{TEXT_OPENS, canonical, tidy, ungrouped};
+use super::quantity::{quantity, same_quantity, unit};
+use super::relation::{as_interval, assigned, same_relation};
 
 /// Longer texts are no short answers and only equal themselves.
 const MAX_ANSWER_CHARS: usize = 500;
@@ -10,15 +13,24 @@ const MAX_DEPTH: u32 = 4;
 
 /// Whether `answer` is the same as `reference`, both as they stand in the box.
 ///
-/// Numbers are compared exactly, whether written as integers, decimals, fractions, mixed numbers, or percentages, with or
-/// without thousands separators, currency signs, and units; lists, tuples, intervals, and sets item by item; everything
-/// else as LaTeX, in which spacing, sizing, and style commands mean nothing. It errs on the side of *different*: a right
-/// answer that is judged wrong costs one example, a wrong one judged right teaches the mistake.
+/// - Numbers are compared exactly, whether written as integers, decimals, fractions, mixed numbers, or percentages, with or
+///   without thousands separators, currency signs, and units. A unit that only one of them has is understood; two must
+///   agree.
+/// - Formulas are compared as functions of their symbols: exactly where they are rational, else by their values at random
+///   points.
+/// - Tuples, intervals, matrices, sets, unions, lists, equations, and inequalities are compared part by part.
+/// - A reference that is a capital letter is a choice: `(B)` and `B. 12 cm` choose `B`.
+/// - Everything else is compared as LaTeX, in which spacing, sizing, and style commands mean nothing.
+///
+/// It errs on the side of *different*: a right answer that is judged wrong costs one example, a wrong one judged right
+/// teaches the mistake. Any two texts are compared in milliseconds.
 ///
 /// ```
 /// use espalier_task::equivalent;
 /// assert!(equivalent("70000", r"\$70{,}000.00"));
 /// assert!(equivalent(r"\frac{1}{2}", "0.5"));
+/// assert!(equivalent(r"\frac{\sqrt{2}}{2}", r"\frac{1}{\sqrt 2}"));
+/// assert!(equivalent(r"x \ge 5", r"[5, \infty)"));
 /// assert!(!equivalent(r"\frac{1}{3}", "0.33"));
 /// assert!(!equivalent("5", "5x"));
 /// ```
@@ -28,29 +40,105 @@ pub fn equivalent(reference: &str, answer: &str) -> bool {
         return !reference.is_empty();
     }
     let is_short = |text: &str| text.chars().nth(MAX_ANSWER_CHARS).is_none();
-    is_short(reference) && is_short(answer) && same(&tidy(reference), &tidy(answer), 0)
+    if !(is_short(reference) && is_short(answer)) {
+        return false;
+    }
+    let (reference, answer) = (tidy(reference), tidy(answer));
+    if let Some(letter) = chosen(&reference).filter(|_| reference.trim_matches(['(', ')']).chars().count() == 1) {
+        return chosen(&answer) == Some(letter);
+    }
+    let (reference, answer) = (ungrouped(&reference), ungrouped(&answer));
+    same(&reference, without_glued_unit(&reference, &answer), 0)
 }
 
+/// The letter that an answer to a multiple-choice question chooses: `B`, `(B)`, `B.`, `B) 12 cm`.
+pub(super) fn chosen(tidied: &str) -> Option<char> {
+    let text = tidied.trim().trim_start_matches(['*', TEXT_OPENS]);
+    let (enclosed, text) = match text.strip_prefix('(') {
+        Some(inner) => (true, inner),
+        None => (false, text),
+    };
+    let mut chars = text.chars();
+    let letter = chars.next().filter(|letter| ('A'..='J').contains(letter))?;
+    match chars.next() {
+        None | Some(')') => Some(letter),
+        Some('.' | ':') if !enclosed => Some(letter),
+        Some(mark) if mark == super::latex::TEXT_CLOSES => Some(letter),
+        _ => None,
+    }
+}
+
+/// After these a degree sign belongs to their argument.
+const FUNCTIONS_OF_ANGLES: [&str; 3] = ["\\sin", "\\cos", "\\tan"];
+
 /// Compares two tidied texts.
-fn same(reference: &str, answer: &str, depth: u32) -> bool {
+pub(super) fn same(reference: &str, answer: &str, depth: u32) -> bool {
     let (reference, answer) = (without_parentheses(reference), without_parentheses(answer));
     match (assigned(reference), assigned(answer)) {
-        (Some((_, value)), None) => return same(value, answer, depth),
-        (None, Some((_, value))) => return same(reference, value, depth),
-        (Some((one, value)), Some((other, answer))) => return one == other && same(value, answer, depth),
-        (None, None) => {}
+        (Some((_, value)), None) if !answer.contains('=') => return same(value, answer, depth),
+        (None, Some((_, value))) if !reference.contains('=') => return same(reference, value, depth),
+        (Some((one, value)), Some((other, answer))) if one == other => return same(value, answer, depth),
+        _ => {}
     }
-    match (quantity(reference), quantity(answer)) {
-        (Some(reference), Some(answer)) => return same_quantity(&reference, &answer),
-        (Some(_), None) | (None, Some(_)) => return false,
-        (None, None) => {}
+    if let (Some(reference), Some(answer)) = (quantity(reference), quantity(answer)) {
+        return same_quantity(&reference, &answer);
     }
-    if depth < MAX_DEPTH
-        && let (Some(one), Some(other)) = (List::read(reference), List::read(answer))
-    {
-        return one.same(&other, depth + 1);
+    if depth < MAX_DEPTH {
+        if let Some(verdict) = same_relation(reference, answer, depth + 1) {
+            return verdict;
+        }
+        match (as_interval(reference), as_interval(answer)) {
+            (Some(reference), None) => return same(&reference, answer, depth + 1),
+            (None, Some(answer)) => return same(reference, &answer, depth + 1),
+            _ => {}
+        }
+        if let (Some(one), Some(other)) = (union(reference), union(answer)) {
+            return one.same(&other, depth + 1);
+        }
+        if let (Some(one), Some(other)) = (list(reference), list(answer)) {
+            return one.same(&other, depth + 1);
+        }
+        if let (Some(one), Some(other)) = (Matrix::read(reference), Matrix::read(answer)) {
+            return one.same(&other, depth + 1);
+        }
     }
-    same_text(&canonical(reference), &canonical(answer))
+    same_formula(reference, answer).unwrap_or(false) || same_text(&canonical(reference), &canonical(answer))
+}
+
+/// Compares formulas with the units that may follow them; `None` if either is no formula, or without a verdict.
+fn same_formula(reference: &str, answer: &str) -> Option<bool> {
+    let ((reference, unit), (answer, other_unit)) = (measured(reference), measured(answer));
+    if unit.is_some() && other_unit.is_some() && unit != other_unit {
+        return Some(false);
+    }
+    same_expression(&parse(reference)?, &parse(answer)?)
+}
+
+/// A formula and the unit after it: `6\pi` and `cm^2`.
+fn measured(text: &str) -> (&str, Option<String>) {
+    let may_begin = |&(at, c): &(usize, char)| at > 0 && (c == TEXT_OPENS || c == ' ' || c == '°' || c == '%');
+    for (at, _) in text.char_indices().filter(may_begin) {
+        if let Some(Some(unit)) = unit(&text[at..])
+            && !matches!(unit.as_str(), "%" | "dollar")
+            && !(unit == "degree" && FUNCTIONS_OF_ANGLES.iter().any(|name| text.contains(name)))
+        {
+            return (text[..at].trim_end(), Some(unit));
+        }
+    }
+    match text.strip_prefix('$') {
+        Some(rest) => (rest.trim_start(), Some("dollar".to_owned())),
+        None => (text, None),
+    }
+}
+
+/// `5cm` as `5 cm`, which only means the same where the reference has no letters that it could be a product of.
+fn without_glued_unit<'a>(reference: &str, answer: &'a str) -> &'a str {
+    const GLUED: [&str; 17] =
+        ["cm", "mm", "km", "kg", "mg", "ml", "mL", "ft", "lb", "lbs", "oz", "mph", "hrs", "hr", "min", "sec", "km/h"];
+    let number = answer.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '/');
+    let is_glued = GLUED.contains(&&answer[number.len()..]) && number.ends_with(|c: char| c.is_ascii_digit());
+    let has_letters = reference.contains(|c: char| c.is_alphabetic());
+    if is_glued && !has_letters { number } else { answer }
 }
 
 /// Equal texts; in words of more than one letter, capitals mean nothing.
@@ -70,77 +158,4 @@ fn without_parentheses(mut text: &str) -> &str {
             _ => return text,
         }
     }
-}
-
-/// The variable and the value of `x = ...`.
-fn assigned(text: &str) -> Option<(&str, &str)> {
-    let (variable, value) = text.split_once('=')?;
-    let variable = variable.trim();
-    let is_letter = variable.len() == 1 && variable.chars().all(|c| c.is_ascii_alphabetic());
-    (is_letter && !value.contains('=') && !value.trim().is_empty()).then_some((variable, value.trim()))
-}
-
-/// Items between commas, and what encloses them.
-struct List<'a> {
-    opening: &'static str,
-    closing: &'static str,
-    items: Vec<&'a str>,
-}
-
-impl<'a> List<'a> {
-    /// A list of at least two items, or an enclosed list of any length.
-    fn read(text: &'a str) -> Option<Self> {
-        let text = text.trim();
-        for opening in ["(", "[", "\\{"] {
-            for closing in [")", "]", "\\}"] {
-                let inner = text.strip_prefix(opening).and_then(|rest| rest.strip_suffix(closing));
-                let is_set = (opening == "\\{", closing == "\\}");
-                if is_set.0 == is_set.1
-                    && let Some(items) = inner.and_then(items)
-                    && items.len() > 1
-                {
-                    return Some(Self { opening, closing, items });
-                }
-            }
-        }
-        let items = items(text).filter(|items| items.len() > 1)?;
-        Some(Self { opening: "", closing: "", items })
-    }
-
-    /// Order means nothing in sets and in bare lists such as the solutions of an equation.
-    fn same(&self, answer: &Self, depth: u32) -> bool {
-        if self.opening != answer.opening || self.closing != answer.closing || self.items.len() != answer.items.len() {
-            return false;
-        }
-        if !matches!(self.opening, "" | "\\{") {
-            return self.items.iter().zip(&answer.items).all(|(one, other)| same(one, other, depth));
-        }
-        let mut left: Vec<&str> = answer.items.clone();
-        self.items.iter().all(|one| {
-            let found = left.iter().position(|other| same(one, other, depth));
-            found.map(|at| left.swap_remove(at)).is_some()
-        })
-    }
-}
-
-/// The items between the commas that no bracket encloses; `None` if brackets do not match up or an item is empty.
-fn items(text: &str) -> Option<Vec<&str>> {
-    let mut items = Vec::new();
-    let (mut depth, mut from) = (0_i32, 0);
-    for (at, c) in text.char_indices() {
-        match c {
-            '(' | '[' | '{' => depth += 1,
-            ')' | ']' | '}' => depth -= 1,
-            ',' if depth == 0 => {
-                items.push(text[from..at].trim());
-                from = at + 1;
-            }
-            _ => {}
-        }
-        if depth < 0 {
-            return None;
-        }
-    }
-    items.push(text[from..].trim());
-    (depth == 0 && items.iter().all(|item| !item.is_empty())).then_some(items)
 }

@@ -6,10 +6,15 @@ pub(super) const TEXT_OPENS: char = '\u{2}';
 pub(super) const TEXT_CLOSES: char = '\u{3}';
 
 /// Commands whose braces hold words.
-const TEXT_COMMANDS: [&str; 5] = ["\\text{", "\\textbf{", "\\textit{", "\\textrm{", "\\mbox{"];
+const TEXT_COMMANDS: [&str; 7] =
+    ["\\text{", "\\textbf{", "\\textit{", "\\textrm{", "\\mbox{", "\\mathrm{", "\\operatorname{"];
+
+/// Ends a row of a matrix in tidied text, where LaTeX has a double backslash.
+pub(super) const ROW_ENDS: char = '\u{4}';
 
 /// Spellings replaced one after the other; what is left of each pair becomes what is right of it.
-const REPLACEMENTS: [(&str, &str); 24] = [
+const REPLACEMENTS: [(&str, &str); 74] = [
+    ("\\\\", "\u{4}"),
     ("\\(", ""),
     ("\\)", ""),
     ("\\[", ""),
@@ -20,21 +25,74 @@ const REPLACEMENTS: [(&str, &str); 24] = [
     ("\\:", " "),
     ("\\ ", " "),
     ("~", " "),
+    ("\\qquad", " "),
+    ("\\quad", " "),
     ("\\dfrac", "\\frac"),
     ("\\tfrac", "\\frac"),
     ("\\cfrac", "\\frac"),
+    ("\\dbinom", "\\binom"),
+    ("\\tbinom", "\\binom"),
     ("{,}", ","),
     ("\\%", "%"),
     ("\\$", "$"),
+    ("\\#", "#"),
+    ("\\&", "and"),
     ("^{\\circ}", "°"),
     ("^\\circ", "°"),
     ("\\circ", "°"),
+    ("^\\degree", "°"),
     ("\\degree", "°"),
-    ("\u{2212}", "-"),
-    ("\\mathrm{", "{"),
     ("\\mathbf{", "{"),
+    ("\\boldsymbol{", "{"),
     ("\\displaystyle", ""),
+    ("\\leqslant", "≤"),
+    ("\\geqslant", "≥"),
+    ("\\leq", "≤"),
+    ("\\geq", "≥"),
+    ("\\neq", "≠"),
+    ("\\lbrace", "\\{"),
+    ("\\rbrace", "\\}"),
+    ("\\lvert", "|"),
+    ("\\rvert", "|"),
+    ("\\vert", "|"),
+    ("\\mid", "|"),
+    ("\\emptyset", "∅"),
+    ("\\varnothing", "∅"),
+    ("\\{\\}", "∅"),
+    ("\\infinity", "\\infty"),
+    ("\\setminus", "\\backslash"),
+    ("\\lt ", "<"),
+    ("\\gt ", ">"),
+    ("<=", "≤"),
+    (">=", "≥"),
+    ("!=", "≠"),
+    ("−", "-"),
+    ("–", "-"),
+    ("×", "\\times "),
+    ("·", "\\cdot "),
+    ("⋅", "\\cdot "),
+    ("÷", "\\div "),
+    ("**", "^"),
+    ("π", "\\pi "),
+    ("θ", "\\theta "),
+    ("∞", "\\infty "),
+    ("√", "\\sqrt "),
+    ("∪", "\\cup "),
+    ("∈", "\\in "),
+    ("±", "\\pm "),
+    ("²", "^2"),
+    ("³", "^3"),
+    ("½", "\\frac{1}{2}"),
+    ("¼", "\\frac{1}{4}"),
+    ("¾", "\\frac{3}{4}"),
+    ("’", "'"),
+    ("\u{a0}", " "),
+    ("\u{202f}", "\u{2009}"),
 ];
+
+/// Commands that are replaced only where no letter follows: `\le`, but not `\left`.
+const WORDS: [(&str, &str); 6] =
+    [("\\le", "≤"), ("\\ge", "≥"), ("\\ne", "≠"), ("\\lt", "<"), ("\\gt", ">"), ("\\exp", "\\exp ")];
 
 /// The text with spacing, sizing, and style commands removed, one spelling per symbol, and the content of `\text{..}`
 /// between [`TEXT_OPENS`] and [`TEXT_CLOSES`].
@@ -46,14 +104,18 @@ pub(super) fn tidy(text: &str) -> String {
             tidied = tidied.replace(from, to);
         }
     }
-    for size in ["\\left", "\\right", "\\bigl", "\\bigr", "\\big"] {
-        tidied = drop_command(&tidied, size);
+    for size in ["\\left", "\\right", "\\bigl", "\\bigr", "\\big", "\\Bigl", "\\Bigr", "\\Big"] {
+        tidied = replace_command(&tidied, size, "");
+    }
+    for (word, symbol) in WORDS {
+        tidied = replace_command(&tidied, word, symbol);
     }
     tidied = brace_arguments(&join_thin_spaces(&tidied));
     let mut bare = tidied.trim();
     while let Some(inner) = bare.strip_prefix('$').and_then(|rest| rest.strip_suffix('$')) {
         bare = inner.trim();
     }
+    bare = bare.trim_end_matches(ROW_ENDS).trim_end();
     bare = bare.strip_suffix('.').unwrap_or(bare).trim();
     // An answer that is text as a whole, `\text{18}`, is just that text.
     let inner = bare.strip_prefix(TEXT_OPENS).and_then(|rest| rest.strip_suffix(TEXT_CLOSES));
@@ -79,14 +141,13 @@ fn mark_text(mut text: String) -> String {
     text
 }
 
-/// Removes a command that no letter follows, so that `\left(` goes and `\leftarrow` stays.
-fn drop_command(text: &str, command: &str) -> String {
+/// Replaces a command that no letter follows, so that `\left(` loses its size and `\leftarrow` stays.
+fn replace_command(text: &str, command: &str, by: &str) -> String {
     let mut parts = text.split(command);
     let mut kept = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        if part.starts_with(|c: char| c.is_ascii_alphabetic()) {
-            kept.push_str(command);
-        }
+        let is_longer = part.starts_with(|c: char| c.is_ascii_alphabetic());
+        kept.push_str(if is_longer { command } else { by });
         kept.push_str(part);
     }
     kept
@@ -138,6 +199,24 @@ fn brace_arguments(text: &str) -> String {
     braced + rest
 }
 
+/// A bare text in which every comma groups digits, `12,345\\pi`, without these commas; any other text as it is.
+pub(super) fn ungrouped(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let groups = |at: usize| {
+        let before = bytes[..at].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        let first = at - before;
+        let is_later_group = before == 3 && first > 0 && bytes[first - 1] == b',';
+        let is_first_group = (1..=3).contains(&before) && bytes[first] != b'0';
+        digits(at + 1) == 3 && (is_first_group || is_later_group)
+    };
+    let mut commas = text.match_indices(',').map(|(at, _)| at).peekable();
+    if commas.peek().is_some() && commas.all(groups) && !text.contains(['(', '[', '{']) {
+        return text.replace(',', "");
+    }
+    text.to_owned()
+}
+
 /// The tidied text without marks and without spaces that mean nothing. A space between digits (`1 1/2`) or letters
 /// (`\sin x`) stays, and so does no other.
 pub(super) fn canonical(tidied: &str) -> String {
@@ -156,6 +235,27 @@ pub(super) fn canonical(tidied: &str) -> String {
         }
         space = false;
         kept.push(c);
+    }
+    for mark in ['_', '^'] {
+        kept = without_single_braces(&kept, mark);
+    }
+    kept
+}
+
+/// `x_{1}` as `x_1`.
+fn without_single_braces(text: &str, mark: char) -> String {
+    let mut parts = text.split(mark);
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        kept.push(mark);
+        let mut chars = part.chars();
+        match (chars.next(), chars.next(), chars.next()) {
+            (Some('{'), Some(single), Some('}')) if single != '{' => {
+                kept.push(single);
+                kept.push_str(chars.as_str());
+            }
+            _ => kept.push_str(part),
+        }
     }
     kept
 }

@@ -1,12 +1,25 @@
 //! Finding a model's answer and deciding whether it equals the reference.
+//!
+//! ```text
+//!  text ─► boxed ──┐                        ┌─► quantity    exact numbers and units
+//!          extract ├─► answer ─► tidy ──────┼─► relation    equations, inequalities
+//!                  │             (LaTeX)    ├─► collection  lists, tuples, intervals, sets, unions, matrices
+//!     reference ───┘                        ├─► expression  formulas, as functions
+//!                                           └─► text
+//! ```
 
 mod boxed;
+mod collection;
 mod equivalent;
+mod expression;
+mod extract;
 mod latex;
 mod quantity;
 mod rational;
+mod relation;
 #[cfg(test)]
 mod tests;
 
 pub use boxed::boxed;
 pub use equivalent::equivalent;
+pub use extract::{AnswerKind, FoundBy, extract};

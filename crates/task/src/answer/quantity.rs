@@ -15,7 +15,7 @@ pub(super) struct Quantity {
 const PERCENT: &str = "%";
 
 /// Words after a number that change its value or make it something else than a quantity.
-const NOT_UNITS: [&str; 48] = [
+const NOT_UNITS: [&str; 47] = [
     "pi",
     "sqrt",
     "sin",
@@ -41,7 +41,6 @@ const NOT_UNITS: [&str; 48] = [
     "base",
     "squared",
     "cubed",
-    "square",
     "cube",
     "root",
     "choose",
@@ -64,6 +63,30 @@ const NOT_UNITS: [&str; 48] = [
     "billion",
     "trillion",
     "dozen",
+];
+
+/// Short and irregular names of units, in the singular.
+const UNIT_NAMES: [(&str, &str); 20] = [
+    ("inche", "inch"),
+    ("feet", "foot"),
+    ("ft", "foot"),
+    ("lb", "pound"),
+    ("oz", "ounce"),
+    ("mi", "mile"),
+    ("min", "minute"),
+    ("hr", "hour"),
+    ("sec", "second"),
+    ("mm", "millimeter"),
+    ("cm", "centimeter"),
+    ("km", "kilometer"),
+    ("centimetre", "centimeter"),
+    ("kilometre", "kilometer"),
+    ("metre", "meter"),
+    ("mg", "milligram"),
+    ("kg", "kilogram"),
+    ("ml", "milliliter"),
+    ("mph", "mile per hour"),
+    ("sq", "square"),
 ];
 
 /// Reads tidied text as a quantity: an integer with or without thousands separators, a decimal, a fraction, or a mixed
@@ -186,7 +209,7 @@ fn digits(text: &str) -> (&str, &str) {
 
 /// The unit that the whole of `text` is: `Some(None)` for no text, `None` for text that is no unit.
 #[expect(clippy::option_option, reason = "no unit and not a unit are different answers")]
-fn unit(text: &str) -> Option<Option<String>> {
+pub(super) fn unit(text: &str) -> Option<Option<String>> {
     let spaced = text.is_empty() || text.starts_with(char::is_whitespace);
     let text = text.trim();
     match text {
@@ -210,9 +233,16 @@ fn unit(text: &str) -> Option<Option<String>> {
     if !(spaced || marked) || words.is_empty() || words.len() > 4 || !words.iter().all(is_unit_word) {
         return None;
     }
-    let singular = |word: &String| match word.strip_suffix('s') {
-        Some(stem) if stem.chars().count() > 1 && !stem.ends_with('s') => stem.to_owned(),
-        _ => word.clone(),
+    // A square alone is no unit: `5 square`.
+    if words.last().is_some_and(|word| matches!(word.as_str(), "square" | "cubic")) {
+        return None;
+    }
+    let singular = |word: &String| {
+        let word = match word.strip_suffix('s') {
+            Some(stem) if stem.chars().count() > 1 && !stem.ends_with('s') => stem,
+            _ => word,
+        };
+        UNIT_NAMES.iter().find(|(name, _)| *name == word).map_or(word, |(_, full)| full).to_owned()
     };
     let unit = words.iter().map(singular).collect::<Vec<_>>().join(" ") + power.trim_matches(['{', '}']);
     Some(Some(unit.replace("^{", "^")))

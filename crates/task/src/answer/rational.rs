@@ -8,6 +8,7 @@ pub(super) struct Rational {
 }
 
 impl Rational {
+    pub(super) const ZERO: Rational = Rational { numerator: 0, denominator: 1 };
     pub(super) const ONE: Rational = Rational { numerator: 1, denominator: 1 };
     pub(super) const HUNDRED: Rational = Rational { numerator: 100, denominator: 1 };
 
@@ -31,6 +32,50 @@ impl Rational {
         Self::new(numerator, 10_i128.checked_pow(u32::try_from(decimals.len()).ok()?)?)
     }
 
+    pub(super) fn numerator(self) -> i128 {
+        self.numerator
+    }
+
+    /// Above zero.
+    pub(super) fn denominator(self) -> i128 {
+        self.denominator
+    }
+
+    pub(super) fn to_integer(self) -> Option<i128> {
+        self.is_integer().then_some(self.numerator)
+    }
+
+    /// The largest integer that is not above it.
+    pub(super) fn floor(self) -> Self {
+        Self { numerator: self.numerator.div_euclid(self.denominator), denominator: 1 }
+    }
+
+    pub(super) fn checked_abs(self) -> Option<Self> {
+        Some(Self { numerator: self.numerator.checked_abs()?, ..self })
+    }
+
+    /// A whole power; `None` for zero to a power that is not positive.
+    pub(super) fn checked_pow(self, exponent: i128) -> Option<Self> {
+        let size = u32::try_from(exponent.unsigned_abs()).ok()?;
+        if self.numerator == 0 && exponent <= 0 {
+            return None;
+        }
+        let power =
+            Self { numerator: self.numerator.checked_pow(size)?, denominator: self.denominator.checked_pow(size)? };
+        if exponent < 0 { Self::ONE.checked_div(power) } else { Some(power) }
+    }
+
+    /// The `degree`-th root if it is a fraction. A negative number has one of an odd degree only.
+    pub(super) fn checked_root(self, degree: u32) -> Option<Self> {
+        if self.numerator < 0 {
+            return if degree % 2 == 1 { self.checked_neg()?.checked_root(degree)?.checked_neg() } else { None };
+        }
+        Some(Self {
+            numerator: whole_root(self.numerator, degree)?,
+            denominator: whole_root(self.denominator, degree)?,
+        })
+    }
+
     pub(super) fn is_integer(self) -> bool {
         self.denominator == 1
     }
@@ -50,10 +95,22 @@ impl Rational {
         Self::new(left.checked_add(right)?, self.denominator.checked_mul(other.denominator)?)
     }
 
+    pub(super) fn checked_mul(self, other: Self) -> Option<Self> {
+        let numerator = self.numerator.checked_mul(other.numerator)?;
+        Self::new(numerator, self.denominator.checked_mul(other.denominator)?)
+    }
+
     pub(super) fn checked_div(self, other: Self) -> Option<Self> {
         let numerator = self.numerator.checked_mul(other.denominator)?;
         Self::new(numerator, self.denominator.checked_mul(other.numerator)?)
     }
+}
+
+/// The root of a perfect power.
+fn whole_root(number: i128, degree: u32) -> Option<i128> {
+    // The rounded root is off by less than one part in 2^50.
+    let near = (number as f64).powf(1.0 / f64::from(degree)).round() as i128;
+    (near.saturating_sub(1)..=near.saturating_add(1)).find(|root| root.checked_pow(degree) == Some(number))
 }
 
 fn gcd(mut a: i128, mut b: i128) -> i128 {

@@ -197,3 +197,68 @@ fn long_texts_are_compared_at_once() {
     assert!(!equivalent(&deep, &wide) && equivalent(&wide, &wide.replace(',', " ,")));
     assert!(started.elapsed().as_secs() < 5);
 }
+
+proptest! {
+    /// Formulas, relations, matrices, nested deeper than any parser's stack should go.
+    #[test]
+    fn scraps_of_formulas_do_no_harm_and_take_no_time(parts in prop::collection::vec(prop_oneof![
+        Just("\\frac{"), Just("\\sqrt["), Just("\\sqrt{"), Just("x^"), Just("^{"), Just("}"), Just("("), Just(")"), Just("|"),
+        Just("\\sin"), Just("\\log_"), Just("-"), Just("+"), Just("/"), Just("!"), Just("="), Just("<"), Just("\\le "),
+        Just("\\pm"), Just("\\cup"), Just("\\begin{pmatrix}"), Just("\\end{pmatrix}"), Just("&"), Just("\\\\"), Just("°"),
+        Just("9"), Just("99999999999"), Just("1.5"), Just("x"), Just("e"), Just("i"), Just("\\pi"), Just("\\binom{9}{3}"),
+        Just(" or "), Just(","), Just("\\lfloor"), Just("\\rfloor"), Just("_{"), Just("\\infty"), Just("½"),
+    ], 0..60), other in prop::collection::vec(prop_oneof![
+        Just("x"), Just("+1"), Just("^2"), Just("="), Just("<"), Just("\\sqrt2"), Just(","), Just("2"), Just("\\pi"),
+    ], 0..12), repeated in 1..40_usize) {
+        let began = std::time::Instant::now();
+        for text in [parts.concat(), parts.iter().take(3).copied().collect::<String>().repeat(repeated)] {
+            prop_assert_eq!(equivalent(&text, &text), !text.trim().is_empty());
+            let other = other.concat();
+            prop_assert_eq!(equivalent(&text, &other), equivalent(&text, &format!(" {other} ")));
+            equivalent(&other, &text);
+            extract(&text, AnswerKind::Math);
+        }
+        prop_assert!(began.elapsed().as_millis() < 1000, "{:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn hard_texts_are_compared_in_bounded_time() {
+    let near_limit = |part: &str| part.repeat(490 / part.len());
+    let texts = [
+        near_limit("\\sqrt{") + &"}".repeat(8),
+        near_limit("("),
+        near_limit("x^"),
+        near_limit("-"),
+        near_limit("|"),
+        near_limit("|x"),
+        near_limit("\\sin "),
+        near_limit("99!"),
+        near_limit("x+"),
+        near_limit("9^9^"),
+        near_limit("9^{9"),
+        near_limit("x,") + "x",
+        near_limit("(x,") + "x",
+        near_limit("1\\pm 1,") + "1",
+        near_limit("x+\\sqrt2,") + "x",
+        near_limit("x<"),
+        near_limit("x=") + "x",
+        near_limit("x\\cup ") + "x",
+        near_limit("\\frac12") + "=x",
+        near_limit("x+") + "\\sqrt{2}=y",
+        "\\begin{pmatrix}".to_owned() + &"1&".repeat(200) + "1\\end{pmatrix}",
+        "\\begin{pmatrix}".to_owned() + &"x+1\\\\".repeat(70) + "1\\end{pmatrix}",
+    ];
+    let mut slowest = (std::time::Duration::ZERO, "", "");
+    for one in &texts {
+        for other in &texts {
+            let began = std::time::Instant::now();
+            // Equal but for spaces, so that the whole comparison has to be done.
+            equivalent(one, &format!("{other}  "));
+            equivalent(one, &other.replace(',', " ,").replace('+', "+ "));
+            slowest = slowest.max((began.elapsed(), one, other));
+        }
+    }
+    println!("slowest: {slowest:?}");
+    assert!(slowest.0.as_millis() < 500, "{slowest:?}");
+}

@@ -1,0 +1,77 @@
+//! `step-train judge`: answers against references, one verdict a row.
+
+use crate::exit::Outcome;
+use crate::folder::write_by_rename;
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use espalier_task::{AnswerKind, FoundBy, equivalent, extract};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Flags of `step-train judge`.
+#[derive(Args, Clone, Debug)]
+pub struct JudgeArgs {
+    /// JSON Lines with a `reference`, and an `answer` as it stands or a `text` to find it in
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// Where to write the verdicts, one JSON line a row [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// The answers of texts are letters of a multiple choice
+    #[arg(long)]
+    choice: bool,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    reference: String,
+    answer: Option<String>,
+    text: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Verdict {
+    correct: bool,
+    answer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found_by: Option<FoundBy>,
+}
+
+/// Runs the command.
+pub fn run(args: &JudgeArgs) -> Result<Outcome> {
+    let shown = args.input.display();
+    let input = fs::read_to_string(&args.input).with_context(|| format!("cannot read {shown}"))?;
+    let kind = if args.choice { AnswerKind::Choice } else { AnswerKind::Math };
+    let (mut rows, mut correct) = (0_usize, 0_usize);
+    let mut verdicts = Vec::new();
+    for (index, line) in input.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let place = || format!("{shown}:{}", index + 1);
+        let row: Row = serde_json::from_str(line).with_context(place)?;
+        let verdict = judge(row, kind).with_context(place)?;
+        rows += 1;
+        correct += usize::from(verdict.correct);
+        serde_json::to_writer(&mut verdicts, &verdict)?;
+        verdicts.push(b'\n');
+    }
+    if rows == 0 {
+        bail!("{shown} holds no row");
+    }
+    match &args.out {
+        Some(out) => write_by_rename(out, &verdicts)?,
+        None => std::io::stdout().write_all(&verdicts).context("cannot write the verdicts")?,
+    }
+    eprintln!("{correct} of {rows} correct ({:.2} %)", 100.0 * correct as f64 / rows as f64);
+    Ok(Outcome::Clean)
+}
+
+fn judge(row: Row, kind: AnswerKind) -> Result<Verdict> {
+    let (answer, found_by) = match (row.answer, row.text) {
+        (Some(answer), None) => (Some(answer), None),
+        (None, Some(text)) => extract(&text, kind).unzip(),
+        _ => bail!("a row has either an answer or a text"),
+    };
+    let correct = answer.as_ref().is_some_and(|answer| equivalent(&row.reference, answer));
+    Ok(Verdict { correct, answer, found_by })
+}
