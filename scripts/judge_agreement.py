@@ -23,7 +23,7 @@ def mutations(answer: str):
     """(name, keeps the meaning, mutated answer); those that do not apply are left out."""
     yield "as it is", True, answer
     yield "dollars around", True, f"${answer}$"
-    yield "spaces", True, re.sub(r"([+=,])", r" \1 ", answer) if not re.search(r"\d,\d{3}", answer) else answer
+    yield "spaces", True, re.sub(r"([+=,])", r" \1 ", answer) if not re.search(r"\d,(\\!)?\d{3}", answer) else answer
     yield "left and right", True, re.sub(r"(?<!\\)\(", r"\\left(", re.sub(r"\)", r"\\right)", answer)) if "\\left" not in answer else answer
     yield "dfrac", True, answer.replace("\\frac", "\\dfrac")
     yield "full stop", True, answer + "."
@@ -42,7 +42,7 @@ def mutations(answer: str):
         yield "tenth", False, str(value / 10) if value else answer
         yield "digits swapped", False, answer[:-2] + answer[-1] + answer[-2] if len(answer) > 1 and answer[-1] != answer[-2] and answer[-2] != "-" else answer
         yield "two answers", False, f"{value}, {value + 2}"
-        yield "times x", False, f"{value}x"
+        yield "times x", False, f"{value}x" if value else answer
     if match := re.fullmatch(r"(-?)\\frac\{(\d+)\}\{(\d+)\}", answer):
         sign, over, under = match[1], int(match[2]), int(match[3])
         yield "slash", True, f"{sign}{over}/{under}"
