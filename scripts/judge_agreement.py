@@ -23,10 +23,10 @@ def mutations(answer: str):
     """(name, keeps the meaning, mutated answer); those that do not apply are left out."""
     yield "as it is", True, answer
     yield "dollars around", True, f"${answer}$"
-    yield "spaces", True, re.sub(r"([+=,])", r" \1 ", answer) if not re.search(r"\d,(\\!)?\d{3}", answer) else answer
+    yield "spaces", True, re.sub(r"([+=,])", r" \1 ", answer) if not re.search(r"\d(,|\{,\})(\\[!,])?\d{3}|\\,", answer) else answer
     yield "left and right", True, re.sub(r"(?<!\\)\(", r"\\left(", re.sub(r"\)", r"\\right)", answer)) if "\\left" not in answer else answer
     yield "dfrac", True, answer.replace("\\frac", "\\dfrac")
-    yield "full stop", True, answer + "."
+    yield "full stop", True, answer if answer.endswith(".") else answer + "."
     yield "text unit dropped", True, re.sub(r"\\text\{ [a-z]+\}$", "", answer)
     yield "solution of x", True, f"x = {answer}" if re.fullmatch(r"[-\d.]+|\\frac\{\d+\}\{\d+\}", answer) else answer
     if re.fullmatch(r"-?\d+", answer):
@@ -54,7 +54,7 @@ def mutations(answer: str):
         match = list(NUMBER.finditer(answer))[-1]
         changed = answer[: match.start()] + str(int(match[0]) + 1) + answer[match.end() :]
         yield "last number plus one", False, changed
-        yield "sign", False, answer[1:] if answer.startswith("-") else "-" + answer if not re.fullmatch(r"0|.*\\pm.*", answer) else answer
+        yield "sign", False, answer[1:] if answer.startswith("-") else "-" + answer if not re.fullmatch(r"0(,.*)?|.*\\pm.*|\\begin{.matrix}[ 0&\\]*\\end{.matrix}", answer) else answer
     if re.fullmatch(r"\(([^(),]+),([^(),]+)\)", answer):
         one, other = answer[1:-1].split(",")
         yield "coordinates swapped", False, f"({other},{one})"

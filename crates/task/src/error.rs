@@ -101,10 +101,16 @@ pub enum TaskError {
         /// How many were found.
         found: usize,
     },
-    /// A name is not that of a format, granularity, or split.
+    /// Code cannot be run without danger on this machine.
+    #[error("code answers cannot be run here: {reason}; they need Linux with user namespaces, util-linux, and python3")]
+    Sandbox {
+        /// What is missing, or which of the sandbox's walls did not hold.
+        reason: String,
+    },
+    /// A name is not that of a dataset, format, granularity, or split.
     #[error("unknown {what} `{name}`; use one of: {known}")]
     UnknownName {
-        /// `format`, `granularity`, or `split`.
+        /// `dataset`, `format`, `granularity`, or `split`.
         what: &'static str,
         /// The name given.
         name: String,

@@ -1,25 +1,37 @@
 //! What a problem is.
 
+use crate::answer::AnswerKind;
 use serde::{Deserialize, Serialize};
 
 /// A question with its reference answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// Unique in its set; runs, trees, and pairs are traced by it.
     pub id: String,
-    /// The question, as the model reads it.
+    /// The question, as the model reads it. Choices are part of it.
     pub question: String,
     /// The reference answer, without the working that led to it.
     pub answer: String,
-    /// The generated family it belongs to.
+    /// What kind of answer it is.
+    #[serde(default, skip_serializing_if = "is_math")]
+    pub kind: AnswerKind,
+    /// The generated family, or the publisher's category, that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub family: Option<String>,
-    /// The number of steps that its solution takes.
+    /// The number of steps that its solution takes, or the publisher's level.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub difficulty: Option<u32>,
     /// A worked solution, to learn from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub solution: Option<Worked>,
+    /// For [`AnswerKind::Code`]: what the answer's program is tested by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tests: Option<CodeTests>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_math(kind: &AnswerKind) -> bool {
+    *kind == AnswerKind::Math
 }
 
 /// A solution worked out: first the plan, then its execution.
@@ -29,4 +41,13 @@ pub struct Worked {
     pub plan: Vec<String>,
     /// The execution, ending in `\boxed{answer}`.
     pub solution: String,
+}
+
+/// Tests of a Python function, as HumanEval has them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeTests {
+    /// The function that is tested.
+    pub entry_point: String,
+    /// Python that defines `check(candidate)`.
+    pub check: String,
 }

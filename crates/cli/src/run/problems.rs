@@ -99,16 +99,7 @@ mod tests {
     use super::*;
 
     fn numbered(count: usize) -> ProblemSets {
-        let search = (0..count)
-            .map(|index| Problem {
-                id: index.to_string(),
-                question: String::new(),
-                answer: String::new(),
-                family: None,
-                difficulty: None,
-                solution: None,
-            })
-            .collect();
+        let search = (0..count).map(|index| Problem { id: index.to_string(), ..Problem::default() }).collect();
         ProblemSets { search, ..ProblemSets::default() }
     }
 

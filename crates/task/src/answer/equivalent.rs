@@ -59,7 +59,7 @@ pub(super) fn chosen(tidied: &str) -> Option<char> {
         None => (false, text),
     };
     let mut chars = text.chars();
-    let letter = chars.next().filter(|letter| ('A'..='J').contains(letter))?;
+    let letter = chars.next().filter(char::is_ascii_uppercase)?;
     match chars.next() {
         None | Some(')') => Some(letter),
         Some('.' | ':') if !enclosed => Some(letter),

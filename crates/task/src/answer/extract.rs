@@ -12,8 +12,10 @@ pub enum AnswerKind {
     /// A number, a formula, a word.
     #[default]
     Math,
-    /// One of the letters A to J.
+    /// A letter of a multiple choice.
     Choice,
+    /// A Python program, judged by running its tests.
+    Code,
 }
 
 /// What gave an answer away.
@@ -30,11 +32,14 @@ pub enum FoundBy {
     Letter,
     /// The last number.
     LastNumber,
+    /// The last fenced block, or the text up to the next unindented line.
+    Program,
 }
 
 /// Finds the answer in `text`: the last box; else what follows the last `####`; else what follows the last "answer is" or
 /// "answer:"; else, for a choice, the letter that the text is or the last one in parentheses, and for the rest the last
-/// number. For a choice each of them must choose a letter, and the letter is what is returned.
+/// number. For a choice each of them must choose a letter, and the letter is what is returned. Of code it is the last
+/// fenced block, or, where a function's head is continued, the body: all up to the next line that is not indented.
 ///
 /// ```
 /// use espalier_task::{AnswerKind, FoundBy, extract};
@@ -51,14 +56,36 @@ pub fn extract(text: &str, kind: AnswerKind) -> Option<(String, FoundBy)> {
         match kind {
             AnswerKind::Math => (last_number(text), FoundBy::LastNumber),
             AnswerKind::Choice => (last_letter(text).or(Some(text)), FoundBy::Letter),
+            AnswerKind::Code => return Some((program(text).to_owned(), FoundBy::Program)),
         },
     ];
     candidates.into_iter().find_map(|(found, by)| {
         let found = found?.trim();
         match kind {
-            AnswerKind::Math => (!found.is_empty()).then(|| (found.to_owned(), by)),
+            AnswerKind::Math | AnswerKind::Code => (!found.is_empty()).then(|| (found.to_owned(), by)),
             AnswerKind::Choice => chosen(&tidy(without_option(found))).map(|letter| (letter.to_string(), by)),
         }
+    })
+}
+
+/// The program of a text.
+fn program(text: &str) -> &str {
+    const FENCE: &str = "```";
+    let fenced = || {
+        let (before, _) = text.rsplit_once(FENCE)?;
+        let (_, block) = before.rsplit_once(FENCE)?;
+        block.split_once('\n').map(|(_language, code)| code)
+    };
+    fenced().unwrap_or_else(|| {
+        let mut end = 0;
+        for line in text.split_inclusive('\n') {
+            let is_inside = end == 0 || line.trim().is_empty() || line.starts_with([' ', '\t']);
+            if !is_inside {
+                break;
+            }
+            end += line.len();
+        }
+        &text[..end]
     })
 }
 
@@ -178,15 +205,33 @@ mod tests {
         }
     }
 
+    #[test]
+    fn finds_programs() {
+        let body = "    return a + b\n";
+        for (text, program) in [
+            ("    return a + b\n\ndef other():\n    pass", "    return a + b\n\n"),
+            (
+                "Like this:\n```python\ndef add(a, b):\n    return a + b\n```\nDone.",
+                "def add(a, b):\n    return a + b\n",
+            ),
+            (body, body),
+            ("", ""),
+            ("```", "```"),
+        ] {
+            assert_eq!(extract(text, AnswerKind::Code), Some((program.to_owned(), FoundBy::Program)), "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn nothing_fails(text in ".{0,60}", parts in prop::collection::vec(prop_oneof![
             Just("####"), Just("answer is"), Just("Answer:"), Just("$"), Just("\\("), Just("("), Just(")"), Just("é"), Just("-"),
-            Just("1"), Just(","), Just("/"), Just("."), Just("B"), Just("\n"), Just(" "), Just("\\boxed{"), Just("}"),
+            Just("1"), Just(","), Just("/"), Just("."), Just("B"), Just("```"), Just("\n"), Just(" "), Just("\\boxed{"), Just("}"),
         ], 0..20)) {
             for text in [text, parts.concat()] {
                 extract(&text, AnswerKind::Math);
                 extract(&text, AnswerKind::Choice);
+                extract(&text, AnswerKind::Code);
             }
         }
     }

@@ -131,6 +131,7 @@ impl Source {
                 family: Some(self.family.name.to_owned()),
                 difficulty: Some(self.steps),
                 solution: Some(story.derivation.worked()),
+                ..Problem::default()
             });
         }
         Err(TaskError::Exhausted { family: self.family.name.to_owned(), steps: self.steps, found: self.found })

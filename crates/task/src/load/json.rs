@@ -43,6 +43,22 @@ pub(super) fn read_array(path: &Path, limit: usize) -> Result<Vec<Row>, TaskErro
     rows.map(|(index, value)| super::row(path, "row", index + 1, value)).collect()
 }
 
+/// Lines or an array, whichever the file holds.
+pub(super) fn read_any(path: &Path, limit: usize) -> Result<Vec<Row>, TaskError> {
+    if read_text(path)?.trim_start().starts_with('[') { read_array(path, limit) } else { read_lines(path, limit) }
+}
+
+/// The one object that the whole file is, or the array of them.
+pub(super) fn read_value(path: &Path, limit: usize) -> Result<Vec<Row>, TaskError> {
+    let value = serde_json::from_str(&read_text(path)?).map_err(|error| broken(path, error.line(), &error))?;
+    let values = match value {
+        Value::Array(values) => values,
+        one => vec![one],
+    };
+    let rows = values.into_iter().take(limit).enumerate();
+    rows.map(|(index, value)| super::row(path, "row", index + 1, value)).collect()
+}
+
 fn broken(path: &Path, line: usize, error: &serde_json::Error) -> TaskError {
     // The parser counts lines within what it was given; a line of JSONL is always its first.
     let reason = error.to_string();

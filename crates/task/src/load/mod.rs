@@ -1,10 +1,15 @@
 //! Reading problem sets in the formats that people have them in.
 
+mod dataset;
 mod json;
+mod layout;
 mod parquet;
 mod row;
+mod table;
 #[cfg(test)]
 mod tests;
+
+pub use dataset::{Dataset, load_dataset};
 
 use crate::error::TaskError;
 use crate::problem::Problem;
@@ -35,19 +40,22 @@ pub fn load_problems(path: &Path, limit: Option<usize>) -> Result<Vec<Problem>, 
         _ => return Err(TaskError::Extension { path: path.to_owned(), extension }),
     };
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let mut ids = HashSet::new();
     let problems = rows
         .into_iter()
         .map(|row| {
-            let place = row.place();
-            let problem =
-                row.problem(&stem).map_err(|reason| TaskError::Row { path: path.to_owned(), place, reason })?;
-            if !ids.insert(problem.id.clone()) {
-                return Err(TaskError::DuplicateId { path: path.to_owned(), id: problem.id });
-            }
-            Ok(problem)
+            let failed = |reason| TaskError::Row { path: path.to_owned(), place: row.place(), reason };
+            row.problem(&stem).map_err(failed)
         })
         .collect::<Result<Vec<_>, _>>()?;
+    checked(path, problems, limit)
+}
+
+/// Problems that are there and have ids of their own.
+fn checked(path: &Path, problems: Vec<Problem>, limit: usize) -> Result<Vec<Problem>, TaskError> {
+    let mut ids = HashSet::new();
+    if let Some(twice) = problems.iter().find(|problem| !ids.insert(problem.id.as_str())) {
+        return Err(TaskError::DuplicateId { path: path.to_owned(), id: twice.id.clone() });
+    }
     if problems.is_empty() && limit > 0 {
         return Err(TaskError::Empty { path: path.to_owned() });
     }

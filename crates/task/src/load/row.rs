@@ -2,11 +2,12 @@
 
 use crate::answer::boxed;
 use crate::problem::{Problem, Worked};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 pub(super) const QUESTION: [&str; 4] = ["question", "input", "problem", "prompt"];
 pub(super) const ANSWER: [&str; 3] = ["answer", "target", "final_answer"];
-pub(super) const OPTIONAL: [&str; 5] = ["id", "index", "family", "difficulty", "solution"];
+pub(super) const OPTIONAL: [&str; 7] = ["id", "index", "family", "difficulty", "solution", "kind", "tests"];
 
 /// The fields of one problem as the file has them.
 pub(super) struct Row {
@@ -51,12 +52,19 @@ impl Row {
             family: text("family"),
             difficulty: self.get("difficulty").and_then(whole),
             solution,
+            kind: self.typed("kind").unwrap_or_default(),
+            tests: self.typed("tests"),
         })
     }
 
     /// A field that is there and not null.
-    fn get(&self, name: &str) -> Option<&Value> {
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
         self.fields.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A field of the right type; other programs may have fields of this name with something else in them.
+    fn typed<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        serde_json::from_value(self.get(name)?.clone()).ok()
     }
 
     fn first<'a>(&'a self, names: &[&'static str]) -> Option<(&'static str, &'a Value)> {
@@ -68,7 +76,16 @@ impl Row {
         format!("no {what}; name its field one of {} (fields here: {})", names.join(", "), has.join(", "))
     }
 
-    fn id(&self, stem: &str) -> Result<String, String> {
+    /// A field that must be text.
+    pub(super) fn text(&self, name: &str) -> Result<&str, String> {
+        match self.get(name) {
+            Some(Value::String(text)) => Ok(text.trim()),
+            Some(other) => Err(format!("`{name}` is {}; it should be text", type_name(other))),
+            None => Err(self.missing("text", &[name])),
+        }
+    }
+
+    pub(super) fn id(&self, stem: &str) -> Result<String, String> {
         match (self.get("id"), self.get("index")) {
             (Some(Value::String(id)), _) if !id.trim().is_empty() => Ok(id.trim().to_owned()),
             (Some(Value::String(_)) | None, None) => Ok(format!("{stem}-{:06}", self.number)),
@@ -101,7 +118,7 @@ impl Row {
 }
 
 /// The reference answer without its working.
-fn answer(name: &str, value: &Value) -> Result<String, String> {
+pub(super) fn answer(name: &str, value: &Value) -> Result<String, String> {
     match value {
         Value::String(text) => Ok(text.rsplit_once("####").map_or(text.as_str(), |(_, last)| last).trim().to_owned()),
         // `f64`'s display writes whole numbers without a fraction, and never an exponent.
