@@ -6,13 +6,13 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::f64::consts::TAU;
 use tch::{Device, Tensor};
 
-/// Standard deviation of embeddings and linear maps.
-const DEVIATION: f64 = 0.02;
-
 /// The weights in the order of [`names::weights`]. Each has a stream of its own, so its numbers depend on the seed, its
 /// place and its shape only.
+///
+/// Standard deviations are 1 / sqrt(inputs), which suits every width (the usual 0.02 is that of 2500 inputs, and a model
+/// of 128 learns slowly from it); maps into the residual stream get it divided by sqrt(2 layers), as in GPT-2.
 pub(super) fn weights(config: &ModelConfig, seed: u64, device: Device) -> Result<Vec<Tensor>, ModelError> {
-    let residual = DEVIATION / (2.0 * config.num_hidden_layers as f64).sqrt();
+    let depth = (2.0 * config.num_hidden_layers as f64).sqrt();
     let make = |(stream, (name, shape)): (usize, (String, Vec<i64>))| {
         let numbers = shape.iter().product::<i64>() as usize;
         let values = if name.ends_with("norm.weight") {
@@ -23,7 +23,9 @@ pub(super) fn weights(config: &ModelConfig, seed: u64, device: Device) -> Result
             let into_residual = name.ends_with("o_proj.weight") || name.ends_with("down_proj.weight");
             let mut generator = ChaCha8Rng::seed_from_u64(seed);
             generator.set_stream(stream as u64);
-            normal(&mut generator, if into_residual { residual } else { DEVIATION }, numbers)
+            // Rows are outputs (of embeddings, tokens), columns inputs.
+            let deviation = 1.0 / (shape.last().map_or(1.0, |&inputs| inputs as f64)).sqrt();
+            normal(&mut generator, if into_residual { deviation / depth } else { deviation }, numbers)
         };
         Ok(Tensor::f_from_slice(&values)?.f_view(shape.as_slice())?.f_to_device(device)?)
     };

@@ -39,22 +39,24 @@ fn equal_seeds_give_equal_weights() {
     assert_eq!(model(3).hash(), first);
     assert_ne!(model(4).hash(), first);
     // A change of the generator or of the order of weights is a change of every run.
-    assert_eq!(first, "eb9b0727c40553195e219e7ff42e573203e6fdce2c8d8ee5a09143bccc2178c2");
+    assert_eq!(first, "7355aceaa951855cb16dcc36f05b649e71167e09e83ef6c3da60a9f00728729e");
 }
 
 #[test]
-fn fresh_weights_have_the_deviations_of_gpt2() {
+fn fresh_weights_have_deviations_of_one_over_root_inputs() {
     let config = ModelConfig::llama(500, 128, 256, 2, 4, 2, 64).unwrap();
     let model = Transformer::init(&config, 1, Device::Cpu).unwrap();
     for (name, tensor) in model.parameters() {
         let (mean, deviation) = (tensor.mean(Kind::Double).double_value(&[]), tensor.std(true).double_value(&[]));
         let wanted = match name {
             _ if name.ends_with("norm.weight") => 0.0,
-            _ if name.ends_with("o_proj.weight") || name.ends_with("down_proj.weight") => 0.01,
-            _ => 0.02,
+            // Into the residual stream of two layers: divided by sqrt(4).
+            _ if name.ends_with("o_proj.weight") => 0.5 / 128_f64.sqrt(),
+            _ if name.ends_with("down_proj.weight") => 0.5 / 256_f64.sqrt(),
+            _ => 1.0 / 128_f64.sqrt(),
         };
         assert!((deviation - wanted).abs() < 0.03 * wanted + 1e-9, "{name}: {deviation}");
-        assert!((mean - if wanted == 0.0 { 1.0 } else { 0.0 }).abs() < 1e-3, "{name}: {mean}");
+        assert!((mean - if wanted == 0.0 { 1.0 } else { 0.0 }).abs() < 4e-3, "{name}: {mean}");
     }
 }
 
@@ -81,10 +83,6 @@ fn gradients_reach_every_weight_and_are_right() {
         -model.token_logprobs(&hidden.view([rows, -1]), &targets).mean(Kind::Float)
     };
     assert!(!loss(&model).requires_grad(), "fresh models collect no gradients");
-    // Attention of fresh weights is so even that its gradients drown in rounding.
-    for (_, tensor) in model.parameters().filter(|(_, tensor)| tensor.dim() == 2) {
-        let _ = tensor.shallow_clone().g_mul_scalar_(10.0);
-    }
     model.set_trainable(true);
     loss(&model).backward();
     let all: Vec<(String, Tensor)> =
