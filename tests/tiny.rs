@@ -11,7 +11,7 @@ const CONFIG: &str = r#"
 rounds = 2
 format = "xml"
 [problems]
-warm_start = 12
+warm_start = [12]
 per_round = 6
 held_out = 4
 out_of_domain = 2

@@ -14,6 +14,7 @@
 
 pub mod command;
 pub mod exit;
+pub mod experiment;
 pub mod folder;
 pub mod judge;
 pub mod progress;

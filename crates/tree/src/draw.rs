@@ -11,6 +11,8 @@ pub(crate) enum Purpose {
     SftPaths = 1,
     /// Pairs that a cap lets through.
     PairCap = 2,
+    /// Pairs of complete paths.
+    OutcomePairs = 3,
 }
 
 /// `amount` of the numbers below `len`, or all of them, rising; each choice is equally likely.

@@ -45,6 +45,17 @@ fn path_example(tree: &Tree, leaf: NodeId) -> PathExample {
     PathExample { problem_id: tree.info.problem_id.clone(), ids, step_ends, node: leaf }
 }
 
+/// At most `max_per_problem` pairs of a complete correct and a complete wrong path of a tree, chosen at random: what
+/// outcome-level DPO learns from, a tree taken for so many whole samples. The same seed and tree give the same choice.
+pub fn outcome_pairs(tree: &Tree, max_per_problem: usize, seed: u64) -> Vec<(PathExample, PathExample)> {
+    let ending = |wanted| tree.ids().filter(|&id| tree.node(id).ending == wanted).collect::<Vec<NodeId>>();
+    let (correct, wrong) = (ending(Ending::Correct), ending(Ending::Wrong));
+    sample(correct.len() * wrong.len(), max_per_problem, Purpose::OutcomePairs, [seed, tree.info.tree_seed])
+        .into_iter()
+        .map(|at| (path_example(tree, correct[at / wrong.len()]), path_example(tree, wrong[at % wrong.len()])))
+        .collect()
+}
+
 /// One complete path with the values that the search found along it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValueExample {

@@ -87,7 +87,7 @@ mod shard;
 pub use arena::{Ending, Kind, NewNode, Node, NodeId, Tree, TreeInfo};
 pub use check::{Violation, check};
 pub use error::TreeError;
-pub use examples::{PathExample, ValueExample, sft_paths, value_examples};
+pub use examples::{PathExample, ValueExample, outcome_pairs, sft_paths, value_examples};
 pub use journal::Journal;
 pub use pairs::{
     PairInfo, PairRule, PairRules, StepPair, read_pairs, select_pairs, write_llama_factory, write_pairs, write_step_dpo,

@@ -1,7 +1,7 @@
 //! `step-train`: from step pairs to weights, and the rounds of a run.
 
 use clap::{Parser, Subcommand};
-use espalier_cli::command::{eval, init, judge, objective, prefer, report, round, sft, value};
+use espalier_cli::command::{eval, experiment, init, judge, objective, prefer, report, round, sft, value};
 use espalier_cli::exit::finish;
 use std::process::ExitCode;
 
@@ -33,6 +33,8 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Judge answers of any origin against references
     Judge(judge::JudgeArgs),
+    /// Compare training methods on equal trees, over seeds and granularities
+    Experiment(experiment::ExperimentArgs),
 }
 
 fn main() -> ExitCode {
@@ -46,5 +48,6 @@ fn main() -> ExitCode {
         Command::Value(args) => value::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Judge(args) => judge::run(&args),
+        Command::Experiment(args) => experiment::run(&args),
     })
 }

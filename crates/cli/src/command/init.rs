@@ -66,28 +66,35 @@ pub fn run(args: &InitArgs) -> Result<Outcome> {
     if args.out.join("config.toml").exists() {
         return continue_existing(&args.out, &config);
     }
-    let sets = if args.policy.is_none() {
-        ProblemSets::generated(&config)?
-    } else {
-        let load = |path: &Option<PathBuf>| match path {
-            Some(path) => load_problems(path, None),
-            None => Ok(Vec::new()),
-        };
-        ProblemSets {
-            warm_start: load(&args.warm_start)?,
-            search: load(&args.problems)?,
-            held_out: load(&args.held_out)?,
-            out_of_domain: load(&args.out_of_domain)?,
-        }
+    let Some(policy) = &args.policy else {
+        init_generated(&args.out, &config)?;
+        return Ok(Outcome::Clean);
     };
-    publish_folder(&args.out, false, |folder| {
+    let load = |path: &Option<PathBuf>| match path {
+        Some(path) => load_problems(path, None),
+        None => Ok(Vec::new()),
+    };
+    let sets = ProblemSets {
+        warm_start: load(&args.warm_start)?,
+        search: load(&args.problems)?,
+        held_out: load(&args.held_out)?,
+        out_of_domain: load(&args.out_of_domain)?,
+    };
+    publish(&args.out, &sets, &config, |folder| copy_policy(policy, folder, &config))?;
+    Ok(Outcome::Clean)
+}
+
+/// Makes a run of generated problems and a fresh policy.
+pub fn init_generated(out: &Path, config: &RunConfig) -> Result<()> {
+    let sets = ProblemSets::generated(config)?;
+    publish(out, &sets, config, |folder| fresh_policy(folder, &sets, config))
+}
+
+fn publish(out: &Path, sets: &ProblemSets, config: &RunConfig, policy: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    publish_folder(out, false, |folder| {
         sets.write(&folder.join("problems"))?;
-        let policy = folder.join("policy-000");
-        match &args.policy {
-            None => fresh_policy(&policy, &sets, &config)?,
-            Some(source) => copy_policy(source, &policy, &config)?,
-        }
-        store_config(folder, &config)
+        policy(&folder.join("policy-000"))?;
+        store_config(folder, config)
     })?;
     eprintln!(
         "{:<24} {} problems to search, {} held out, {} out of domain, {} worked",
@@ -97,7 +104,7 @@ pub fn run(args: &InitArgs) -> Result<Outcome> {
         sets.out_of_domain.len(),
         sets.warm_start.len()
     );
-    Ok(Outcome::Clean)
+    Ok(())
 }
 
 /// A run that is there already is fine when it is the same run.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 pub mod eval;
+pub mod experiment;
 pub mod flags;
 pub mod init;
 pub mod judge;

@@ -64,7 +64,7 @@ pub fn run(args: &SftArgs) -> Result<Outcome> {
             let problems = load_problems(problems, None)?;
             training.sft_on_solutions(&problems, &config.sft.train, Prompting { format, granularity }, &config)?
         }
-        (Some(trees), None) => training.sft_on_trees(trees, &config)?,
+        (Some(trees), None) => training.sft_on_trees(std::slice::from_ref(trees), &[], &config)?,
         (None, None) => anyhow::bail!("give --trees or --problems"),
     };
     Ok(trained.outcome())

@@ -77,8 +77,8 @@ pub struct StorageConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProblemsConfig {
-    /// Worked problems of round 0.
-    pub warm_start: usize,
+    /// Worked problems of round 0, by their number of plan steps from `min_steps` on; a number that is left out is 0.
+    pub warm_start: Vec<usize>,
     /// Problems searched in each round; no two rounds share one.
     pub per_round: usize,
     /// Held-out problems of the trained families.
@@ -117,6 +117,9 @@ pub struct ModelShape {
 pub struct SftConfig {
     /// At most this many correct paths of a problem, chosen at random (algorithm, section 4).
     pub max_paths_per_problem: usize,
+    /// Whether a round trains on the worked solutions of round 0 and the found paths of earlier rounds too, as
+    /// rejection-sampling fine-tuning does (arXiv:2308.01825), instead of on its own found paths only.
+    pub rehearse: bool,
     /// Optimisation.
     pub train: TrainConfig,
 }
@@ -163,7 +166,7 @@ impl Default for RunConfig {
             runtime: RuntimeConfig { device: "cpu".into(), threads: 0, max_rows: 96 },
             storage: StorageConfig { shard_trees: 64 },
             problems: ProblemsConfig {
-                warm_start: 2000,
+                warm_start: vec![700, 700, 600],
                 per_round: 500,
                 held_out: 500,
                 out_of_domain: 200,
@@ -183,7 +186,7 @@ impl Default for RunConfig {
             sampling: SamplingConfig::default(),
             pairs: PairRules::default(),
             warm_start: train(1e-5, 5),
-            sft: SftConfig { max_paths_per_problem: 4, train: train(1e-5, 5) },
+            sft: SftConfig { max_paths_per_problem: 4, rehearse: false, train: train(1e-5, 5) },
             prefer: PreferConfig {
                 loss: "step_apo".into(),
                 parameters: std::collections::BTreeMap::new(),
@@ -221,11 +224,15 @@ impl RunConfig {
             }
         }
         let steps = &self.problems;
-        if steps.min_steps < 2 || steps.min_steps > steps.max_steps || steps.max_steps > 5 {
+        let (min, max) = (steps.min_steps, steps.max_steps);
+        if min < 2 || min > max || max > 5 {
+            bail!("problems.min_steps {min} and max_steps {max} must satisfy 2 <= min <= max <= 5");
+        }
+        let difficulties = (max - min + 1) as usize;
+        if steps.warm_start.len() > difficulties {
             bail!(
-                "problems.min_steps {} and max_steps {} must satisfy 2 <= min <= max <= 5",
-                steps.min_steps,
-                steps.max_steps
+                "problems.warm_start has {} numbers, but there are {difficulties} difficulties, {min} to {max} steps",
+                steps.warm_start.len()
             );
         }
         if self.name.is_empty() {

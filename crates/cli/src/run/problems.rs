@@ -4,7 +4,9 @@ use crate::run::config::RunConfig;
 use anyhow::{Context, Result};
 use espalier_task::families::{self, GenerateConfig, Split, generate};
 use espalier_task::{Problem, load_problems, write_jsonl};
+use std::collections::HashSet;
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 /// The four sets of a run.
@@ -24,25 +26,33 @@ impl ProblemSets {
     /// Generates the sets of the embedded run. Warm start and search share the training split, but no problem.
     pub fn generated(config: &RunConfig) -> Result<ProblemSets> {
         let sizes = &config.problems;
-        let make = |families: &[&'static str], split, count: usize, purpose: u64| {
+        let make = |families: &[&'static str], split, count: usize, steps: RangeInclusive<u32>, purpose: u64| {
             generate(&GenerateConfig {
                 seed: config.seed.wrapping_mul(4).wrapping_add(purpose),
                 families: families.iter().map(|&family| family.to_owned()).collect(),
                 split,
                 count,
-                min_steps: sizes.min_steps,
-                max_steps: sizes.max_steps,
+                min_steps: *steps.start(),
+                max_steps: *steps.end(),
             })
         };
-        let in_domain = families::in_domain();
+        let (in_domain, out_of_domain) = (families::in_domain(), families::out_of_domain());
+        let all_steps = || sizes.min_steps..=sizes.max_steps;
+        let mut warm_start = Vec::new();
+        for (steps, &count) in all_steps().zip(&sizes.warm_start) {
+            warm_start.extend(make(&in_domain, Split::Train, count, steps..=steps, 0)?);
+        }
+        let worked: HashSet<&str> = warm_start.iter().map(|problem| problem.question.as_str()).collect();
         let searched = sizes.per_round * config.rounds as usize;
-        let mut train = make(&in_domain, Split::Train, sizes.warm_start + searched, 0)?;
-        let search = train.split_off(sizes.warm_start).into_iter().map(without_solution).collect();
+        // As many more as could be lost.
+        let mut search = make(&in_domain, Split::Train, searched + worked.len(), all_steps(), 3)?;
+        search.retain(|problem| !worked.contains(problem.question.as_str()));
+        search.truncate(searched);
         Ok(ProblemSets {
-            warm_start: train,
-            search,
-            held_out: make(&in_domain, Split::HeldOut, sizes.held_out, 1)?,
-            out_of_domain: make(&families::out_of_domain(), Split::HeldOut, sizes.out_of_domain, 2)?,
+            search: search.into_iter().map(without_solution).collect(),
+            warm_start,
+            held_out: make(&in_domain, Split::HeldOut, sizes.held_out, all_steps(), 1)?,
+            out_of_domain: make(&out_of_domain, Split::HeldOut, sizes.out_of_domain, all_steps(), 2)?,
         })
     }
 

@@ -62,19 +62,23 @@ pub fn run(run: &RunFolder, round: u32, config: &RunConfig) -> Result<RoundManif
     folder::ensure_writable(&out)?;
     let sets = ProblemSets::read(&run.root().join("problems"))?;
     let mut manifest = if round == 0 { warm_start(run, &sets, config)? } else { improve(run, round, &sets, config)? };
-    let groups: Vec<Group> = [("in_domain", &sets.held_out), ("out_of_domain", &sets.out_of_domain)]
-        .into_iter()
-        .filter(|(_, problems)| !problems.is_empty())
-        .map(|(name, problems)| Group { name: name.to_owned(), problems })
-        .collect();
     let title = format!("round {round}: eval");
-    manifest.eval = eval::run(&groups, &run.policy(round + 1), &out.join("eval.json"), &title, config)?;
+    manifest.eval = eval::run(&groups(&sets), &run.policy(round + 1), &out.join("eval.json"), &title, config)?;
     folder::write_json(&out.join(MANIFEST), &manifest)?;
     // The policies between the stages served to continue a killed round.
     for stage in ["sft", "prefer"] {
         remove(&between(&out, stage))?;
     }
     Ok(manifest)
+}
+
+/// What a policy is evaluated on.
+pub fn groups(sets: &ProblemSets) -> Vec<Group<'_>> {
+    [("in_domain", &sets.held_out), ("out_of_domain", &sets.out_of_domain)]
+        .into_iter()
+        .filter(|(_, problems)| !problems.is_empty())
+        .map(|(name, problems)| Group { name: name.to_owned(), problems })
+        .collect()
 }
 
 /// Round 0: supervised training on worked solutions, when the run has some.
@@ -101,7 +105,13 @@ fn improve(run: &RunFolder, round: u32, sets: &ProblemSets, config: &RunConfig) 
     let (after_sft, after_prefer) = (between(&out, "sft"), between(&out, "prefer"));
     let stage = |name: &str| (format!("round {round}: {name}"), out.join("train").join(name));
     let (title, work) = stage("sft");
-    let sft = Training { title: &title, policy: &policy, out: &after_sft, work: &work }.sft_on_trees(&trees, config)?;
+    let (found, worked) = if config.sft.rehearse {
+        ((1..=round).map(|round| run.round(round).join("trees")).collect(), sets.warm_start.as_slice())
+    } else {
+        (vec![trees.clone()], [].as_slice())
+    };
+    let sft = Training { title: &title, policy: &policy, out: &after_sft, work: &work }
+        .sft_on_trees(&found, worked, config)?;
     let (title, work) = stage("prefer");
     let prefer =
         Training { title: &title, policy: &after_sft, out: &after_prefer, work: &work }.prefer(&pairs_out, config)?;

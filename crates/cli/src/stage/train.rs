@@ -15,7 +15,7 @@ use espalier_trainer::{
     Objective, Observer, PreferencePair, SftExample, TrainConfig, TrainSummary, ValueExample, remove_state,
     train_preference, train_sft, train_value,
 };
-use espalier_tree::{Kind, StepPair, read_pairs, read_trees, sft_paths, value_examples};
+use espalier_tree::{Kind, PathExample, StepPair, outcome_pairs, read_pairs, read_trees, sft_paths, value_examples};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -99,37 +99,26 @@ impl Training<'_> {
         prompting: Prompting,
         config: &RunConfig,
     ) -> Result<TrainManifest> {
-        let Prompting { format, granularity } = prompting;
-        let examples = |tokenizer: &Tokenizer| {
-            problems
-                .iter()
-                .map(|problem| {
-                    let Some(worked) = &problem.solution else {
-                        bail!("problem {} has no worked solution to train on", problem.id);
-                    };
-                    let mut ids = tokenizer.encode(&format.prompt(granularity, &problem.question))?;
-                    let prompt_len = ids.len();
-                    // Each step is encoded alone, as it will be sampled: no token spans two steps.
-                    for step in format.segments(granularity, worked) {
-                        ids.extend(tokenizer.encode(&step)?);
-                    }
-                    Ok(SftExample { ids, prompt_len })
-                })
-                .collect()
-        };
+        let examples = |tokenizer: &Tokenizer| worked_examples(problems, prompting, tokenizer);
         self.run(config, Some(prompting), examples, |model, examples, work, bar| {
             train_sft(model, examples, settings, work, bar).context("supervised training stopped")
         })
     }
 
-    /// Supervised training on the correct paths of stored trees.
-    pub fn sft_on_trees(&self, trees: &Path, config: &RunConfig) -> Result<TrainManifest> {
-        let examples = |_: &Tokenizer| {
-            let mut examples = Vec::new();
-            for tree in read_trees(trees).with_context(|| format!("cannot read trees in {}", trees.display()))? {
-                let paths = sft_paths(&tree?, config.sft.max_paths_per_problem, config.seed);
-                examples
-                    .extend(paths.into_iter().map(|path| SftExample { prompt_len: path.prompt_len(), ids: path.ids }));
+    /// Supervised training on the correct paths of stored trees, and on worked solutions where there are some.
+    pub fn sft_on_trees(&self, trees: &[PathBuf], worked: &[Problem], config: &RunConfig) -> Result<TrainManifest> {
+        let prompting = PolicyFolder::open(self.policy)?.prompting();
+        let examples = |tokenizer: &Tokenizer| {
+            let mut examples = match prompting {
+                Some(prompting) => worked_examples(worked, prompting, tokenizer)?,
+                None => Vec::new(),
+            };
+            for folder in trees {
+                for tree in read_trees(folder).with_context(|| format!("cannot read trees in {}", folder.display()))? {
+                    let paths = sft_paths(&tree?, config.sft.max_paths_per_problem, config.seed);
+                    let found = paths.into_iter();
+                    examples.extend(found.map(|path| SftExample { prompt_len: path.prompt_len(), ids: path.ids }));
+                }
             }
             Ok(examples)
         };
@@ -145,6 +134,24 @@ impl Training<'_> {
         let examples = |_: &Tokenizer| {
             let stored = read_pairs(pairs).with_context(|| format!("cannot read pairs in {}", pairs.display()))?;
             Ok(stored.into_iter().map(|pair| preference_pair(pair, prefer.solution_q_scale)).collect())
+        };
+        self.run(config, None, examples, |model, examples, work, bar| {
+            train_preference(model, examples, &objective, &prefer.train, work, bar)
+                .context("preference training stopped")
+        })
+    }
+
+    /// Preference training on complete paths of stored trees, correct against wrong.
+    pub fn prefer_outcomes(&self, trees: &Path, config: &RunConfig) -> Result<TrainManifest> {
+        let prefer = &config.prefer;
+        let objective = Objective::new(&prefer.loss, &prefer.parameters)?.with_sft_weight(prefer.sft_weight);
+        let examples = |_: &Tokenizer| {
+            let mut examples = Vec::new();
+            for tree in read_trees(trees).with_context(|| format!("cannot read trees in {}", trees.display()))? {
+                let pairs = outcome_pairs(&tree?, config.sft.max_paths_per_problem, config.seed);
+                examples.extend(pairs.into_iter().map(|(correct, wrong)| outcome_pair(correct, wrong)));
+            }
+            Ok(examples)
         };
         self.run(config, None, examples, |model, examples, work, bar| {
             train_preference(model, examples, &objective, &prefer.train, work, bar)
@@ -171,6 +178,23 @@ impl Training<'_> {
     }
 }
 
+/// Worked solutions as they would have been sampled: each step is encoded alone, so that no token spans two steps.
+fn worked_examples(problems: &[Problem], prompting: Prompting, tokenizer: &Tokenizer) -> Result<Vec<SftExample>> {
+    let Prompting { format, granularity } = prompting;
+    let example = |problem: &Problem| {
+        let Some(worked) = &problem.solution else {
+            bail!("problem {} has no worked solution to train on", problem.id);
+        };
+        let mut ids = tokenizer.encode(&format.prompt(granularity, &problem.question))?;
+        let prompt_len = ids.len();
+        for step in format.segments(granularity, worked) {
+            ids.extend(tokenizer.encode(&step)?);
+        }
+        Ok(SftExample { ids, prompt_len })
+    };
+    problems.iter().map(example).collect()
+}
+
 fn preference_pair(pair: StepPair, solution_q_scale: f32) -> PreferencePair {
     PreferencePair {
         q_scale: if pair.kind == Kind::Solution { solution_q_scale } else { 1.0 },
@@ -182,6 +206,22 @@ fn preference_pair(pair: StepPair, solution_q_scale: f32) -> PreferencePair {
         visits_chosen: pair.visits_chosen,
         visits_rejected: pair.visits_rejected,
         weight: pair.weight,
+    }
+}
+
+fn outcome_pair(correct: PathExample, wrong: PathExample) -> PreferencePair {
+    let prompt_len = correct.prompt_len();
+    let mut prompt_ids = correct.ids;
+    PreferencePair {
+        chosen_ids: prompt_ids.split_off(prompt_len),
+        prompt_ids,
+        rejected_ids: wrong.ids[prompt_len..].to_vec(),
+        q_chosen: 1.0,
+        q_rejected: -1.0,
+        visits_chosen: 1,
+        visits_rejected: 1,
+        weight: 1.0,
+        q_scale: 1.0,
     }
 }
 

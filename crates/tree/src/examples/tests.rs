@@ -99,3 +99,16 @@ fn examples_of_a_grown_tree_are_its_complete_paths() {
         assert_eq!(path.prompt_len(), 3);
     }
 }
+
+#[test]
+fn outcome_pairs_are_every_correct_path_against_every_wrong_one() {
+    let mut tree = Tree::new(info("p"), "Q:", &[1]);
+    let solutions = [("a", 2, 1.0), ("b", 3, -1.0), ("c", 4, 1.0), ("d", 5, -1.0), ("e", 6, -1.0)];
+    tree.expand(NodeId::ROOT, &solutions.map(|(text, id, reward)| solution(text, id, reward)));
+    let last = |pairs: Vec<(PathExample, PathExample)>| -> Vec<(u32, u32)> {
+        pairs.iter().map(|(correct, wrong)| (correct.ids[1], wrong.ids[1])).collect()
+    };
+    assert_eq!(last(outcome_pairs(&tree, 9, 0)), [(2, 3), (2, 5), (2, 6), (4, 3), (4, 5), (4, 6)]);
+    assert_eq!(last(outcome_pairs(&tree, 2, 7)), last(outcome_pairs(&tree, 2, 7)));
+    assert_eq!(outcome_pairs(&tree, 2, 7).len(), 2);
+}

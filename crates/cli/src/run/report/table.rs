@@ -48,7 +48,7 @@ pub fn interval(score: &Score) -> String {
 }
 
 /// Columns as wide as their widest cell; the first to the left, the others to the right.
-fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+pub fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; N] = std::array::from_fn(width);
     let mut text = String::new();

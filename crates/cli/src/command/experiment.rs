@@ -1,0 +1,62 @@
+//! `step-train experiment`: methods compared over seeds and granularities.
+
+use super::flags::RuntimeFlags;
+use super::init::init_generated;
+use super::{ConfigFile, configure};
+use crate::exit::Outcome;
+use crate::experiment::{MethodResult, rows, run_block, table, write_report};
+use crate::folder;
+use crate::run::config::RunConfig;
+use crate::run::folder::RunFolder;
+use anyhow::Result;
+use clap::Args;
+use espalier_task::Granularity;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Flags of `step-train experiment`.
+#[derive(Args, Clone, Debug)]
+pub struct ExperimentArgs {
+    /// The experiment's folder; given again, it goes on
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Seeds, from 0 on: so many blocks of each granularity
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: u64,
+    #[command(flatten)]
+    file: ConfigFile,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(Args, Clone, Debug, Serialize)]
+struct Flags {
+    #[command(flatten)]
+    runtime: RuntimeFlags,
+}
+
+/// Runs the command.
+pub fn run(args: &ExperimentArgs) -> Result<Outcome> {
+    let defaults = configure(&RunConfig::small()?, &args.file, &args.flags)?;
+    let mut results: Vec<MethodResult> = Vec::new();
+    for seed in 0..args.seeds {
+        for granularity in [Granularity::Plan, Granularity::Step] {
+            let name = format!("{granularity}-{seed}");
+            let root = args.out.join(&name);
+            let config = RunConfig { name, seed, rounds: 1, granularity: Some(granularity), ..defaults.clone() };
+            if !root.exists() {
+                init_generated(&root, &config)?;
+            }
+            let run = RunFolder::open(&root)?;
+            let config = RunConfig { runtime: config.runtime, ..run.config()? };
+            results.extend(run_block(run, &config)?);
+            // After every block, so that a look at an unfinished experiment shows what there is.
+            let rows = rows(&results);
+            folder::write_json(&args.out.join("results.json"), &rows)?;
+            write_report(&args.out.join("report.html"), &rows, &toml::to_string_pretty(&config.without_runtime())?)?;
+        }
+    }
+    print!("{}", table(&rows(&results)));
+    println!("written to {}", args.out.join("report.html").display());
+    Ok(Outcome::Clean)
+}

@@ -1,0 +1,85 @@
+//! The methods and how each makes its policy.
+
+use super::block::Block;
+use crate::run::config::RunConfig;
+use crate::stage::pairs;
+use crate::stage::train::{TrainManifest, Training};
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+/// A way to learn from a block's worked solutions and trees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// The warm start as it is.
+    Sft,
+    /// The control: as many further optimiser steps as `RejectionSft` takes, on worked solutions only.
+    MoreSft,
+    /// Supervised training on worked solutions and on the correct paths of the trees.
+    RejectionSft,
+    /// After `RejectionSft`: DPO on whole correct against whole wrong paths of the trees.
+    OutcomeDpo,
+    /// After `RejectionSft`: Step-DPO on sibling steps.
+    StepDpo,
+    /// After `RejectionSft`: Step-APO on sibling steps.
+    StepApo,
+}
+
+impl Method {
+    /// All of them, in the order of the table; a method comes after the one that it starts from.
+    pub const ALL: [Method; 6] =
+        [Method::Sft, Method::MoreSft, Method::RejectionSft, Method::OutcomeDpo, Method::StepDpo, Method::StepApo];
+
+    /// Name in files and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Sft => "sft",
+            Method::MoreSft => "more_sft",
+            Method::RejectionSft => "rejection_sft",
+            Method::OutcomeDpo => "outcome_dpo",
+            Method::StepDpo => "step_dpo",
+            Method::StepApo => "step_apo",
+        }
+    }
+
+    /// Whether the method learns from trees.
+    pub(super) fn samples(self) -> bool {
+        !matches!(self, Method::Sft | Method::MoreSft)
+    }
+
+    /// Trains the method's policy; `None` where there is nothing to train.
+    pub(super) fn train(self, block: &Block, config: &RunConfig) -> Result<Option<TrainManifest>> {
+        let title = format!("{}: {}", block.name(), self.name());
+        let work = block.method(self).join("train");
+        let out = block.policy(self);
+        let start = block.policy(match self {
+            Method::Sft | Method::MoreSft | Method::RejectionSft => Method::Sft,
+            Method::OutcomeDpo | Method::StepDpo | Method::StepApo => Method::RejectionSft,
+        });
+        let training = Training { title: &title, policy: &start, out: &out, work: &work };
+        let prefer = |loss: &str| {
+            let mut config = config.clone();
+            config.prefer.loss = loss.to_owned();
+            config
+        };
+        let trained = match self {
+            Method::Sft => return Ok(None),
+            Method::MoreSft => {
+                let problems = block.sets.warm_start.iter().cycle().take(block.rejection_examples()?);
+                training.sft_on_solutions(
+                    &problems.cloned().collect::<Vec<_>>(),
+                    &config.sft.train,
+                    block.prompting,
+                    config,
+                )?
+            }
+            Method::RejectionSft => training.sft_on_trees(&[block.trees()], &block.sets.warm_start, config)?,
+            Method::OutcomeDpo => training.prefer_outcomes(&block.trees(), &prefer("dpo"))?,
+            Method::StepDpo | Method::StepApo => {
+                pairs::run(&block.trees(), &block.pairs(), config)?;
+                training.prefer(&block.pairs(), &prefer(self.name()))?
+            }
+        };
+        Ok(Some(trained))
+    }
+}
