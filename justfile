@@ -16,6 +16,10 @@ iterate *ARGS: build
     target/release/step-train round --run {{run}} --all {{ARGS}}
     target/release/step-train report --run {{run}}
 
+# compare methods (NAME = methods) on equal trees over seeds, with intervals: hours; repeat to resume
+experiment NAME *ARGS: build
+    target/release/step-train experiment {{NAME}} --out data/experiment-{{NAME}} {{ARGS}}
+
 [private]
 build:
     cargo build --release --bins

@@ -9,7 +9,7 @@ fn methods_share_their_trees_and_a_finished_experiment_is_not_run_again() {
     let out = root.path().join("experiment");
     let run = || {
         let mut command = step_train();
-        command.args(["experiment", "--seeds", "1", "--threads", "1", "--config"]);
+        command.args(["experiment", "methods", "--seeds", "1", "--threads", "1", "--config"]);
         succeed(command.arg(shared().0.path().join("tiny.toml")).arg("--out").arg(&out))
     };
     let table = text(&run().stdout);

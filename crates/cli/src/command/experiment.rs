@@ -9,7 +9,7 @@ use crate::folder;
 use crate::run::config::RunConfig;
 use crate::run::folder::RunFolder;
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use espalier_task::Granularity;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -17,6 +17,9 @@ use std::path::PathBuf;
 /// Flags of `step-train experiment`.
 #[derive(Args, Clone, Debug)]
 pub struct ExperimentArgs {
+    /// What is compared: methods (SFT, more SFT, rejection-sampling SFT, outcome DPO, Step-DPO, Step-APO)
+    #[arg(value_name = "NAME")]
+    name: Name,
     /// The experiment's folder; given again, it goes on
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -29,6 +32,11 @@ pub struct ExperimentArgs {
     flags: Flags,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Name {
+    Methods,
+}
+
 #[derive(Args, Clone, Debug, Serialize)]
 struct Flags {
     #[command(flatten)]
@@ -37,6 +45,7 @@ struct Flags {
 
 /// Runs the command.
 pub fn run(args: &ExperimentArgs) -> Result<Outcome> {
+    let Name::Methods = args.name;
     let defaults = configure(&RunConfig::small()?, &args.file, &args.flags)?;
     let mut results: Vec<MethodResult> = Vec::new();
     for seed in 0..args.seeds {
