@@ -8,6 +8,9 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ModelError {
+    /// Adapters that cannot be made.
+    #[error("LoRA: {0}")]
+    Adapter(String),
     /// A file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {

@@ -52,4 +52,4 @@ pub use decode::{DecodeGroup, KvSegment};
 pub use error::ModelError;
 pub use rope::RopeScaling;
 pub use tokenizer::Tokenizer;
-pub use transformer::Transformer;
+pub use transformer::{Checkpointed, Transformer};

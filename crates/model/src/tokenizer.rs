@@ -114,6 +114,18 @@ impl Tokenizer {
         &self.eos_ids
     }
 
+    /// The token that is written where a text ends: `eos_token` of `tokenizer_config.json`, else the lowest of
+    /// [`eos_ids`](Self::eos_ids).
+    pub fn eos_id(&self) -> Option<u32> {
+        let config = self.files.iter().find(|(name, _)| name == TOKENIZER_CONFIG);
+        let named = config.and_then(|(_, bytes)| {
+            let config = serde_json::from_slice::<Value>(bytes).ok()?;
+            let token = config.get("eos_token")?;
+            self.token_id(token.as_str().or_else(|| token.get("content")?.as_str())?)
+        });
+        named.or_else(|| self.eos_ids.first().copied())
+    }
+
     /// One more than the highest id.
     pub fn vocab_size(&self) -> usize {
         self.vocab_size

@@ -1,7 +1,9 @@
 //! The transformer itself: weights, their files, and the forward pass that gradients flow through.
 
 mod attention;
+mod checkpointed;
 mod init;
+mod lora;
 #[cfg(test)]
 mod tests;
 
@@ -10,6 +12,8 @@ use crate::names::{VALUE_HEAD, is_redundant, weights};
 use crate::rope::Rope;
 use crate::rows::{Mode, pointwise_each, rms_norm};
 use crate::{ModelConfig, ModelError};
+pub use checkpointed::Checkpointed;
+use lora::Adapter;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use tch::{Device, Kind, Reduction, Tensor};
@@ -22,12 +26,25 @@ const LOGITS_AT_A_TIME: i64 = 1 << 24;
 pub(crate) struct Linear {
     pub weight: Tensor,
     pub bias: Option<Tensor>,
+    adapter: Option<Adapter>,
 }
 
 impl Linear {
     fn apply(&self, x: &Tensor) -> Tensor {
-        x.linear(&self.weight, self.bias.as_ref())
+        let y = x.linear(&self.weight, self.bias.as_ref());
+        match &self.adapter {
+            Some(adapter) => y + adapter.apply(x),
+            None => y,
+        }
     }
+}
+
+/// What all layers of one forward pass share.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    /// Cosines and sines of the rotary positions, [B, T, 1, d]: the same for every head.
+    turns: (Tensor, Tensor),
+    mask: Tensor,
 }
 
 /// One layer's weights.
@@ -63,6 +80,8 @@ pub struct Transformer {
     value_head: Option<Tensor>,
     /// All weights, the same tensors as above.
     parameters: Vec<(String, Tensor)>,
+    /// The adapters' tensors under PEFT's names.
+    adapters: Vec<(String, Tensor)>,
     device: Device,
     kind: Kind,
 }
@@ -129,14 +148,14 @@ impl Transformer {
         let mut layers = Vec::with_capacity(config.num_hidden_layers);
         for _ in 0..config.num_hidden_layers {
             let attention_norm = next();
-            let mut linear = |bias: bool| Linear { weight: next(), bias: bias.then(&mut next) };
+            let mut linear = |bias: bool| Linear { weight: next(), bias: bias.then(&mut next), adapter: None };
             let query = linear(config.attention_bias);
             let key = linear(config.attention_bias);
             let value = linear(config.attention_bias);
             let qk_norm = config.qk_norm.then(|| (next(), next()));
-            let output = Linear { weight: next(), bias: config.output_bias().then(&mut next) };
+            let output = Linear { weight: next(), bias: config.output_bias().then(&mut next), adapter: None };
             let mlp_norm = next();
-            let mut linear = || Linear { weight: next(), bias: None };
+            let mut linear = || Linear { weight: next(), bias: None, adapter: None };
             let (gate, up, down) = (linear(), linear(), linear());
             layers.push(Layer { attention_norm, query, key, value, qk_norm, output, mlp_norm, gate, up, down });
         }
@@ -144,7 +163,20 @@ impl Transformer {
         let head = (!config.tie_word_embeddings).then(&mut next);
         let rope = Rope::new(&config, device);
         let mode = Mode::Invariant;
-        Transformer { config, embedding, layers, norm, head, rope, mode, value_head: None, parameters, device, kind }
+        Transformer {
+            config,
+            embedding,
+            layers,
+            norm,
+            head,
+            rope,
+            mode,
+            value_head: None,
+            parameters,
+            adapters: Vec::new(),
+            device,
+            kind,
+        }
     }
 
     /// The model's shape.
@@ -165,6 +197,17 @@ impl Transformer {
     /// The weights with their Hugging Face names, in the order of the forward pass; without the value head.
     pub fn parameters(&self) -> impl Iterator<Item = (&str, &Tensor)> + Clone {
         self.parameters.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// Converts all weights, in place: whoever holds one of [`parameters`](Self::parameters) sees the change.
+    pub fn convert(&mut self, kind: Kind) -> Result<(), ModelError> {
+        let _guard = tch::no_grad_guard();
+        for (_, tensor) in self.parameters.iter_mut().chain(&mut self.adapters) {
+            let converted = tensor.detach().f_to_kind(kind)?;
+            tensor.f_set_data(&converted)?;
+        }
+        self.kind = kind;
+        Ok(())
     }
 
     /// Makes the weights collect gradients, or stops them. Fresh and loaded models do not.
@@ -227,21 +270,33 @@ impl Transformer {
     /// # Panics
     /// When shapes disagree or an id is not below V: the caller's mistake, not the data's.
     pub fn hidden(&self, ids: &Tensor, positions: &Tensor, mask: &Tensor) -> Tensor {
+        let pass = self.pass(positions, mask);
+        let x = self.layers.iter().fold(self.embed(ids), |x, layer| self.layer(layer, &x, &pass));
+        self.final_norm(&x)
+    }
+
+    fn pass(&self, positions: &Tensor, mask: &Tensor) -> Pass {
         let (cosines, sines) = self.rope.turns(positions);
-        // [B, T, 1, d]: the same for every head.
         let turns = (cosines.unsqueeze(2).to_kind(self.kind), sines.unsqueeze(2).to_kind(self.kind));
-        let mask = mask.to_kind(self.kind);
-        let mut x = Tensor::embedding(&self.embedding, ids, -1, false, false);
-        // `x += ..` would overwrite what the backward pass needs.
-        #[allow(clippy::assign_op_pattern, reason = "in place")]
-        for layer in &self.layers {
-            let h = rms_norm(&x, &layer.attention_norm, self.config.rms_norm_eps);
-            x = x + self.attend(layer, &h, &turns, &mask);
-            let h = rms_norm(&x, &layer.mlp_norm, self.config.rms_norm_eps);
-            // SwiGLU (arXiv:2002.05202).
-            x = x + layer.down.apply(&(layer.gate.apply(&h).silu() * layer.up.apply(&h)));
-        }
-        rms_norm(&x, &self.norm, self.config.rms_norm_eps)
+        Pass { turns, mask: mask.to_kind(self.kind) }
+    }
+
+    fn embed(&self, ids: &Tensor) -> Tensor {
+        Tensor::embedding(&self.embedding, ids, -1, false, false)
+    }
+
+    /// One layer of `x` [B, T, H].
+    fn layer(&self, layer: &Layer, x: &Tensor, pass: &Pass) -> Tensor {
+        let h = rms_norm(x, &layer.attention_norm, self.config.rms_norm_eps);
+        let x = x + self.attend(layer, &h, &pass.turns, &pass.mask);
+        let h = rms_norm(&x, &layer.mlp_norm, self.config.rms_norm_eps);
+        // SwiGLU (arXiv:2002.05202).
+        let inner = layer.gate.apply(&h).silu() * layer.up.apply(&h);
+        &x + layer.down.apply(&inner)
+    }
+
+    fn final_norm(&self, x: &Tensor) -> Tensor {
+        rms_norm(x, &self.norm, self.config.rms_norm_eps)
     }
 
     /// The matrix [V, H] that makes logits.
