@@ -92,6 +92,7 @@ pub use journal::Journal;
 pub use pairs::{
     PairInfo, PairRule, PairRules, StepPair, read_pairs, select_pairs, write_llama_factory, write_pairs, write_step_dpo,
 };
+pub use parquet_file::policy_hash;
 pub use schema::{FORMAT_VERSION_KEY, PAIRS_FORMAT_VERSION, TREES_FORMAT_VERSION, pairs_schema, trees_schema};
 pub use shard::{
     ShardCounts, ShardInfo, ShardWriter, TreeReader, read_shard, read_shard_info, read_trees, write_shard,

@@ -13,6 +13,9 @@ use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+/// The metadata in which a file of trees or pairs names the policy that sampled them.
+pub(crate) const POLICY_HASH_KEY: &str = "espalier.policy_hash";
+
 /// Rows of a row group at most: tens of MiB while one is written, and enough groups for a reader with many threads.
 const GROUP_ROWS: usize = 32_768;
 
@@ -115,6 +118,17 @@ impl Iterator for Batches {
     fn next(&mut self) -> Option<Self::Item> {
         self.reader.next().map(|batch| batch.map_err(TreeError::decode(&self.path)))
     }
+}
+
+/// Hash of the weights of the policy that sampled what is in a folder of trees or of pairs, or in one file; nothing if a
+/// part does not say or they differ.
+pub fn policy_hash(path: &Path) -> Result<Option<String>, TreeError> {
+    let mut hashes = Vec::new();
+    for part in parts(path)? {
+        hashes.push(ParquetFile::open(&part)?.metadata(POLICY_HASH_KEY).map(str::to_owned));
+    }
+    let first = hashes.first().cloned().flatten();
+    Ok(first.filter(|hash| hashes.iter().all(|other| other.as_ref() == Some(hash))))
 }
 
 /// The parts of a folder by rising number, or the file itself if `path` is one.

@@ -3,7 +3,7 @@
 use crate::folder::{self, MANIFEST, fingerprint};
 use crate::run::config::RunConfig;
 use anyhow::{Context, Result, bail};
-use espalier_tree::{Kind, PairInfo, StepPair, read_trees, select_pairs, write_pairs};
+use espalier_tree::{Kind, PairInfo, StepPair, policy_hash, read_trees, select_pairs, write_pairs};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -81,6 +81,7 @@ pub fn run(trees: &Path, out: &Path, config: &RunConfig) -> Result<PairsManifest
     let info = PairInfo {
         rules: toml::to_string(&config.pairs).context("cannot encode the pair rules")?,
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
+        policy_hash: policy_hash(trees).with_context(|| format!("cannot read trees in {}", trees.display()))?,
     };
     let path = out.join("part-00000.parquet");
     write_pairs(&path, &pairs, &info).with_context(|| format!("cannot write {}", path.display()))?;

@@ -5,7 +5,7 @@ use crate::arena::Kind;
 use crate::columns::Columns;
 use crate::error::TreeError;
 use crate::names::Named;
-use crate::parquet_file::{self, ParquetFile, RowSink};
+use crate::parquet_file::{self, POLICY_HASH_KEY, ParquetFile, RowSink};
 use crate::schema::{FORMAT_VERSION_KEY, PAIRS_FORMAT_VERSION, element, pairs_schema};
 use arrow::array::{
     ArrayRef, Float32Array, Float32Builder, ListBuilder, RecordBatch, StringArray, UInt16Array, UInt32Array,
@@ -29,16 +29,19 @@ pub struct PairInfo {
     pub rules: String,
     /// Version of the program.
     pub program_version: String,
+    /// Hash of the weights of the policy that sampled the steps, if all are of one.
+    pub policy_hash: Option<String>,
 }
 
 /// Writes pairs as one Parquet file, which appears when it is whole.
 pub fn write_pairs(path: &Path, pairs: &[StepPair], info: &PairInfo) -> Result<(), TreeError> {
-    let metadata = [
+    let mut metadata = vec![
         (FORMAT_VERSION_KEY, PAIRS_FORMAT_VERSION.to_string()),
         ("espalier.rules", info.rules.clone()),
         ("espalier.program_version", info.program_version.clone()),
         ("espalier.pairs", pairs.len().to_string()),
     ];
+    metadata.extend(info.policy_hash.clone().map(|hash| (POLICY_HASH_KEY, hash)));
     let mut sink = RowSink::create(path, pairs_schema(), &metadata, encodings)?;
     for pairs in pairs.chunks(BATCH_ROWS) {
         sink.write(&batch_of(pairs).map_err(TreeError::encode(path))?)?;

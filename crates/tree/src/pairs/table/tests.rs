@@ -17,7 +17,7 @@ fn some_pairs() -> Vec<StepPair> {
 }
 
 fn info() -> PairInfo {
-    PairInfo { rules: "rule = \"all\"\n".into(), program_version: "0.1.0".into() }
+    PairInfo { rules: "rule = \"all\"\n".into(), program_version: "0.1.0".into(), policy_hash: None }
 }
 
 fn written(folder: &Path, name: &str, pairs: &[StepPair]) -> PathBuf {
