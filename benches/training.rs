@@ -61,8 +61,9 @@ fn train(stage: &str, model: &mut Transformer, config: &TrainConfig) -> Result<T
         visits_rejected: 5,
         weight: 1.0,
         q_scale: 1.0,
+        reference: None,
     };
     let data: Vec<PreferencePair> = (0..EXAMPLES).map(pair).collect();
     let objective = Objective::new(stage, &BTreeMap::new())?;
-    Ok(train_preference(model, &data, &objective, config, folder.path(), &mut ())?)
+    Ok(train_preference(model, &data, &[], &objective, config, folder.path(), &mut ())?)
 }

@@ -31,6 +31,50 @@ pub struct TrainConfig {
     pub layout: Layout,
     /// Seconds between two saved states; 0 saves after every step.
     pub save_every_s: f64,
+    /// Parameters that stay as they are: names, in which `*` stands for any text, as in `model.layers.0.*`.
+    pub freeze: Vec<String>,
+    /// What the model computes in; the optimiser's own numbers are float32 in any case.
+    pub precision: Precision,
+    /// Keeps only what enters each layer for the backward pass and computes the rest again: less memory, a third more
+    /// work.
+    pub gradient_checkpointing: bool,
+    /// Optimiser steps between two looks at the held-out pairs; 0 looks after each epoch.
+    pub eval_every: u64,
+    /// Stops when the held-out loss has not fallen in so many looks in a row, and goes back to the best parameters; 0
+    /// never stops.
+    pub patience: u32,
+    /// Trains adapters of low rank instead of the parameters themselves.
+    pub lora: LoraConfig,
+}
+
+/// Low-rank adapters (LoRA, arXiv:2106.09685). They are saved in PEFT's format and merged into the policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoraConfig {
+    /// Rank; 0 trains the parameters themselves.
+    pub rank: usize,
+    /// The adapters' output is multiplied by alpha / rank.
+    pub alpha: f64,
+    /// The linear maps that get one: `q_proj`, `k_proj`, `v_proj`, `o_proj`, `gate_proj`, `up_proj`, `down_proj`.
+    pub targets: Vec<String>,
+}
+
+impl Default for LoraConfig {
+    fn default() -> Self {
+        let targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+        LoraConfig { rank: 0, alpha: 16.0, targets: targets.map(str::to_owned).to_vec() }
+    }
+}
+
+/// What the model computes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32 bits.
+    Float32,
+    /// 16 bits with the range of float32; the parameters' float32 masters lie in the optimiser, and the trained policy is
+    /// saved as bfloat16.
+    Bfloat16,
 }
 
 impl Default for TrainConfig {
@@ -48,6 +92,12 @@ impl Default for TrainConfig {
             order: Order::Shuffled,
             layout: Layout::Packed,
             save_every_s: 60.0,
+            freeze: Vec::new(),
+            precision: Precision::Float32,
+            gradient_checkpointing: false,
+            eval_every: 0,
+            patience: 0,
+            lora: LoraConfig::default(),
         }
     }
 }
@@ -68,7 +118,8 @@ pub enum Schedule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
-    /// At random, anew in each epoch; examples of like length share a batch.
+    /// At random, anew in each epoch; examples of like length share a batch, and so do those of one tree where they are
+    /// packed, because they share its tokens.
     Shuffled,
     /// As they were given: for a curriculum, give the easy ones first.
     AsGiven,
@@ -78,7 +129,7 @@ pub enum Order {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layout {
-    /// One row: the prefix once, then every step, each of which sees the prefix and itself.
+    /// All steps of a tree in one row, in which each distinct token stands once and sees what comes before it in the tree.
     Packed,
     /// One row a step: the prefix, then the step.
     Padded,
@@ -108,6 +159,12 @@ impl TrainConfig {
         }
         if !(self.max_grad_norm.is_finite() && self.max_grad_norm >= 0.0) {
             return bad("max_grad_norm", self.max_grad_norm.to_string(), "zero or a positive number");
+        }
+        if self.lora.rank > 0 && !(self.lora.alpha.is_finite() && self.lora.alpha > 0.0) {
+            return bad("lora.alpha", self.lora.alpha.to_string(), "a positive number");
+        }
+        if self.lora.rank > 0 && !self.freeze.is_empty() {
+            return bad("freeze", format!("{:?}", self.freeze), "empty with lora, which freezes all parameters");
         }
         if !(self.save_every_s.is_finite() && self.save_every_s >= 0.0) {
             return bad("save_every_s", self.save_every_s.to_string(), "zero or a positive number of seconds");

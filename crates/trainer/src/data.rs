@@ -1,6 +1,8 @@
 //! Examples, and why some of them cannot be trained on.
 
+use crate::batch::Group;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// A text to imitate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +34,15 @@ pub struct PreferencePair {
     pub weight: f32,
     /// Multiplies both Q (0.3 for solutions in CPL).
     pub q_scale: f32,
+    /// Log-probabilities of the chosen and the rejected step, in nats, under the policy that training starts from, if they
+    /// are known.
+    pub reference: Option<[f32; 2]>,
+}
+
+impl PreferencePair {
+    pub(crate) fn group(&self) -> Group<'_> {
+        Group { prompt: &self.prompt_ids, steps: vec![&self.chosen_ids, &self.rejected_ids] }
+    }
 }
 
 /// All K steps from one state, for the losses over lists.
@@ -45,6 +56,32 @@ pub struct SiblingList {
     pub q: Vec<f32>,
     /// Multiplies the list's loss.
     pub weight: f32,
+}
+
+impl SiblingList {
+    /// The siblings that `pairs` of one state name, in the order in which they come, each once; a list a state. A list's
+    /// weight is the mean of its pairs'. Steps that are in no pair are unknown here.
+    pub fn of_pairs(pairs: &[PreferencePair]) -> Vec<SiblingList> {
+        let mut lists: Vec<(SiblingList, usize)> = Vec::new();
+        let mut place: HashMap<&[u32], usize> = HashMap::new();
+        for pair in pairs {
+            let at = *place.entry(&pair.prompt_ids).or_insert_with(|| {
+                let prompt_ids = pair.prompt_ids.clone();
+                lists.push((SiblingList { prompt_ids, steps: Vec::new(), q: Vec::new(), weight: 0.0 }, 0));
+                lists.len() - 1
+            });
+            let (list, count) = &mut lists[at];
+            *count += 1;
+            list.weight += pair.weight;
+            for (step, q) in [(&pair.chosen_ids, pair.q_chosen), (&pair.rejected_ids, pair.q_rejected)] {
+                if !list.steps.contains(step) {
+                    list.steps.push(step.clone());
+                    list.q.push(q * pair.q_scale);
+                }
+            }
+        }
+        lists.into_iter().map(|(list, count)| SiblingList { weight: list.weight / count as f32, ..list }).collect()
+    }
 }
 
 /// A path and the values of its states.
@@ -85,6 +122,18 @@ pub enum SkipReason {
     /// No token before the steps.
     #[error("its prompt is empty")]
     EmptyPrompt,
+    /// The prompt's tokens are not the first ones of the prompt and a step together.
+    #[error("the tokens of its prompt are not the first ones of prompt + {step}; end the prompt where a token ends")]
+    PrefixMismatch {
+        /// `chosen` or `rejected`.
+        step: String,
+    },
+    /// A field is missing or of the wrong type.
+    #[error("{problem}")]
+    BadField {
+        /// What is wrong.
+        problem: String,
+    },
     /// More tokens than the model's context.
     #[error("its {tokens} tokens exceed the context of {context}")]
     TooLong {
@@ -155,7 +204,8 @@ impl Checked for PreferencePair {
         finite("q_chosen", self.q_chosen)?;
         finite("q_rejected", self.q_rejected)?;
         finite("weight", self.weight)?;
-        finite("q_scale", self.q_scale)
+        finite("q_scale", self.q_scale)?;
+        self.reference.iter().flatten().try_for_each(|&logprob| finite("reference", logprob))
     }
 }
 

@@ -46,6 +46,9 @@ impl Hashed for PreferencePair {
         to.ids(&self.rejected_ids);
         to.floats(&[self.q_chosen, self.q_rejected, self.weight, self.q_scale]);
         to.ids(&[self.visits_chosen, self.visits_rejected]);
+        if let Some(reference) = &self.reference {
+            to.floats(reference);
+        }
     }
 }
 

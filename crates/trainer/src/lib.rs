@@ -28,10 +28,11 @@
 //!     visits_rejected: 12,
 //!     weight: 1.0,
 //!     q_scale: 1.0,
+//!     reference: None,
 //! };
 //! let objective = Objective::new("step_apo", &[("beta".to_owned(), 0.3)].into())?.with_sft_weight(0.1);
 //! let config = TrainConfig { learning_rate: 1e-6, epochs: 3, ..TrainConfig::default() };
-//! let summary = train_preference(&mut model, &[pair], &objective, &config, "work".as_ref(), &mut ())?;
+//! let summary = train_preference(&mut model, &[pair], &[], &objective, &config, "work".as_ref(), &mut ())?;
 //! println!("{} steps, loss {:.4}", summary.steps, summary.final_loss);
 //! # Ok(()) }
 //! ```
@@ -39,8 +40,10 @@
 mod batch;
 mod config;
 mod data;
+mod early_stop;
 mod error;
 mod fingerprint;
+mod held_out;
 mod means;
 mod metrics;
 pub mod objectives;
@@ -56,7 +59,7 @@ mod start;
 mod tensorboard;
 mod value;
 
-pub use config::{Layout, Order, Schedule, TrainConfig};
+pub use config::{Layout, LoraConfig, Order, Precision, Schedule, TrainConfig};
 pub use data::{PreferencePair, SftExample, SiblingList, SkipReason, SkippedRow, ValueExample};
 pub use error::TrainerError;
 pub use metrics::Observer;

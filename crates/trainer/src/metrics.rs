@@ -16,6 +16,9 @@ pub trait Observer {
     /// [`TrainerError::Stopped`] stops it after saving its state.
     fn step(&mut self, step: u64, total: u64, loss: f64) -> Result<(), TrainerError>;
 
+    /// Called once when the numbers give reason to doubt the training.
+    fn warn(&mut self, _warning: &str) {}
+
     /// Called while the reference's log-probabilities, or the states for the value head, are computed.
     fn preparing(&mut self, _done: usize, _total: usize) -> Result<(), TrainerError> {
         Ok(())
@@ -56,14 +59,17 @@ impl MetricsLog {
         Ok(MetricsLog { file, path, events: EventWriter::create(&folder.join("tb"), step + 1)? })
     }
 
-    /// Writes the numbers of `step`.
-    pub fn write(&mut self, step: u64, numbers: &Numbers) -> Result<(), TrainerError> {
+    /// Writes the numbers of `step`, those of a look at the held-out pairs with `eval/` before their names.
+    pub fn write(&mut self, step: u64, numbers: &Numbers, held_out: Option<&Numbers>) -> Result<(), TrainerError> {
+        let held_out = held_out.into_iter().flatten().map(|&(name, value)| (format!("eval/{name}"), value));
+        let numbers: Vec<(String, f64)> =
+            numbers.iter().map(|&(name, value)| (name.to_owned(), value)).chain(held_out).collect();
         let mut line = Map::new();
         line.insert("step".into(), step.into());
-        line.extend(numbers.iter().map(|&(name, value)| (name.to_owned(), Value::from(value))));
+        line.extend(numbers.iter().map(|(name, value)| (name.clone(), Value::from(*value))));
         let text = format!("{}\n", Value::Object(line));
         self.file.write_all(text.as_bytes()).map_err(at(&self.path))?;
-        self.events.scalars(step, numbers.iter().copied())
+        self.events.scalars(step, numbers.iter().map(|(name, value)| (name.as_str(), *value)))
     }
 }
 
@@ -78,6 +84,18 @@ pub(crate) fn mean_loss_after(folder: &Path, step: u64) -> Result<f64, TrainerEr
         .filter_map(|line| line["loss"].as_f64())
         .collect();
     Ok(losses.iter().sum::<f64>() / losses.len().max(1) as f64)
+}
+
+/// The lines that `metrics.jsonl` in `folder` has of looks at held-out pairs, up to `step`; none if there is no file.
+pub(crate) fn evaluations(folder: &Path, step: u64) -> Result<Vec<(u64, Value)>, TrainerError> {
+    let path = folder.join("metrics.jsonl");
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = fs::read_to_string(&path).map_err(at(&path))?;
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let looks = lines.filter(|line| line.get("eval/loss").is_some());
+    Ok(looks.filter_map(|line| Some((line["step"].as_u64()?, line))).filter(|(this, _)| *this <= step).collect())
 }
 
 /// The whole lines of `text` about steps up to `step`.
@@ -98,7 +116,7 @@ mod tests {
         let path = folder.path().join("metrics.jsonl");
         let mut log = MetricsLog::open(folder.path(), 0).unwrap();
         for step in 1..=3 {
-            log.write(step, &vec![("loss", 1.5), ("rewards/margins", -0.25)]).unwrap();
+            log.write(step, &vec![("loss", 1.5), ("rewards/margins", -0.25)], None).unwrap();
         }
         let written = fs::read_to_string(&path).unwrap();
         let first = written.split_inclusive('\n').next().unwrap();

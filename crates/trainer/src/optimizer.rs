@@ -1,8 +1,8 @@
 //! `AdamW` over named tensors.
 //!
-//! All parameters live in one flat tensor, of which the model's own tensors are views; gradients are gathered into a
-//! second, the moments are a third and a fourth. So a step is a dozen operations however many layers the model has, and
-//! saving it is saving three tensors.
+//! All trained parameters live in one flat float32 tensor, of which the model's own tensors are views, or, when the model
+//! computes in bfloat16, rounded copies; gradients are gathered in a second, the moments are a third and a fourth. So a
+//! step is a dozen operations however many layers the model has, and saving it is saving three tensors.
 
 use crate::{TrainConfig, TrainerError};
 use tch::{Kind, Tensor, no_grad};
@@ -24,12 +24,14 @@ pub(crate) struct Slot {
 }
 
 /// `AdamW` (arXiv:1711.05101, algorithm 2) with bias-corrected moments and decoupled weight decay on tensors of two or
-/// more dimensions. N is the number of all parameters.
+/// more dimensions. N is the number of all trained parameters.
 #[derive(Debug)]
 pub(crate) struct AdamW {
     slots: Vec<Slot>,
-    /// The model's tensors, as views of `flat`, in the order of `slots`.
+    /// The model's tensors in the order of `slots`.
     parameters: Vec<Tensor>,
+    /// Whether they are rounded copies of `flat` rather than views of it.
+    rounded: bool,
     /// `[N]`; the first `decayed` elements take weight decay.
     flat: Tensor,
     decayed: i64,
@@ -42,32 +44,51 @@ pub(crate) struct AdamW {
 }
 
 impl AdamW {
-    /// Takes over `parameters`: from here on they are views of one tensor, and require gradients until the optimiser is
-    /// dropped.
+    /// Takes over `named`, float32 or bfloat16 tensors of a model: float32 ones are views of one tensor from here on. All
+    /// require gradients until the optimiser is dropped, and a backward pass adds to what it gathers.
     pub fn new(named: &[(String, Tensor)], config: &TrainConfig) -> Result<AdamW, TrainerError> {
-        if let Some((name, tensor)) = named.iter().find(|(_, tensor)| tensor.kind() != Kind::Float) {
+        let trainable = |kind| kind == Kind::Float || kind == Kind::BFloat16;
+        if let Some((name, tensor)) = named.iter().find(|(_, tensor)| !trainable(tensor.kind())) {
             return Err(TrainerError::NotFloat32 { name: name.clone(), kind: format!("{:?}", tensor.kind()) });
         }
+        let rounded = named.iter().any(|(_, tensor)| tensor.kind() != Kind::Float);
         // Matrices first, so that weight decay is one operation on one range.
         let (matrices, vectors): (Vec<_>, Vec<_>) = named.iter().partition(|(_, tensor)| tensor.dim() >= 2);
         let decayed = matrices.iter().map(|(_, tensor)| tensor.numel() as i64).sum();
         let ordered: Vec<_> = matrices.into_iter().chain(vectors).collect();
-        let _guard = tch::no_grad_guard();
-        let pieces: Vec<Tensor> = ordered.iter().map(|(_, tensor)| tensor.detach().reshape([-1])).collect();
-        let flat = Tensor::f_cat(&pieces, 0)?;
+        let pieces: Vec<Tensor> =
+            ordered.iter().map(|(_, tensor)| tensor.detach().to_kind(Kind::Float).reshape([-1])).collect();
+        let flat = tch::no_grad(|| Tensor::f_cat(&pieces, 0))?;
+        drop(pieces);
+        let gradient = flat.zeros_like();
         let (mut slots, mut parameters, mut start) = (Vec::new(), Vec::new(), 0);
         for (name, tensor) in ordered {
             let (shape, len) = (tensor.size(), tensor.numel() as i64);
+            let own = |all: &Tensor| all.narrow(0, start, len).view(shape.as_slice());
             let mut parameter = tensor.shallow_clone();
-            parameter.f_set_data(&flat.narrow(0, start, len).view(shape.as_slice()))?;
-            parameters.push(parameter.set_requires_grad(true));
+            if !rounded {
+                tch::no_grad(|| parameter.f_set_data(&own(&flat)))?;
+            }
+            let parameter = parameter.set_requires_grad(true);
+            if !parameter.grad().defined() {
+                // A backward pass of nothing gives it a gradient, whose memory can then be replaced.
+                (&parameter * 0.0).sum(parameter.kind()).f_backward()?;
+            }
+            let mut of_parameter = parameter.grad();
+            if rounded {
+                let _ = of_parameter.zero_();
+            } else {
+                of_parameter.f_set_data(&own(&gradient))?;
+            }
+            parameters.push(parameter);
             slots.push(Slot { name: name.clone(), shape, start, len });
             start += len;
         }
         Ok(AdamW {
             slots,
             parameters,
-            gradient: flat.zeros_like(),
+            rounded,
+            gradient,
             first_moment: flat.zeros_like(),
             second_moment: flat.zeros_like(),
             flat,
@@ -83,17 +104,27 @@ impl AdamW {
         self.steps
     }
 
-    /// Adds the gradients of `loss` to those gathered since the last step.
-    pub fn gather(&mut self, loss: &Tensor) -> Result<(), TrainerError> {
-        let gradients = Tensor::f_run_backward(&[loss], &self.parameters, false, false)?;
-        let _guard = tch::no_grad_guard();
-        for (slot, gradient) in self.slots.iter().zip(gradients) {
-            // A parameter that the loss does not depend on has no gradient.
-            if gradient.defined() {
+    /// To be called after each backward pass: adds its gradients in float32 to those of the passes before it.
+    pub fn gather(&mut self) -> Result<(), TrainerError> {
+        if self.rounded {
+            let _guard = tch::no_grad_guard();
+            for (slot, parameter) in self.slots.iter().zip(&self.parameters) {
+                let mut gradient = parameter.grad();
                 let _ = self.gradient.narrow(0, slot.start, slot.len).f_add_(&gradient.reshape([-1]))?;
+                let _ = gradient.zero_();
             }
         }
         Ok(())
+    }
+
+    /// Brings the model's rounded copies up to date.
+    fn publish(&self) {
+        if self.rounded {
+            let _guard = tch::no_grad_guard();
+            for (slot, parameter) in self.slots.iter().zip(&self.parameters) {
+                parameter.shallow_clone().copy_(&self.flat.narrow(0, slot.start, slot.len).view(slot.shape.as_slice()));
+            }
+        }
     }
 
     /// The global norm of the gathered gradients, computed in float64.
@@ -127,6 +158,14 @@ impl AdamW {
             let _ = piece(&self.flat).addcdiv_(&m, &denominator);
         }
         let _ = self.gradient.zero_();
+        self.publish();
+    }
+
+    /// The parameters alone as named tensors, as [`AdamW::named`] names them.
+    pub fn named_parameters(&self) -> Vec<(String, Tensor)> {
+        let mut all = self.named();
+        all.truncate(self.slots.len());
+        all
     }
 
     /// Every parameter with its moments as named tensors, for saving; they share memory with the optimiser.
@@ -145,10 +184,20 @@ impl AdamW {
 
     /// Takes back what [`AdamW::named`] gave after `steps` steps. Says what does not fit.
     pub fn restore(&mut self, saved: &[(String, Tensor)], steps: u64) -> Result<(), String> {
-        let mine = self.named();
-        if mine.len() != saved.len() {
-            return Err(format!("it holds {} tensors where the model needs {}", saved.len(), mine.len()));
-        }
+        self.take(self.named(), saved)?;
+        self.steps = steps;
+        Ok(())
+    }
+
+    /// Takes back what [`AdamW::named_parameters`] gave after `steps` steps, for a model that is not trained further.
+    /// Says what does not fit.
+    pub fn restore_parameters(&mut self, saved: &[(String, Tensor)], steps: u64) -> Result<(), String> {
+        self.take(self.named_parameters(), saved)?;
+        self.steps = steps;
+        Ok(())
+    }
+
+    fn take(&self, mine: Vec<(String, Tensor)>, saved: &[(String, Tensor)]) -> Result<(), String> {
         for (name, mut tensor) in mine {
             let Some((_, from)) = saved.iter().find(|(other, _)| *other == name) else {
                 return Err(format!("tensor {name} is missing"));
@@ -158,7 +207,7 @@ impl AdamW {
             }
             no_grad(|| tensor.f_copy_(from)).map_err(|e| e.to_string())?;
         }
-        self.steps = steps;
+        self.publish();
         Ok(())
     }
 }
@@ -201,7 +250,8 @@ mod tests {
             let loss = matrix.square().sum(Kind::Float) * 0.0
                 + (&matrix * Tensor::from_slice(&[1.0f32, -3.0])).sum(Kind::Float) * f64::from(step + 1)
                 + vector.sum(Kind::Float) * 2.0;
-            optimizer.gather(&loss).unwrap();
+            loss.backward();
+            optimizer.gather().unwrap();
             let norm = optimizer.gradient_norm();
             optimizer.step(0.01, norm);
         }
@@ -219,7 +269,8 @@ mod tests {
         let mut optimizer = AdamW::new(&[("w".into(), weight.shallow_clone())], &config(0.0, 1.0)).unwrap();
         for _ in 0..2 {
             let loss = (&weight * Tensor::from_slice(&[1.5f32, 2.0])).sum(Kind::Float);
-            optimizer.gather(&loss).unwrap();
+            loss.backward();
+            optimizer.gather().unwrap();
         }
         let norm = optimizer.gradient_norm();
         assert!((norm - 5.0).abs() < 1e-6);
@@ -229,6 +280,22 @@ mod tests {
         assert!((moment.double_value(&[0]) - 0.06).abs() < 1e-7);
         assert!((moment.double_value(&[1]) - 0.08).abs() < 1e-7);
         assert!(optimizer.gradient_norm() == 0.0, "gathered gradients are forgotten");
+    }
+
+    #[test]
+    fn rounded_parameters_have_masters_that_keep_what_rounding_loses() {
+        let weight = Tensor::from_slice(&[1.0f32]).to_kind(Kind::BFloat16);
+        let mut optimizer = AdamW::new(&[("w".into(), weight.shallow_clone())], &config(0.0, 0.0)).unwrap();
+        // bfloat16 has steps of 1/256 below 1: a step of 0.001 alone would be lost each time.
+        for _ in 0..10 {
+            (&weight * 2.0).sum(Kind::Float).backward();
+            optimizer.gather().unwrap();
+            let norm = optimizer.gradient_norm();
+            assert_eq!(norm, 2.0);
+            optimizer.step(0.001, norm);
+        }
+        assert!((optimizer.named()[0].1.double_value(&[0]) - 0.99).abs() < 1e-6);
+        assert!((weight.double_value(&[0]) - 0.99).abs() < 1.0 / 256.0 && weight.double_value(&[0]) < 1.0);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Which examples make up which batch: a function of the seed and the epoch alone, so that a resumed run needs to
 //! remember nothing but its step.
 
+use crate::TrainConfig;
 use crate::config::Order;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -12,6 +13,8 @@ const BATCHES_PER_BUCKET: usize = 16;
 /// The plan of a whole run over N examples.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    /// Examples that stay together, because they share tokens.
+    units: Vec<Vec<usize>>,
     lengths: Vec<usize>,
     batch_size: usize,
     seed: u64,
@@ -19,9 +22,15 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// `lengths` `[N]`: tokens of each example.
+    /// `lengths` `[N]`: tokens of each example. Every example stays alone.
     pub fn new(lengths: Vec<usize>, batch_size: usize, seed: u64, order: Order) -> Plan {
-        Plan { lengths, batch_size, seed, order }
+        let units = (0..lengths.len()).map(|row| vec![row]).collect();
+        Plan { units, lengths, batch_size, seed, order }
+    }
+
+    /// As [`Plan::new`], but a shuffled order keeps the examples of each of `units` together; every example is in one.
+    pub fn of_units(units: Vec<Vec<usize>>, lengths: Vec<usize>, config: &TrainConfig) -> Plan {
+        Plan { units, lengths, batch_size: config.batch_size, seed: config.seed, order: config.order }
     }
 
     /// Examples in an epoch.
@@ -36,16 +45,19 @@ impl Plan {
 
     /// The batches of one epoch; every example is in exactly one.
     pub fn epoch(&self, epoch: u64) -> Vec<Vec<usize>> {
-        let mut rows: Vec<usize> = (0..self.lengths.len()).collect();
         if self.order == Order::AsGiven {
+            let rows: Vec<usize> = (0..self.lengths.len()).collect();
             return rows.chunks(self.batch_size).map(<[usize]>::to_vec).collect();
         }
         let mut generator = ChaCha8Rng::seed_from_u64(self.seed);
         generator.set_stream(epoch);
-        rows.shuffle(&mut generator);
-        for bucket in rows.chunks_mut(self.batch_size * BATCHES_PER_BUCKET) {
-            bucket.sort_by_key(|&row| self.lengths[row]);
+        let mut units: Vec<usize> = (0..self.units.len()).collect();
+        units.shuffle(&mut generator);
+        let longest = |unit: usize| self.units[unit].iter().map(|&row| self.lengths[row]).max();
+        for bucket in units.chunks_mut(self.batch_size * BATCHES_PER_BUCKET) {
+            bucket.sort_by_key(|&unit| longest(unit));
         }
+        let rows: Vec<usize> = units.into_iter().flat_map(|unit| self.units[unit].iter().copied()).collect();
         let mut batches: Vec<Vec<usize>> = rows.chunks(self.batch_size).map(<[usize]>::to_vec).collect();
         batches.shuffle(&mut generator);
         batches
@@ -97,6 +109,17 @@ mod tests {
         let padded: usize = plan.epoch(0).iter().map(|b| b.len() * b.iter().map(|&r| lengths[r]).max().unwrap()).sum();
         let real: usize = lengths.iter().sum();
         assert!((padded as f64) < 1.08 * real as f64, "{padded} tokens for {real}");
+    }
+
+    #[test]
+    fn a_unit_stays_together_as_far_as_batches_allow() {
+        let config = TrainConfig { batch_size: 4, ..TrainConfig::default() };
+        let units: Vec<Vec<usize>> = (0..10).map(|unit| vec![2 * unit, 2 * unit + 1]).collect();
+        let batches = Plan::of_units(units, lengths(20), &config).epoch(0);
+        assert!(batches.iter().all(|batch| batch.chunks(2).all(|pair| pair[1] == pair[0] + 1 && pair[0] % 2 == 0)));
+        let mut all = batches.concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..20).collect::<Vec<_>>());
     }
 
     #[test]

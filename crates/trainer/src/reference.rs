@@ -1,10 +1,8 @@
 //! The reference's log-probabilities: computed once by the model that training starts from, before its first step, and
 //! kept in a file. No second model is ever held in memory.
 
-use crate::batch::{Batch, Group, Masks};
-use crate::config::Layout;
+use crate::batch::{Batch, Group, Masks, parts};
 use crate::metrics::Observer;
-use crate::order::micro_batches;
 use crate::resume::Identity;
 use crate::start::Trained;
 use crate::{TrainConfig, TrainerError, error::at, fingerprint::key};
@@ -24,8 +22,8 @@ pub(crate) fn reference_logprobs(
     state_folder: &Path,
     observer: &mut dyn Observer,
 ) -> Result<Vec<f64>, TrainerError> {
-    let layout = if config.layout == Layout::Packed { "packed" } else { "padded" };
-    let key = key(&[&identity.stage, &identity.model, &identity.data, layout]);
+    let way = format!("{:?} {:?}", config.layout, config.precision);
+    let key = key(&[&identity.stage, &identity.model, &identity.data, &way]);
     let path = state_folder.join(format!("reference-{}.safetensors", &key[..16]));
     let steps: usize = groups.iter().map(|group| group.steps.len()).sum();
     if path.exists() {
@@ -52,7 +50,8 @@ fn read(path: &Path, steps: usize) -> Result<Vec<f64>, TrainerError> {
     Ok(logprobs)
 }
 
-fn compute(
+/// As [`reference_logprobs`], without a file.
+pub(crate) fn compute(
     Trained { model, window, device }: Trained,
     groups: &[Group],
     config: &TrainConfig,
@@ -70,10 +69,11 @@ fn compute(
     let all: Vec<usize> = (0..groups.len()).collect();
     let mut masks = Masks::default();
     let mut done = 0;
-    for rows in micro_batches(&all, config.micro_batch_tokens, |row| groups[row].width(config.layout)) {
+    for rows in parts(groups, &all, config.layout, config.micro_batch_tokens) {
         let part: Vec<Group> = rows.iter().map(|&row| groups[row].clone()).collect();
         let batch = Batch::new(&part, config.layout, window, &mut masks, device);
-        let computed: Vec<f64> = Vec::try_from(no_grad(|| batch.step_logprobs(model).to_kind(Kind::Double)))?;
+        let computed = no_grad(|| batch.step_logprobs(model, &batch.states(model, false).0));
+        let computed: Vec<f64> = Vec::try_from(computed.to_kind(Kind::Double))?;
         let mut computed = computed.into_iter();
         for &row in &rows {
             for slot in &mut logprobs[starts[row]..starts[row] + groups[row].steps.len()] {

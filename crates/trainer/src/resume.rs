@@ -1,12 +1,14 @@
 //! The state from which a killed training stage continues, in `trainer_state/`:
 //!
 //! ```text
-//!   trainer_state/step-00000120/tensors.safetensors   parameters and both moments by name
+//!   trainer_state/step-00000120/tensors.safetensors   parameters and, unless it is finished, both moments by name
 //!   trainer_state/step-00000120/state.json            step, identity of the run, whether it is finished
+//!   trainer_state/best.safetensors                    the parameters of the lowest held-out loss (early stopping)
 //!   trainer_state/reference-<key>.safetensors         reference log-probabilities (preference training)
 //! ```
 //!
-//! A state is written under another name and renamed when it is whole; only then is the one before it removed, so at any
+//! A finished state's folder ends in `-finished`. A state is written under another name and renamed when it is whole; only
+//! then is the one before it removed, so at any
 //! moment one whole state exists once the first was saved. The order of the examples follows from the seed and the step,
 //! so no generator has a state of its own to keep.
 
@@ -21,6 +23,12 @@ use std::time::Instant;
 use tch::Tensor;
 
 const FORMAT_VERSION: u32 = 1;
+
+/// How the folder of a finished state's step ends.
+const FINISHED: &str = "-finished";
+
+/// The parameters of the lowest held-out loss.
+const BEST: &str = "best.safetensors";
 
 /// What must be the same for a state to be continued.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,7 +74,12 @@ impl Found {
         let path = self.path.join("tensors.safetensors");
         let bad = |reason| TrainerError::BadState { path: path.clone(), reason };
         let saved = Tensor::read_safetensors(&path).map_err(|e| bad(e.to_string()))?;
-        optimizer.restore(&saved, self.step).map_err(bad)
+        let restored = if self.finished {
+            optimizer.restore_parameters(&saved, self.step)
+        } else {
+            optimizer.restore(&saved, self.step)
+        };
+        restored.map_err(bad)
     }
 }
 
@@ -85,8 +98,8 @@ impl States {
                 remove(&path)?;
             }
         }
-        let mut states: Vec<(u64, PathBuf)> =
-            self.entries()?.into_iter().filter_map(|path| Some((step_of(&path)?, path))).collect();
+        let mut states: Vec<((u64, bool), PathBuf)> =
+            self.entries()?.into_iter().filter_map(|path| Some((order_of(&path)?, path))).collect();
         states.sort();
         let newest = states.pop();
         for (_, path) in states {
@@ -123,11 +136,13 @@ impl States {
     pub fn save(&mut self, optimizer: &AdamW, finished: bool) -> Result<(), TrainerError> {
         let step = optimizer.steps();
         let state = StateFile { format_version: FORMAT_VERSION, step, finished, identity: self.identity.clone() };
-        let target = self.folder.join(format!("step-{step:08}"));
+        // The last step may have been saved before it was known to be the last.
+        let target = self.folder.join(format!("step-{step:08}{}", if finished { FINISHED } else { "" }));
         let temporary =
             tempfile::Builder::new().prefix(".tmp-new-").tempdir_in(&self.folder).map_err(at(&self.folder))?;
         let tensors = temporary.path().join("tensors.safetensors");
-        Tensor::write_safetensors(&optimizer.named(), &tensors)?;
+        let named = if finished { optimizer.named_parameters() } else { optimizer.named() };
+        Tensor::write_safetensors(&named, &tensors)?;
         let json = temporary.path().join("state.json");
         let text = serde_json::to_string_pretty(&state)
             .map_err(|e| TrainerError::BadState { path: json.clone(), reason: e.to_string() })?;
@@ -135,25 +150,33 @@ impl States {
         for path in [&tensors, &json] {
             File::open(path).and_then(|file| file.sync_all()).map_err(at(path))?;
         }
-        if target.exists() {
-            // The last step was saved before it was known to be the last; nothing but `finished` changes.
-            fs::rename(&json, target.join("state.json")).map_err(at(&target))?;
-        } else {
-            fs::rename(temporary.path(), &target).map_err(at(&target))?;
-            let _ = temporary.keep();
+        fs::rename(temporary.path(), &target).map_err(at(&target))?;
+        let _ = temporary.keep();
+        for path in self.entries()? {
+            if path != target && order_of(&path).is_some() {
+                remove(&path)?;
+            }
         }
-        self.remove_before(step)?;
         self.last_save = Instant::now();
         Ok(())
     }
 
-    fn remove_before(&self, step: u64) -> Result<(), TrainerError> {
-        for path in self.entries()? {
-            if step_of(&path).is_some_and(|this| this < step) {
-                remove(&path)?;
-            }
-        }
-        Ok(())
+    /// Keeps the parameters as the best so far.
+    pub fn save_best(&self, optimizer: &AdamW) -> Result<(), TrainerError> {
+        let temporary = tempfile::Builder::new().prefix(".tmp-").tempdir_in(&self.folder).map_err(at(&self.folder))?;
+        let path = temporary.path().join(BEST);
+        Tensor::write_safetensors(&optimizer.named_parameters(), &path)?;
+        let target = self.folder.join(BEST);
+        fs::rename(&path, &target).map_err(at(&target))
+    }
+
+    /// Goes back to the parameters that were kept as the best.
+    pub fn restore_best(&self, optimizer: &mut AdamW) -> Result<(), TrainerError> {
+        let path = self.folder.join(BEST);
+        let bad = |reason| TrainerError::BadState { path: path.clone(), reason };
+        let saved = Tensor::read_safetensors(&path).map_err(|e| bad(e.to_string()))?;
+        let steps = optimizer.steps();
+        optimizer.restore_parameters(&saved, steps).map_err(bad)
     }
 
     fn entries(&self) -> Result<Vec<PathBuf>, TrainerError> {
@@ -167,8 +190,11 @@ fn name_of(path: &Path) -> &str {
     path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
-fn step_of(path: &Path) -> Option<u64> {
-    name_of(path).strip_prefix("step-")?.parse().ok()
+/// The step of a state's folder, and whether it is a finished one's; nothing for other files.
+fn order_of(path: &Path) -> Option<(u64, bool)> {
+    let name = name_of(path).strip_prefix("step-")?;
+    let step = name.strip_suffix(FINISHED);
+    Some((step.unwrap_or(name).parse().ok()?, step.is_some()))
 }
 
 /// Removes the state of a training stage, once its result was published; there may be none.

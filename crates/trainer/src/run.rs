@@ -1,11 +1,13 @@
 //! The loop that all stages share: batches, gradients, optimiser, record, saved states.
 
 use crate::data::SkippedRow;
+use crate::early_stop::EarlyStop;
 use crate::metrics::{self, MetricsLog, Numbers, Observer};
 use crate::optimizer::AdamW;
 use crate::order::Plan;
 use crate::resume::{Identity, States};
 use crate::{TrainConfig, TrainerError};
+use espalier_model::{Checkpointed, Transformer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::io::Write;
@@ -20,13 +22,22 @@ pub struct TrainSummary {
     pub examples: usize,
     /// Examples left out, and why.
     pub skipped: Vec<SkippedRow>,
-    /// Optimiser steps of the whole stage.
+    /// Held-out pairs left out, and why.
+    #[serde(default)]
+    pub held_out_skipped: Vec<SkippedRow>,
+    /// The step of the lowest held-out loss, if held-out pairs were looked at.
+    #[serde(default)]
+    pub best_step: Option<u64>,
+    /// What gives reason to doubt the result.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// Optimiser steps of the whole stage; fewer than planned after an early stop.
     pub steps: u64,
     /// The step from which this process continued, if an earlier one was stopped.
     pub resumed_from: Option<u64>,
     /// The mean loss over the last epoch.
     pub final_loss: f64,
-    /// Tokens that this process read, without padding.
+    /// Tokens that this process read, without padding; packed, each distinct one once.
     pub tokens: u64,
     /// Tokens a second of training in this process; 0 if it did no step.
     pub tokens_per_s: f64,
@@ -38,6 +49,8 @@ pub(crate) struct Part {
     pub loss: Tensor,
     /// Tokens read, without padding.
     pub tokens: usize,
+    /// What the model needs to carry the loss's gradient on, with gradient checkpointing.
+    pub checkpointed: Option<Checkpointed>,
 }
 
 /// What one kind of training does with a batch.
@@ -47,6 +60,16 @@ pub(crate) trait Stage {
 
     /// The loss of the part `rows` of the batch `batch`.
     fn loss(&mut self, batch: &[usize], rows: &[usize]) -> Result<Part, TrainerError>;
+
+    /// The model that is trained, for gradient checkpointing.
+    fn model(&self) -> Option<&Transformer> {
+        None
+    }
+
+    /// Looks at the held-out examples, if there are any.
+    fn evaluate(&mut self) -> Result<Option<Numbers>, TrainerError> {
+        Ok(None)
+    }
 
     /// The stage's own numbers of the step just done, which it then forgets.
     fn take_numbers(&mut self) -> Numbers;
@@ -77,15 +100,26 @@ impl Run<'_> {
         if let Some(found) = &found {
             found.restore(optimizer)?;
             summary.resumed_from = Some(found.step);
-            if found.finished {
-                summary.final_loss = metrics::mean_loss_after(folder, total - per_epoch)?;
-                return Ok(summary);
-            }
+        }
+        let mut looks = EarlyStop::read(folder, optimizer.steps())?;
+        if found.is_some_and(|found| found.finished) {
+            return conclude(summary, &looks, optimizer, per_epoch, folder);
         }
         let mut log = MetricsLog::open(folder, optimizer.steps())?;
         let began = Instant::now();
+        if optimizer.steps() == 0
+            && let Some(numbers) = stage.evaluate()?
+        {
+            looks.take(0, &numbers);
+            log.write(0, &Numbers::new(), Some(&numbers))?;
+            if config.patience > 0 {
+                states.save_best(optimizer)?;
+            }
+        }
+        let every = if config.eval_every == 0 { per_epoch } else { config.eval_every };
+        let patient = |looks: &EarlyStop| config.patience == 0 || looks.since() < config.patience;
         let mut batches: (u64, Vec<Vec<usize>>) = (u64::MAX, Vec::new());
-        while optimizer.steps() < total {
+        while optimizer.steps() < total && patient(&looks) {
             let step = optimizer.steps();
             let epoch = step / per_epoch;
             if batches.0 != epoch {
@@ -98,7 +132,11 @@ impl Run<'_> {
                 let part = stage.loss(batch, &rows)?;
                 loss += part.loss.double_value(&[]);
                 tokens += part.tokens;
-                optimizer.gather(&part.loss)?;
+                part.loss.f_backward()?;
+                if let (Some(model), Some(checkpointed)) = (stage.model(), part.checkpointed) {
+                    model.backward(checkpointed);
+                }
+                optimizer.gather()?;
             }
             finite("loss", loss, step + 1, folder, stage, batch)?;
             let norm = optimizer.gradient_norm();
@@ -114,7 +152,17 @@ impl Run<'_> {
                 ("tokens_per_s", tokens as f64 / step_began.elapsed().as_secs_f64()),
             ];
             numbers.extend(stage.take_numbers());
-            log.write(step, &numbers)?;
+            let held_out = if step % every == 0 || step == total { stage.evaluate()? } else { None };
+            log.write(step, &numbers, held_out.as_ref())?;
+            if let Some(held_out) = &held_out {
+                let warned = looks.warning.is_some();
+                if looks.take(step, held_out) && config.patience > 0 {
+                    states.save_best(optimizer)?;
+                }
+                if let (false, Some(warning)) = (warned, &looks.warning) {
+                    observer.warn(warning);
+                }
+            }
             summary.tokens += tokens as u64;
             if states.due() && step < total {
                 states.save(optimizer, false)?;
@@ -127,11 +175,27 @@ impl Run<'_> {
                 other => other?,
             }
         }
-        states.save(optimizer, true)?;
-        summary.final_loss = metrics::mean_loss_after(folder, total - per_epoch)?;
+        if config.patience > 0 && looks.best_step().is_some_and(|best| best != optimizer.steps()) {
+            states.restore_best(optimizer)?;
+        }
         summary.tokens_per_s = summary.tokens as f64 / began.elapsed().as_secs_f64();
-        Ok(summary)
+        states.save(optimizer, true)?;
+        conclude(summary, &looks, optimizer, per_epoch, folder)
     }
+}
+
+/// Fills in what follows from the metrics of a finished training.
+fn conclude(
+    summary: TrainSummary,
+    looks: &EarlyStop,
+    optimizer: &AdamW,
+    per_epoch: u64,
+    folder: &Path,
+) -> Result<TrainSummary, TrainerError> {
+    let steps = optimizer.steps();
+    let final_loss = metrics::mean_loss_after(folder, steps.saturating_sub(per_epoch))?;
+    let warnings = looks.warning.clone().into_iter().collect();
+    Ok(TrainSummary { steps, final_loss, warnings, best_step: looks.best_step(), ..summary })
 }
 
 /// Writes the batch down and stops the training if `value` is NaN or infinite.

@@ -1,10 +1,9 @@
 //! Supervised training: imitate whole paths.
 
-use crate::batch::{Batch, Group, Masks};
-use crate::config::Layout;
+use crate::batch::{Batch, Group, Masks, parts};
 use crate::metrics::{Numbers, Observer};
 use crate::optimizer::AdamW;
-use crate::order::{Plan, micro_batches};
+use crate::order::Plan;
 use crate::run::{Part, Run, Stage, TrainSummary};
 use crate::start::{self, Start, Trained};
 use crate::{SftExample, TrainConfig, TrainerError};
@@ -27,18 +26,30 @@ pub fn train_sft(
 ) -> Result<TrainSummary, TrainerError> {
     config.check()?;
     let Start { rows, skipped, identity } = start::begin("sft", model, data, config, &Value::Null, folder)?;
-    let mut optimizer = AdamW::new(&start::parameters(model), config)?;
+    start::prepare(model, config)?;
+    let mut optimizer = AdamW::new(&start::parameters(model, config)?, config)?;
     let examples: Vec<&SftExample> = rows.iter().map(|&row| &data[row]).collect();
+    let groups: Vec<Group> = examples
+        .iter()
+        .map(|example| {
+            let (prompt, path) = example.ids.split_at(example.prompt_len.max(1));
+            Group { prompt, steps: vec![path] }
+        })
+        .collect();
     let plan = Plan::new(examples.iter().map(|e| e.ids.len()).collect(), config.batch_size, config.seed, config.order);
-    let mut stage = Sft { trained: Trained::new(model), examples, rows, config, masks: Masks::default() };
+    let mut stage = Sft { trained: Trained::new(model), examples, groups, rows, config, masks: Masks::default() };
     let run = Run { config, plan, folder, identity, observer };
     let summary = run.train(&mut stage, &mut optimizer)?;
+    drop(optimizer);
+    start::finish(model, config, folder)?;
     Ok(TrainSummary { skipped, ..summary })
 }
 
 struct Sft<'a> {
     trained: Trained<'a>,
     examples: Vec<&'a SftExample>,
+    /// Prompt and path of each example.
+    groups: Vec<Group<'a>>,
     /// Index of each example among those given.
     rows: Vec<usize>,
     config: &'a TrainConfig,
@@ -52,22 +63,21 @@ fn learned(example: &SftExample) -> usize {
 
 impl Stage for Sft<'_> {
     fn parts(&self, rows: &[usize]) -> Vec<Vec<usize>> {
-        micro_batches(rows, self.config.micro_batch_tokens, |row| self.examples[row].ids.len() - 1)
+        parts(&self.groups, rows, self.config.layout, self.config.micro_batch_tokens)
     }
 
     fn loss(&mut self, batch: &[usize], rows: &[usize]) -> Result<Part, TrainerError> {
-        let groups: Vec<Group> = rows
-            .iter()
-            .map(|&row| {
-                let (prompt, path) = self.examples[row].ids.split_at(self.examples[row].prompt_len.max(1));
-                Group { prompt, steps: vec![path] }
-            })
-            .collect();
+        let groups: Vec<Group> = rows.iter().map(|&row| self.groups[row].clone()).collect();
         let Trained { model, window, device } = self.trained;
-        let input = Batch::new(&groups, Layout::Packed, window, &mut self.masks, device);
+        let input = Batch::new(&groups, self.config.layout, window, &mut self.masks, device);
         let all: usize = batch.iter().map(|&row| learned(self.examples[row])).sum();
-        let loss = -input.token_logprobs(model).sum(Kind::Float) / all as f64;
-        Ok(Part { loss, tokens: input.tokens })
+        let (states, checkpointed) = input.states(model, self.config.gradient_checkpointing);
+        let loss = -input.token_logprobs(model, &states).sum(Kind::Float) / all as f64;
+        Ok(Part { loss, tokens: input.tokens, checkpointed })
+    }
+
+    fn model(&self) -> Option<&Transformer> {
+        Some(self.trained.model)
     }
 
     fn take_numbers(&mut self) -> Numbers {

@@ -1,16 +1,17 @@
 //! Preference training on all siblings of a state, by a loss over lists.
 
-use crate::batch::{Batch, Group, Masks};
+use crate::batch::{Batch, Group, Masks, parts, units};
+use crate::held_out::HeldOut;
 use crate::means::Means;
 use crate::metrics::{Numbers, Observer};
 use crate::objectives::{ErasedList, ListInputs, Loss, Objective};
 use crate::optimizer::AdamW;
-use crate::order::{Plan, micro_batches};
+use crate::order::Plan;
 use crate::reference::reference_logprobs;
 use crate::resume::state_folder;
 use crate::run::{Part, Run, Stage, TrainSummary};
 use crate::start::{self, Start, Trained};
-use crate::{SiblingList, TrainConfig, TrainerError};
+use crate::{PreferencePair, SiblingList, TrainConfig, TrainerError};
 use espalier_model::Transformer;
 use serde_json::Value;
 use std::path::Path;
@@ -20,6 +21,7 @@ use tch::{Kind, Tensor};
 pub fn train_siblings(
     model: &mut Transformer,
     data: &[SiblingList],
+    held_out: &[PreferencePair],
     objective: &Objective,
     config: &TrainConfig,
     folder: &Path,
@@ -33,6 +35,7 @@ pub fn train_siblings(
     };
     let Start { rows, skipped, identity } =
         start::begin("siblings", model, data, config, &objective.describe(), folder)?;
+    start::prepare(model, config)?;
     let lists: Vec<&SiblingList> = rows.iter().map(|&row| &data[row]).collect();
     let groups: Vec<Group> = lists
         .iter()
@@ -48,9 +51,10 @@ pub fn train_siblings(
             own.to_vec()
         })
         .collect();
-    let mut optimizer = AdamW::new(&start::parameters(model), config)?;
+    let (held_out, unusable) = HeldOut::new(Trained::new(model), held_out, objective.loss(), config, observer)?;
+    let mut optimizer = AdamW::new(&start::parameters(model, config)?, config)?;
     let widths = groups.iter().map(|group| group.width(config.layout)).collect();
-    let plan = Plan::new(widths, config.batch_size, config.seed, config.order);
+    let plan = Plan::of_units(units(&groups, config.layout), widths, config);
     let mut stage = Siblings {
         trained: Trained::new(model),
         loss: loss.as_ref(),
@@ -59,13 +63,16 @@ pub fn train_siblings(
         groups,
         rows,
         reference,
+        held_out,
         config,
         masks: Masks::default(),
         means: Means::default(),
     };
     let run = Run { config, plan, folder, identity, observer };
     let summary = run.train(&mut stage, &mut optimizer)?;
-    Ok(TrainSummary { skipped, ..summary })
+    drop(optimizer);
+    start::finish(model, config, folder)?;
+    Ok(TrainSummary { skipped, held_out_skipped: unusable, ..summary })
 }
 
 struct Siblings<'a> {
@@ -78,6 +85,7 @@ struct Siblings<'a> {
     rows: Vec<usize>,
     /// Log-probability of each step of each list.
     reference: Vec<Vec<f64>>,
+    held_out: Option<HeldOut<'a>>,
     config: &'a TrainConfig,
     masks: Masks,
     means: Means,
@@ -131,21 +139,30 @@ fn extremes(q: &[f32]) -> (usize, usize) {
 
 impl Stage for Siblings<'_> {
     fn parts(&self, rows: &[usize]) -> Vec<Vec<usize>> {
-        micro_batches(rows, self.config.micro_batch_tokens, |row| self.groups[row].width(self.config.layout))
+        parts(&self.groups, rows, self.config.layout, self.config.micro_batch_tokens)
     }
 
     fn loss(&mut self, batch: &[usize], rows: &[usize]) -> Result<Part, TrainerError> {
         let Trained { model, window, device } = self.trained;
         let groups: Vec<Group> = rows.iter().map(|&row| self.groups[row].clone()).collect();
         let input = Batch::new(&groups, self.config.layout, window, &mut self.masks, device);
-        let lp = input.step_logprobs(model);
+        let (states, checkpointed) = input.states(model, self.config.gradient_checkpointing);
+        let lp = input.step_logprobs(model, &states);
         let (mut total, mut start) = (Tensor::zeros([], (Kind::Double, device)), 0);
         for &row in rows {
             let steps = self.lists[row].steps.len() as i64;
             total += self.list_loss(row, lp.narrow(0, start, steps))?;
             start += steps;
         }
-        Ok(Part { loss: total / batch.len() as f64, tokens: input.tokens })
+        Ok(Part { loss: total / batch.len() as f64, tokens: input.tokens, checkpointed })
+    }
+
+    fn model(&self) -> Option<&Transformer> {
+        Some(self.trained.model)
+    }
+
+    fn evaluate(&mut self) -> Result<Option<Numbers>, TrainerError> {
+        self.held_out.as_mut().map(|held_out| held_out.evaluate(self.trained)).transpose()
     }
 
     fn take_numbers(&mut self) -> Numbers {

@@ -74,7 +74,7 @@ impl States {
             let sequences: Vec<(&[u32], &[u32])> =
                 rows.iter().map(|&row| (examples[row].ids.as_slice(), examples[row].ends.as_slice())).collect();
             let batch = Batch::of_states(&sequences, window, &mut masks, device);
-            computed.push(no_grad(|| batch.states(model).to_kind(Kind::Float)));
+            computed.push(no_grad(|| batch.states(model, false).0.to_kind(Kind::Float)));
             order.extend(rows.iter().flat_map(|&row| starts[row]..starts[row + 1]).map(|state| state as i64));
             done += rows.len();
             observer.preparing(done, examples.len())?;
@@ -118,7 +118,7 @@ impl Stage for Head<'_> {
         self.means.add("value/target_mean", &numbers(&targets)?);
         self.means.add("value/absolute_error", &numbers(&(values - targets).abs())?);
         let tokens = rows.iter().map(|&row| self.examples[row].ids.len()).sum();
-        Ok(Part { loss: errors.sum(Kind::Float) / all as f64, tokens })
+        Ok(Part { loss: errors.sum(Kind::Float) / all as f64, tokens, checkpointed: None })
     }
 
     fn take_numbers(&mut self) -> Numbers {

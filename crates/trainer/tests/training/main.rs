@@ -1,5 +1,7 @@
 //! Whole training stages on a tiny model.
 
+mod held_out;
+mod memory;
 mod preference;
 mod resume;
 mod sft;

@@ -28,7 +28,7 @@ fn preference(
     observer: &mut dyn Observer,
 ) -> Result<TrainSummary, TrainerError> {
     let objective = Objective::new("step_apo", &std::collections::BTreeMap::new())?;
-    train_preference(model, &toy::pairs(14), &objective, config, folder, observer)
+    train_preference(model, &toy::pairs(14), &[], &objective, config, folder, observer)
 }
 
 fn value(

@@ -32,7 +32,12 @@ fn the_loss_is_the_mean_over_the_tokens_after_the_prompts() {
     let config = TrainConfig { epochs: 1, ..toy::config() };
     let summary = train_sft(&mut model, &data, &config, folder.path(), &mut ()).unwrap();
     assert!((summary.final_loss - total / tokens as f64).abs() < 1e-5);
-    assert_eq!(summary.tokens, data.iter().map(|e| e.ids.len() as u64 - 1).sum::<u64>());
+    // Each example reads all its tokens but the last; packed, two of them share their first token.
+    let read = data.iter().map(|e| e.ids.len() as u64 - 1).sum::<u64>();
+    assert_eq!(summary.tokens, read - 1);
+    let padded = TrainConfig { layout: espalier_trainer::Layout::Padded, ..config };
+    let other = tempfile::tempdir().unwrap();
+    assert_eq!(train_sft(&mut toy::model(), &data, &padded, other.path(), &mut ()).unwrap().tokens, read);
 }
 
 #[test]

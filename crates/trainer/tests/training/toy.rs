@@ -57,6 +57,7 @@ pub fn pairs(count: usize) -> Vec<PreferencePair> {
                 visits_rejected: 1 + noise(i, 7, 50) as u32,
                 weight: 1.0,
                 q_scale: 1.0,
+                reference: None,
             }
         })
         .collect()

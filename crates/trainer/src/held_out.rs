@@ -1,0 +1,161 @@
+//! What is measured on held-out pairs while a policy is trained.
+//!
+//! - `eval/loss` and the numbers of the training pairs, each with `eval/` before its name.
+//! - On up to [`STATES`] states of the pairs (those that predict a step's tokens): `eval/top_k_mass`, the probability of
+//!   the [`TOP_K`] likeliest tokens together, and `eval/entropy_top_k`, -sum of p log p over them. Both falling together
+//!   is how over-optimisation of the likelihood shows (arXiv:2410.11677).
+//! - `eval/kl`, KL(policy, reference) over the whole vocabulary, the mean over those states. The reference's
+//!   distributions there are computed once, before the first step.
+
+use crate::batch::{Batch, Group, Masks, parts};
+use crate::data::SkippedRow;
+use crate::means::Means;
+use crate::metrics::{Numbers, Observer};
+use crate::objectives::{ListInputs, Loss};
+use crate::preference::{pair_inputs, record};
+use crate::reference;
+use crate::start::{Trained, sift_for};
+use crate::{PreferencePair, TrainConfig, TrainerError};
+use tch::{Kind, Tensor, no_grad};
+
+/// Tokens whose mass and entropy are measured.
+const TOP_K: i64 = 10;
+
+/// States whose whole distribution is looked at.
+const STATES: i64 = 256;
+
+/// Held-out pairs with what the reference says of them.
+pub(crate) struct HeldOut<'a> {
+    loss: &'a Loss,
+    pairs: Vec<&'a PreferencePair>,
+    groups: Vec<Group<'a>>,
+    /// Log-probabilities of chosen and rejected of each pair in turn.
+    reference: Vec<f64>,
+    /// log ref of every token at each looked-at state, `[N, V]`, float32, part after part.
+    distributions: Vec<Tensor>,
+    config: &'a TrainConfig,
+    masks: Masks,
+}
+
+impl<'a> HeldOut<'a> {
+    /// Asks the model, which must be the reference now, about `pairs`. Nothing when there are none that can be used; says
+    /// which cannot.
+    pub fn new(
+        trained: Trained,
+        pairs: &'a [PreferencePair],
+        loss: &'a Loss,
+        config: &'a TrainConfig,
+        observer: &mut dyn Observer,
+    ) -> Result<(Option<HeldOut<'a>>, Vec<SkippedRow>), TrainerError> {
+        let (rows, skipped) = sift_for(trained.model, pairs);
+        if rows.is_empty() {
+            return Ok((None, skipped));
+        }
+        let pairs: Vec<&PreferencePair> = rows.iter().map(|&row| &pairs[row]).collect();
+        let groups: Vec<Group> = pairs.iter().map(|pair| pair.group()).collect();
+        let reference = reference::compute(trained, &groups, config, observer)?;
+        let mut this =
+            HeldOut { loss, pairs, groups, reference, distributions: Vec::new(), config, masks: Masks::default() };
+        let mut distributions = Vec::new();
+        let mut left = STATES;
+        for rows in this.parts() {
+            let (_, states) = this.states(trained, &rows);
+            if let Some(looked_at) = take(&states, &mut left) {
+                distributions.push(distribution(trained, &looked_at));
+            }
+        }
+        this.distributions = distributions;
+        Ok((Some(this), skipped))
+    }
+
+    fn parts(&self) -> Vec<Vec<usize>> {
+        let all: Vec<usize> = (0..self.groups.len()).collect();
+        parts(&self.groups, &all, self.config.layout, self.config.micro_batch_tokens)
+    }
+
+    fn states(&mut self, Trained { model, window, device }: Trained, rows: &[usize]) -> (Batch, Tensor) {
+        let groups: Vec<Group> = rows.iter().map(|&row| self.groups[row].clone()).collect();
+        let batch = Batch::new(&groups, self.config.layout, window, &mut self.masks, device);
+        let states = no_grad(|| batch.states(model, false).0);
+        (batch, states)
+    }
+
+    /// The numbers of the model as it is now.
+    pub fn evaluate(&mut self, trained: Trained) -> Result<Numbers, TrainerError> {
+        let mut means = Means::default();
+        let mut left = STATES;
+        let mut distributions = std::mem::take(&mut self.distributions).into_iter();
+        let mut kept = Vec::new();
+        for rows in self.parts() {
+            let (batch, states) = self.states(trained, &rows);
+            let lp = no_grad(|| batch.step_logprobs(trained.model, &states));
+            let pairs: Vec<&PreferencePair> = rows.iter().map(|&row| self.pairs[row]).collect();
+            let reference: Vec<f64> =
+                rows.iter().flat_map(|&row| [self.reference[2 * row], self.reference[2 * row + 1]]).collect();
+            self.score(&mut means, &pairs, &lp, &reference)?;
+            if let (Some(looked_at), Some(before)) = (take(&states, &mut left), distributions.next()) {
+                let now = distribution(trained, &looked_at);
+                describe(&mut means, &now, &before)?;
+                kept.push(before);
+            }
+        }
+        self.distributions = kept;
+        Ok(means.take())
+    }
+
+    /// Loss and rankings of `pairs`, whose steps have log-probabilities `lp` `[2 B]`.
+    fn score(
+        &self,
+        means: &mut Means,
+        pairs: &[&PreferencePair],
+        lp: &Tensor,
+        reference: &[f64],
+    ) -> Result<(), TrainerError> {
+        let x = pair_inputs(pairs, lp, reference);
+        match self.loss {
+            Loss::Pair(loss) => {
+                let output = loss.evaluate(&x);
+                means.add("loss", &Vec::<f64>::try_from(&output.losses)?);
+                record(means, &x, &output.chosen_rewards, &output.rejected_rewards, loss.about().uses_reference)
+            }
+            Loss::List(loss) => {
+                let both = |w: &Tensor, l: &Tensor| Tensor::stack(&[w, l], 1);
+                let (lps, refs) = (both(&x.lp_w, &x.lp_l), both(&x.ref_w, &x.ref_l));
+                let (qs, lens) = (both(&x.q_w, &x.q_l), both(&x.len_w, &x.len_l));
+                let mut rewards = Vec::new();
+                for pair in 0..pairs.len() as i64 {
+                    let of = |columns: &Tensor| columns.get(pair);
+                    let list = ListInputs { lp: of(&lps), reference: of(&refs), q: of(&qs), len: of(&lens) };
+                    let output = loss.evaluate(&list);
+                    means.add("loss", &[output.loss.double_value(&[])]);
+                    rewards.push(output.rewards);
+                }
+                let rewards = Tensor::stack(&rewards, 0);
+                record(means, &x, &rewards.select(1, 0), &rewards.select(1, 1), true)
+            }
+        }
+    }
+}
+
+/// The first of `states` that are still wanted, if any are.
+fn take(states: &Tensor, left: &mut i64) -> Option<Tensor> {
+    let rows = states.size()[0].min(*left);
+    *left -= rows;
+    (rows > 0).then(|| states.narrow(0, 0, rows))
+}
+
+/// log pi of every token at `states` `[N, H]`, `[N, V]`, float32.
+fn distribution(trained: Trained, states: &Tensor) -> Tensor {
+    no_grad(|| trained.model.logits(states).log_softmax(-1, Kind::Float))
+}
+
+/// Adds what `now` `[N, V]` says alone and against the reference's `before`.
+fn describe(means: &mut Means, now: &Tensor, before: &Tensor) -> Result<(), TrainerError> {
+    let numbers = |tensor: &Tensor| Vec::<f64>::try_from(tensor.to_kind(Kind::Double));
+    let rows = |tensor: Tensor| tensor.sum_dim_intlist(-1, false, Kind::Float);
+    let (top, _) = now.topk(TOP_K.min(now.size()[1]), -1, true, true);
+    means.add("top_k_mass", &numbers(&rows(top.exp()))?);
+    means.add("entropy_top_k", &numbers(&rows(-(top.exp() * &top)))?);
+    means.add("kl", &numbers(&rows(now.exp() * (now - before)))?);
+    Ok(())
+}
