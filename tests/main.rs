@@ -7,6 +7,7 @@ mod experiment;
 mod files;
 mod kill;
 mod objectives;
+mod preferences;
 mod readme;
 mod tiny;
 mod whole_run;

@@ -1,7 +1,7 @@
 //! `step-train`: from step pairs to weights, and the rounds of a run.
 
 use clap::{Parser, Subcommand};
-use espalier_cli::command::{eval, experiment, init, judge, objective, prefer, report, round, sft, value};
+use espalier_cli::command::{compare, eval, experiment, init, judge, objective, prefer, report, round, sft, value};
 use espalier_cli::exit::finish;
 use std::process::ExitCode;
 
@@ -25,6 +25,8 @@ enum Command {
     Sft(sft::SftArgs),
     /// Preference training on step pairs
     Prefer(prefer::PreferArgs),
+    /// Train a policy by each objective on the same pairs; a table of losses and held-out rankings
+    Compare(compare::CompareArgs),
     /// List the objectives of preference training, or evaluate them on given numbers
     Objective(objective::ObjectiveArgs),
     /// Train the value head on the Q of trees
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Sft(args) => sft::run(&args),
         Command::Prefer(args) => prefer::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Objective(args) => objective::run(&args),
         Command::Value(args) => value::run(&args),
         Command::Eval(args) => eval::run(&args),

@@ -85,3 +85,49 @@ pub struct TrainFlags {
     #[arg(long, value_name = "NORM", value_parser = number::<f64>)]
     pub max_grad_norm: Option<f64>,
 }
+
+/// What of the model is trained, and how it computes.
+#[derive(Args, Clone, Debug, Serialize)]
+pub struct ModelFlags {
+    /// Most tokens of one forward pass; larger batches are done in parts whose gradients are summed [default: 4096]
+    #[arg(long, value_name = "TOKENS")]
+    pub micro_batch_tokens: Option<usize>,
+    /// Leave these parameters as they are: a name, in which * stands for any text; may be given again
+    #[arg(long, value_name = "PATTERN")]
+    pub freeze: Option<Vec<String>>,
+    /// float32, or bfloat16 with float32 masters in the optimiser [default: float32]
+    #[arg(long)]
+    pub precision: Option<String>,
+    /// Compute each layer again in the backward pass: less memory, a third more work
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub gradient_checkpointing: Option<bool>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print the text as a flag's help")]
+    pub lora: LoraFlags,
+}
+
+/// Table `lora` of a training stage.
+#[derive(Args, Clone, Debug, Serialize)]
+pub struct LoraFlags {
+    /// Train adapters of this rank instead; they are merged into the policy and saved in its folder adapter/ for PEFT
+    #[arg(long = "lora-rank", value_name = "RANK")]
+    pub rank: Option<usize>,
+    /// The adapters' output is multiplied by ALPHA / RANK [default: 16]
+    #[arg(long = "lora-alpha", value_name = "ALPHA", value_parser = number::<f64>)]
+    pub alpha: Option<f64>,
+    /// Linear maps that get one, with commas between [default: all seven of a layer]
+    #[arg(long = "lora-targets", value_name = "NAMES", value_delimiter = ',')]
+    pub targets: Option<Vec<String>>,
+}
+
+/// When held-out pairs are looked at, and what follows.
+#[derive(Args, Clone, Debug, Serialize)]
+pub struct LookFlags {
+    /// Optimiser steps between two looks at the held-out pairs; 0 looks after each epoch [default: 0]
+    #[arg(long, value_name = "STEPS")]
+    pub eval_every: Option<u64>,
+    /// Stop after so many looks in a row without a lower held-out loss, and keep the best parameters; 0 never stops
+    /// [default: 0]
+    #[arg(long, value_name = "LOOKS")]
+    pub patience: Option<u32>,
+}

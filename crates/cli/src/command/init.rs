@@ -137,7 +137,7 @@ fn fresh_policy(out: &Path, sets: &ProblemSets, config: &RunConfig) -> Result<()
         shape.context,
     )?;
     let model = Transformer::init(&model, config.seed, tch::Device::Cpu)?;
-    policy_folder::save(out, false, &model, &tokenizer, Some(Prompting { format, granularity }))
+    policy_folder::save(out, false, &model, &tokenizer, Some(Prompting { format, granularity }), None)
 }
 
 /// Another program's policy, with its own tokenizer files as they are.

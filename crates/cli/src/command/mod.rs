@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
+pub mod compare;
 pub mod eval;
 pub mod experiment;
 pub mod flags;

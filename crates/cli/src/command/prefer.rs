@@ -1,6 +1,6 @@
 //! `step-train prefer`: preference training on step pairs.
 
-use super::flags::{CommonFlags, TrainFlags, number};
+use super::flags::{CommonFlags, LookFlags, ModelFlags, TrainFlags, number};
 use super::{ConfigFile, configure};
 use crate::exit::Outcome;
 use crate::folder::ensure_creatable;
@@ -19,9 +19,12 @@ pub struct PreferArgs {
     /// The policy to start from, which is also the reference
     #[arg(long, value_name = "DIR")]
     policy: PathBuf,
-    /// Pairs: a folder of mcts-gen, or one Parquet file
+    /// Pairs: a folder of mcts-gen, or a Parquet or JSONL file, of which the texts prompt, chosen and rejected suffice
     #[arg(long, value_name = "PATH")]
     pairs: PathBuf,
+    /// More pairs that are only looked at, see --eval-every
+    #[arg(long, value_name = "PATH")]
+    held_out: Option<PathBuf>,
     /// The policy to make; metrics go to DIR-train
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -56,8 +59,27 @@ struct PreferFlags {
     /// Factor on the Q of solution pairs [default: 0.3]
     #[arg(long, value_parser = number::<f32>)]
     solution_q_scale: Option<f32>,
+    /// Hold out this share of the pairs, whole trees or prompts of them [default: 0]
+    #[arg(long, value_name = "SHARE", value_parser = number::<f64>)]
+    held_out_fraction: Option<f64>,
+    /// Whether steps given as text get the tokenizer's end-of-text token [default: true]
+    #[arg(long, value_name = "BOOL")]
+    append_eos: Option<bool>,
     #[command(flatten)]
+    train: PreferTrainFlags,
+}
+
+#[derive(Args, Clone, Debug, Serialize)]
+struct PreferTrainFlags {
+    #[command(flatten)]
+    #[serde(flatten)]
     train: TrainFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    model: ModelFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    look: LookFlags,
 }
 
 fn assignment(text: &str) -> Result<(String, f64)> {
@@ -73,5 +95,5 @@ pub fn run(args: &PreferArgs) -> Result<Outcome> {
     PolicyFolder::open(&args.policy)?;
     ensure_creatable(&args.out)?;
     let training = Training { title: "prefer", policy: &args.policy, out: &args.out, work: &work_folder(&args.out) };
-    Ok(training.prefer(&args.pairs, &config)?.outcome())
+    Ok(training.prefer(&args.pairs, args.held_out.as_deref(), &config)?.outcome())
 }

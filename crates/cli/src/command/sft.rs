@@ -1,6 +1,6 @@
 //! `step-train sft`: supervised training on correct paths of trees, or on worked solutions.
 
-use super::flags::{CommonFlags, TrainFlags};
+use super::flags::{CommonFlags, ModelFlags, TrainFlags};
 use super::{ConfigFile, configure};
 use crate::exit::Outcome;
 use crate::folder::ensure_creatable;
@@ -49,7 +49,17 @@ struct SftFlags {
     #[arg(long)]
     max_paths_per_problem: Option<usize>,
     #[command(flatten)]
+    train: SftTrainFlags,
+}
+
+#[derive(Args, Clone, Debug, Serialize)]
+struct SftTrainFlags {
+    #[command(flatten)]
+    #[serde(flatten)]
     train: TrainFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    model: ModelFlags,
 }
 
 /// Runs the command.

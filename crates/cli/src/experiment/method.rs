@@ -77,7 +77,7 @@ impl Method {
             Method::OutcomeDpo => training.prefer_outcomes(&block.trees(), &prefer("dpo"))?,
             Method::StepDpo | Method::StepApo => {
                 pairs::run(&block.trees(), &block.pairs(), config)?;
-                training.prefer(&block.pairs(), &prefer(self.name()))?
+                training.prefer(&block.pairs(), None, &prefer(self.name()))?
             }
         };
         Ok(Some(trained))

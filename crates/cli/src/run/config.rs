@@ -136,6 +136,10 @@ pub struct PreferConfig {
     pub sft_weight: f64,
     /// Factor on the Q of solution pairs (algorithm, section 4).
     pub solution_q_scale: f32,
+    /// Share of the pairs that is only looked at; a tree's pairs, or a prompt's, stay together.
+    pub held_out_fraction: f64,
+    /// Whether steps that are given as text get the tokenizer's end-of-text token.
+    pub append_eos: bool,
     /// Optimisation.
     pub train: TrainConfig,
 }
@@ -192,6 +196,8 @@ impl Default for RunConfig {
                 parameters: std::collections::BTreeMap::new(),
                 sft_weight: 0.0,
                 solution_q_scale: 0.3,
+                held_out_fraction: 0.0,
+                append_eos: true,
                 train: train(1e-6, 3),
             },
             value: train(1e-5, 7),
@@ -222,6 +228,10 @@ impl RunConfig {
             if value == 0 {
                 bail!("{name} is 0, but must be at least 1");
             }
+        }
+        let fraction = self.prefer.held_out_fraction;
+        if !(0.0..1.0).contains(&fraction) {
+            bail!("prefer.held_out_fraction is {fraction}, but must be at least 0 and below 1");
         }
         let steps = &self.problems;
         let (min, max) = (steps.min_steps, steps.max_steps);

@@ -113,8 +113,8 @@ fn improve(run: &RunFolder, round: u32, sets: &ProblemSets, config: &RunConfig) 
     let sft = Training { title: &title, policy: &policy, out: &after_sft, work: &work }
         .sft_on_trees(&found, worked, config)?;
     let (title, work) = stage("prefer");
-    let prefer =
-        Training { title: &title, policy: &after_sft, out: &after_prefer, work: &work }.prefer(&pairs_out, config)?;
+    let prefer = Training { title: &title, policy: &after_sft, out: &after_prefer, work: &work }
+        .prefer(&pairs_out, None, config)?;
     let (title, work) = stage("value");
     let value = Training { title: &title, policy: &after_prefer, out: &run.policy(round + 1), work: &work }
         .value(&trees, config)?;

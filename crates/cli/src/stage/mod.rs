@@ -1,8 +1,10 @@
 //! One unit of work each: inputs, a resolved configuration, an output that is published whole.
 
 pub mod eval;
+pub mod pair_data;
 pub mod pairs;
 pub mod policy_folder;
+pub mod prefer;
 pub mod search;
 pub mod shards;
 pub mod train;

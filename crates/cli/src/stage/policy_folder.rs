@@ -74,19 +74,34 @@ impl PolicyFolder {
     }
 }
 
-/// Publishes a policy: weights, value head, tokenizer, prompting.
+/// Publishes a policy: weights, value head, tokenizer, prompting, and the `adapter` that is merged into the weights, with
+/// the policy it belongs to, as PEFT reads it.
 pub fn save(
     out: &Path,
     replace: bool,
     model: &Transformer,
     tokenizer: &Tokenizer,
     prompting: Option<Prompting>,
+    adapter: Option<(&Path, &Path)>,
 ) -> Result<()> {
     publish_folder(out, replace, |folder| {
         model.save(folder).with_context(|| format!("cannot save the model to {}", folder.display()))?;
         tokenizer.save(folder).with_context(|| format!("cannot save the tokenizer to {}", folder.display()))?;
+        if let Some((adapter, base)) = adapter {
+            copy_adapter(adapter, base, &folder.join("adapter"))?;
+        }
         prompting.map_or(Ok(()), |prompting| write_json(&folder.join(PROMPTING), &prompting))
     })
+}
+
+fn copy_adapter(from: &Path, base: &Path, to: &Path) -> Result<()> {
+    let problem = || format!("cannot copy the adapter {} to {}", from.display(), to.display());
+    std::fs::create_dir_all(to).with_context(problem)?;
+    let (weights, config) = ("adapter_model.safetensors", "adapter_config.json");
+    std::fs::copy(from.join(weights), to.join(weights)).with_context(problem)?;
+    let mut described: serde_json::Value = read_json(&from.join(config))?;
+    described["base_model_name_or_path"] = base.to_string_lossy().into();
+    write_json(&to.join(config), &described)
 }
 
 /// LibTorch's threads; results are the same for the same number.

@@ -12,13 +12,15 @@ use anyhow::{Context, Result, bail};
 use espalier_model::{Tokenizer, Transformer};
 use espalier_task::Problem;
 use espalier_trainer::{
-    Objective, Observer, PreferencePair, SftExample, TrainConfig, TrainSummary, ValueExample, remove_state,
-    train_preference, train_sft, train_value,
+    Observer, SftExample, SkippedRow, TrainConfig, TrainSummary, ValueExample, remove_state, train_sft, train_value,
 };
-use espalier_tree::{Kind, PathExample, StepPair, outcome_pairs, read_pairs, read_trees, sft_paths, value_examples};
+use espalier_tree::{read_trees, sft_paths, value_examples};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+
+/// Skipped rows that are named on the terminal.
+const SHOWN: usize = 5;
 
 /// Where a training stage reads and writes.
 pub struct Training<'a> {
@@ -52,7 +54,7 @@ impl TrainManifest {
 
 impl Training<'_> {
     /// Runs one stage: load, train, publish; or returns what an earlier process published.
-    fn run<E>(
+    pub(super) fn run<E>(
         &self,
         config: &RunConfig,
         prompting: Option<Prompting>,
@@ -76,10 +78,19 @@ impl Training<'_> {
         } else {
             train(&mut model, &examples, self.work, &mut bar)?
         };
-        policy_folder::save(self.out, true, &model, &tokenizer, prompting.or(source.prompting()))?;
+        let adapter = self.work.join("adapter");
+        let adapter = adapter.exists().then_some((adapter.as_path(), self.policy));
+        policy_folder::save(self.out, true, &model, &tokenizer, prompting.or(source.prompting()), adapter)?;
         let manifest = TrainManifest { summary, examples: examples.len(), wall_s: began.elapsed().as_secs_f64() };
         folder::write_json(&self.work.join(MANIFEST), &manifest)?;
         remove_state(self.work).context("cannot remove the state of a finished training")?;
+        for SkippedRow { row, reason } in manifest.summary.skipped.iter().take(SHOWN) {
+            eprintln!("skipped row {row}, counted from 0: {reason}");
+        }
+        let skipped = manifest.summary.skipped.len();
+        if skipped > 0 {
+            eprintln!("{skipped} rows skipped; {} names each", self.work.join(MANIFEST).display());
+        }
         bar.progress.finish(&format!(
             "{} examples, {} steps, loss {:.4}, {} tokens in {:.1} s",
             manifest.examples,
@@ -127,38 +138,6 @@ impl Training<'_> {
         })
     }
 
-    /// Preference training on stored pairs.
-    pub fn prefer(&self, pairs: &Path, config: &RunConfig) -> Result<TrainManifest> {
-        let prefer = &config.prefer;
-        let objective = Objective::new(&prefer.loss, &prefer.parameters)?.with_sft_weight(prefer.sft_weight);
-        let examples = |_: &Tokenizer| {
-            let stored = read_pairs(pairs).with_context(|| format!("cannot read pairs in {}", pairs.display()))?;
-            Ok(stored.into_iter().map(|pair| preference_pair(pair, prefer.solution_q_scale)).collect())
-        };
-        self.run(config, None, examples, |model, examples, work, bar| {
-            train_preference(model, examples, &objective, &prefer.train, work, bar)
-                .context("preference training stopped")
-        })
-    }
-
-    /// Preference training on complete paths of stored trees, correct against wrong.
-    pub fn prefer_outcomes(&self, trees: &Path, config: &RunConfig) -> Result<TrainManifest> {
-        let prefer = &config.prefer;
-        let objective = Objective::new(&prefer.loss, &prefer.parameters)?.with_sft_weight(prefer.sft_weight);
-        let examples = |_: &Tokenizer| {
-            let mut examples = Vec::new();
-            for tree in read_trees(trees).with_context(|| format!("cannot read trees in {}", trees.display()))? {
-                let pairs = outcome_pairs(&tree?, config.sft.max_paths_per_problem, config.seed);
-                examples.extend(pairs.into_iter().map(|(correct, wrong)| outcome_pair(correct, wrong)));
-            }
-            Ok(examples)
-        };
-        self.run(config, None, examples, |model, examples, work, bar| {
-            train_preference(model, examples, &objective, &prefer.train, work, bar)
-                .context("preference training stopped")
-        })
-    }
-
     /// Regression of the value head on the Q of stored trees; the policy's own weights stay as they are.
     pub fn value(&self, trees: &Path, config: &RunConfig) -> Result<TrainManifest> {
         let examples = |_: &Tokenizer| {
@@ -195,36 +174,6 @@ fn worked_examples(problems: &[Problem], prompting: Prompting, tokenizer: &Token
     problems.iter().map(example).collect()
 }
 
-fn preference_pair(pair: StepPair, solution_q_scale: f32) -> PreferencePair {
-    PreferencePair {
-        q_scale: if pair.kind == Kind::Solution { solution_q_scale } else { 1.0 },
-        prompt_ids: pair.prompt_ids,
-        chosen_ids: pair.chosen_ids,
-        rejected_ids: pair.rejected_ids,
-        q_chosen: pair.q_chosen,
-        q_rejected: pair.q_rejected,
-        visits_chosen: pair.visits_chosen,
-        visits_rejected: pair.visits_rejected,
-        weight: pair.weight,
-    }
-}
-
-fn outcome_pair(correct: PathExample, wrong: PathExample) -> PreferencePair {
-    let prompt_len = correct.prompt_len();
-    let mut prompt_ids = correct.ids;
-    PreferencePair {
-        chosen_ids: prompt_ids.split_off(prompt_len),
-        prompt_ids,
-        rejected_ids: wrong.ids[prompt_len..].to_vec(),
-        q_chosen: 1.0,
-        q_rejected: -1.0,
-        visits_chosen: 1,
-        visits_rejected: 1,
-        weight: 1.0,
-        q_scale: 1.0,
-    }
-}
-
 /// Shows the trainer's steps.
 struct TrainBar {
     progress: Progress,
@@ -235,6 +184,10 @@ impl Observer for TrainBar {
         self.progress.set_total(total);
         self.progress.at(step, format!("loss {loss:.4}"));
         Ok(())
+    }
+
+    fn warn(&mut self, warning: &str) {
+        eprintln!("warning: {warning}");
     }
 }
 

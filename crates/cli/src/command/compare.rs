@@ -1,0 +1,192 @@
+//! `step-train compare`: the same policy trained on the same pairs by each objective in turn.
+
+use super::flags::{CommonFlags, LookFlags, ModelFlags, TrainFlags, number};
+use super::{ConfigFile, configure, store_config};
+use crate::exit::Outcome;
+use crate::folder::{self, ensure_creatable, read_json, write_by_rename, write_json};
+use crate::progress::Progress;
+use crate::run::config::{PreferConfig, RunConfig};
+use crate::stage::pair_data::{self, PairData, Reading};
+use crate::stage::policy_folder::PolicyFolder;
+use crate::stage::prefer::{objective, split, train};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use espalier_trainer::objectives::{REGISTRY, entry};
+use espalier_trainer::remove_state;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+/// Flags of `step-train compare`.
+#[derive(Args, Clone, Debug)]
+pub struct CompareArgs {
+    /// The policy that each training starts from, which is also the reference
+    #[arg(long, value_name = "DIR")]
+    policy: PathBuf,
+    /// Pairs, as `prefer` takes them
+    #[arg(long, value_name = "PATH")]
+    pairs: PathBuf,
+    /// More pairs that are only looked at
+    #[arg(long, value_name = "PATH")]
+    held_out: Option<PathBuf>,
+    /// Compare only these objectives, with commas between [default: all, with their default parameters]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    losses: Option<Vec<String>>,
+    /// The folder to make: table.md, and the metrics of each objective
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    file: ConfigFile,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(Args, Clone, Debug, Serialize)]
+struct Flags {
+    #[command(flatten)]
+    #[serde(flatten)]
+    common: CommonFlags,
+    #[command(flatten)]
+    prefer: CompareFlags,
+}
+
+#[derive(Args, Clone, Debug, Serialize)]
+struct CompareFlags {
+    /// Hold out this share of the pairs, whole trees or prompts of them
+    #[arg(long, value_name = "SHARE", value_parser = number::<f64>)]
+    held_out_fraction: Option<f64>,
+    #[command(flatten)]
+    train: CompareTrainFlags,
+}
+
+#[derive(Args, Clone, Debug, Serialize)]
+struct CompareTrainFlags {
+    #[command(flatten)]
+    #[serde(flatten)]
+    train: TrainFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    model: ModelFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    look: LookFlags,
+}
+
+/// One line of the table: numbers before the first step and after the last.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Line {
+    loss: String,
+    /// Mean training loss of the first and the last epoch.
+    training: [f64; 2],
+    /// Loss on the held-out pairs.
+    held_out: [f64; 2],
+    /// Share of the held-out pairs in which the policy finds the chosen step likelier.
+    ranking: [f64; 2],
+    /// Share of the held-out pairs whose chosen step has the higher implicit reward, after the last step.
+    accuracy: f64,
+}
+
+/// Runs the command.
+pub fn run(args: &CompareArgs) -> Result<Outcome> {
+    let config = configure(&RunConfig::default(), &args.file, &args.flags)?;
+    if config.prefer.train.epochs < 2 {
+        bail!("epochs is {}; a comparison of the first epoch with the last needs 2", config.prefer.train.epochs);
+    }
+    let names: Vec<String> = match &args.losses {
+        Some(names) => names.clone(),
+        None => REGISTRY.iter().map(|entry| entry.about.name.to_owned()).collect(),
+    };
+    names.iter().try_for_each(|name| entry(name).map(drop))?;
+    let policy = PolicyFolder::open(&args.policy)?;
+    ensure_creatable(&args.out)?;
+    let (_, tokenizer) = policy.load(&config)?;
+    let reading = Reading { solution_q_scale: config.prefer.solution_q_scale, append_eos: config.prefer.append_eos };
+    let mut data = pair_data::load(&args.pairs, &tokenizer, reading)?;
+    let mut held_out = match &args.held_out {
+        Some(path) => pair_data::load(path, &tokenizer, reading)?,
+        None => PairData::default(),
+    };
+    split(&mut data, &mut held_out, config.prefer.held_out_fraction, config.seed);
+    if held_out.pairs.is_empty() {
+        bail!("no pair is held out; give --held-out or --held-out-fraction");
+    }
+    folder::ensure_writable(&args.out)?;
+    store_config(&args.out, &config)?;
+    let progress = Progress::new("compare", names.len() as u64);
+    let mut lines = Vec::new();
+    for (done, name) in names.iter().enumerate() {
+        progress.at(done as u64, name.clone());
+        lines.push(one(name, &policy, &data, &held_out, &args.out.join(name), &config)?);
+    }
+    let table = table(&lines, data.pairs.len(), held_out.pairs.len());
+    write_by_rename(&args.out.join("table.md"), table.as_bytes())?;
+    progress.finish(&format!("{} objectives", lines.len()));
+    print!("{table}");
+    Ok(Outcome::from_failed(data.skipped.len()))
+}
+
+/// Trains by one objective, or takes what an earlier process found.
+fn one(
+    name: &str,
+    policy: &PolicyFolder,
+    data: &PairData,
+    held_out: &PairData,
+    work: &Path,
+    config: &RunConfig,
+) -> Result<Line> {
+    let done = work.join("line.json");
+    if done.exists() {
+        return read_json(&done);
+    }
+    let settings = PreferConfig { loss: name.to_owned(), parameters: BTreeMap::new(), ..config.prefer.clone() };
+    let (mut model, _) = policy.load(config)?;
+    let given =
+        PairData { pairs: data.pairs.clone(), skipped: data.skipped.clone(), policy_hash: data.policy_hash.clone() };
+    train(&mut model, given, held_out, &objective(&settings)?, &settings, work, &mut ()).context(name.to_owned())?;
+    let metrics = std::fs::read_to_string(work.join("metrics.jsonl")).context("cannot read the metrics")?;
+    let metrics: Vec<Value> = metrics.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let column = |name: &str| -> Vec<f64> { metrics.iter().filter_map(|line| line[name].as_f64()).collect() };
+    let ends = |name: &str| -> Result<[f64; 2]> {
+        let column = column(name);
+        column.first().zip(column.last()).map(|(&a, &b)| [a, b]).with_context(|| format!("no {name} was measured"))
+    };
+    let losses = column("loss");
+    let epoch = (losses.len() / settings.train.epochs as usize).max(1);
+    let mean = |numbers: &[f64]| numbers.iter().sum::<f64>() / numbers.len().max(1) as f64;
+    let line = Line {
+        loss: name.to_owned(),
+        training: [mean(&losses[..epoch.min(losses.len())]), mean(&losses[losses.len().saturating_sub(epoch)..])],
+        held_out: ends("eval/loss")?,
+        ranking: ends("eval/ranking/policy")?,
+        accuracy: ends("eval/rewards/accuracies")?[1],
+    };
+    write_json(&done, &line)?;
+    remove_state(work)?;
+    Ok(line)
+}
+
+fn table(lines: &[Line], pairs: usize, held_out: usize) -> String {
+    let mut table = format!(
+        "{pairs} pairs, {held_out} held out\n\n| `--loss` | training loss, first and last epoch | held-out loss, before \
+         and after | held-out ranking accuracy, before and after | held-out reward accuracy |\n|---|---|---|---|---|\n"
+    );
+    let percent = |share: f64| 100.0 * share;
+    for line in lines {
+        let Line { loss, training, held_out, ranking, accuracy } = line;
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            table,
+            "| `{loss}` | {:.4} → {:.4} | {:.4} → {:.4} | {:.1} % → {:.1} % | {:.1} % |",
+            training[0],
+            training[1],
+            held_out[0],
+            held_out[1],
+            percent(ranking[0]),
+            percent(ranking[1]),
+            percent(*accuracy)
+        );
+    }
+    table
+}

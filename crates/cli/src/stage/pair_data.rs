@@ -1,0 +1,202 @@
+//! Preference pairs from files: those of `mcts-gen`, with their tokens, or any table of texts as TRL reads it.
+//!
+//! Texts become tokens as in TRL's `DPOTrainer`: the prompt and prompt + step are encoded, and the step's tokens are what
+//! follows the prompt's. A row where the prompt's tokens do not begin those of prompt + step is left out (TRL trains on
+//! it from where they part). The tokenizer's end-of-text token is appended to a step that lacks it. Nothing else is added.
+
+use anyhow::{Context, Result, bail};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float32Type};
+use espalier_model::Tokenizer;
+use espalier_trainer::{PreferencePair, SkipReason, SkippedRow};
+use espalier_tree::{Kind, StepPair, policy_hash, read_pairs};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::{Map, Value};
+use std::fs::File;
+use std::path::Path;
+
+/// The columns that a row of texts may have beside prompt, chosen and rejected.
+const NUMBERS: [&str; 5] = ["weight", "q_chosen", "q_rejected", "visits_chosen", "visits_rejected"];
+const TEXTS: [&str; 3] = ["prompt", "chosen", "rejected"];
+
+/// A pair that can be given to the trainer.
+#[derive(Clone, Debug)]
+pub struct LoadedPair {
+    /// Its row in the file, counted from 0.
+    pub row: usize,
+    /// What pairs of one tree, or of one prompt, have in common.
+    pub family: String,
+    /// The pair; its `reference` is what the sampling policy says.
+    pub pair: PreferencePair,
+}
+
+/// What a file of pairs holds.
+#[derive(Debug, Default)]
+pub struct PairData {
+    /// The pairs that were understood.
+    pub pairs: Vec<LoadedPair>,
+    /// The rows that were not.
+    pub skipped: Vec<SkippedRow>,
+    /// Hash of the policy that sampled them, whose log-probabilities the pairs hold.
+    pub policy_hash: Option<String>,
+}
+
+/// How texts and Q are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// Factor on the Q of solution pairs.
+    pub solution_q_scale: f32,
+    /// Whether texts that do not end in the end-of-text token get one.
+    pub append_eos: bool,
+}
+
+/// Reads a folder of `mcts-gen`, a Parquet file, or JSON Lines.
+pub fn load(path: &Path, tokenizer: &Tokenizer, reading: Reading) -> Result<PairData> {
+    let problem = || format!("cannot read pairs in {}", path.display());
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    if path.is_file() && matches!(extension, "jsonl" | "json" | "ndjson") {
+        return Ok(encode_all(json_rows(path).with_context(problem)?, tokenizer, reading));
+    }
+    if path.is_file() && !has_tokens(path).with_context(problem)? {
+        return Ok(encode_all(parquet_rows(path).with_context(problem)?, tokenizer, reading));
+    }
+    let stored = read_pairs(path).with_context(problem)?;
+    let pairs = stored.into_iter().enumerate().map(|(row, pair)| stored_pair(row, pair, reading)).collect();
+    Ok(PairData { pairs, skipped: Vec::new(), policy_hash: policy_hash(path).with_context(problem)? })
+}
+
+fn stored_pair(row: usize, pair: StepPair, reading: Reading) -> LoadedPair {
+    let logprob = |tokens: &[f32]| tokens.iter().map(|&logprob| f64::from(logprob)).sum::<f64>() as f32;
+    LoadedPair {
+        row,
+        family: pair.problem_id,
+        pair: PreferencePair {
+            q_scale: if pair.kind == Kind::Solution { reading.solution_q_scale } else { 1.0 },
+            reference: Some([logprob(&pair.chosen_logprobs), logprob(&pair.rejected_logprobs)]),
+            prompt_ids: pair.prompt_ids,
+            chosen_ids: pair.chosen_ids,
+            rejected_ids: pair.rejected_ids,
+            q_chosen: pair.q_chosen,
+            q_rejected: pair.q_rejected,
+            visits_chosen: pair.visits_chosen,
+            visits_rejected: pair.visits_rejected,
+            weight: pair.weight,
+        },
+    }
+}
+
+/// One object a line; blank lines are no rows.
+fn json_rows(path: &Path) -> Result<Vec<Map<String, Value>>> {
+    let text = std::fs::read_to_string(path)?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .map(|(number, line)| {
+            serde_json::from_str(line).with_context(|| format!("line {} is no JSON object", number + 1))
+        })
+        .collect()
+}
+
+fn has_tokens(path: &Path) -> Result<bool> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
+    Ok(builder.schema().column_with_name("prompt_ids").is_some())
+}
+
+fn parquet_rows(path: &Path) -> Result<Vec<Map<String, Value>>> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
+    let mut rows = Vec::new();
+    for batch in builder.build()? {
+        let batch = batch?;
+        let columns = columns(&batch)?;
+        rows.extend((0..batch.num_rows()).map(|row| {
+            columns.iter().map(|(name, column)| ((*name).to_owned(), cell(column, row))).collect::<Map<_, _>>()
+        }));
+    }
+    Ok(rows)
+}
+
+/// The known columns of a batch, texts as text and numbers as float32.
+fn columns(batch: &RecordBatch) -> Result<Vec<(&'static str, ArrayRef)>> {
+    let mut columns = Vec::new();
+    for (names, kind) in [(&TEXTS[..], DataType::Utf8), (&NUMBERS[..], DataType::Float32)] {
+        for name in names {
+            let Some(column) = batch.column_by_name(name) else { continue };
+            if column.data_type().is_nested() {
+                bail!("column {name} is {}: {CHAT}", column.data_type());
+            }
+            columns.push((*name, cast(column, &kind).with_context(|| format!("column {name}"))?));
+        }
+    }
+    Ok(columns)
+}
+
+const CHAT: &str = "chat messages are not read; write them out with the policy's chat template first";
+
+fn cell(column: &ArrayRef, row: usize) -> Value {
+    if column.is_null(row) {
+        return Value::Null;
+    }
+    match column.data_type() {
+        DataType::Utf8 => column.as_string::<i32>().value(row).into(),
+        _ => column.as_primitive::<Float32Type>().value(row).into(),
+    }
+}
+
+fn encode_all(rows: Vec<Map<String, Value>>, tokenizer: &Tokenizer, reading: Reading) -> PairData {
+    let mut data = PairData::default();
+    for (row, fields) in rows.into_iter().enumerate() {
+        match encode(&fields, tokenizer, reading.append_eos) {
+            Ok(pair) => {
+                let family = fields["prompt"].as_str().unwrap_or_default().to_owned();
+                data.pairs.push(LoadedPair { row, family, pair });
+            }
+            Err(reason) => data.skipped.push(SkippedRow { row, reason }),
+        }
+    }
+    data
+}
+
+fn encode(fields: &Map<String, Value>, tokenizer: &Tokenizer, append_eos: bool) -> Result<PreferencePair, SkipReason> {
+    let bad = |problem: String| SkipReason::BadField { problem };
+    let text = |name: &str| match fields.get(name) {
+        Some(Value::String(text)) => Ok(text.as_str()),
+        Some(Value::Array(_)) => Err(bad(format!("its {name} is a list: {CHAT}"))),
+        Some(Value::Null) | None => Err(bad(format!("it has no {name}"))),
+        Some(_) => Err(bad(format!("its {name} is no text"))),
+    };
+    let number = |name: &str, absent: f32| match fields.get(name) {
+        None => Ok(absent),
+        Some(value) => {
+            value.as_f64().map(|number| number as f32).ok_or_else(|| bad(format!("its {name} is {value}, no number")))
+        }
+    };
+    let ids = |text: &str| tokenizer.encode(text).map_err(|error| bad(error.to_string()));
+    let prompt = text("prompt")?;
+    let prompt_ids = ids(prompt)?;
+    let step = |name: &str| {
+        let text = text(name)?;
+        let whole = ids(&format!("{prompt}{text}"))?;
+        let Some(own) = whole.strip_prefix(prompt_ids.as_slice()) else {
+            return Err(SkipReason::PrefixMismatch { step: name.to_owned() });
+        };
+        let mut own = own.to_vec();
+        if let Some(end) = tokenizer.eos_id().filter(|_| append_eos)
+            && own.last().is_some_and(|&last| last != end)
+        {
+            own.push(end);
+        }
+        Ok(own)
+    };
+    Ok(PreferencePair {
+        chosen_ids: step("chosen")?,
+        rejected_ids: step("rejected")?,
+        prompt_ids: prompt_ids.clone(),
+        q_chosen: number("q_chosen", 0.0)?,
+        q_rejected: number("q_rejected", 0.0)?,
+        visits_chosen: number("visits_chosen", 1.0)? as u32,
+        visits_rejected: number("visits_rejected", 1.0)? as u32,
+        weight: number("weight", 1.0)?,
+        q_scale: 1.0,
+        reference: None,
+    })
+}
