@@ -23,7 +23,7 @@ fn pairs() -> Vec<Value> {
 }
 
 fn write(path: &Path, rows: &[Value]) -> PathBuf {
-    fs::write(path, rows.iter().map(|row| format!("{row}\n")).collect::<String>()).unwrap();
+    fs::write(path, rows.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")).unwrap();
     path.to_owned()
 }
 

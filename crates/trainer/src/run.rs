@@ -152,7 +152,7 @@ impl Run<'_> {
                 ("tokens_per_s", tokens as f64 / step_began.elapsed().as_secs_f64()),
             ];
             numbers.extend(stage.take_numbers());
-            let held_out = if step % every == 0 || step == total { stage.evaluate()? } else { None };
+            let held_out = if step.is_multiple_of(every) || step == total { stage.evaluate()? } else { None };
             log.write(step, &numbers, held_out.as_ref())?;
             if let Some(held_out) = &held_out {
                 let warned = looks.warning.is_some();
