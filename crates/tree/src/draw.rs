@@ -11,6 +11,8 @@ pub(crate) enum Purpose {
     SftPaths = 1,
     /// Pairs that a cap lets through.
     PairCap = 2,
+    /// Pairs of a frequent kind that stay when kinds are balanced.
+    Balance = 4,
     /// Pairs of complete paths.
     OutcomePairs = 3,
 }

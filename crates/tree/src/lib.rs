@@ -84,13 +84,14 @@ mod rows;
 mod schema;
 mod shard;
 
-pub use arena::{Ending, Kind, NewNode, Node, NodeId, Tree, TreeInfo};
+pub use arena::{Ending, Kind, MemoryBytes, NewNode, NewStep, Node, NodeId, Tree, TreeInfo};
 pub use check::{Violation, check};
 pub use error::TreeError;
 pub use examples::{PathExample, ValueExample, outcome_pairs, sft_paths, value_examples};
 pub use journal::Journal;
 pub use pairs::{
-    PairInfo, PairRule, PairRules, StepPair, read_pairs, select_pairs, write_llama_factory, write_pairs, write_step_dpo,
+    Curriculum, PairInfo, PairRule, PairRules, RankedList, StepPair, arrange_pairs, ranked_lists, read_pairs,
+    select_pairs, write_llama_factory, write_pairs, write_ranked_lists, write_step_dpo,
 };
 pub use parquet_file::policy_hash;
 pub use schema::{FORMAT_VERSION_KEY, PAIRS_FORMAT_VERSION, TREES_FORMAT_VERSION, pairs_schema, trees_schema};

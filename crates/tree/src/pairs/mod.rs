@@ -1,14 +1,18 @@
 //! Step pairs: which siblings of a tree make one, and how pairs are stored and handed to other programs.
 
+mod arrange;
 mod export;
+mod lists;
 mod pair;
 mod rules;
 mod select;
 mod table;
 
+pub use arrange::arrange_pairs;
 pub use export::{write_llama_factory, write_step_dpo};
+pub use lists::{RankedList, ranked_lists, write_ranked_lists};
 pub use pair::StepPair;
-pub use rules::{PairRule, PairRules};
+pub use rules::{Curriculum, PairRule, PairRules};
 pub use select::select_pairs;
 pub use table::{PairInfo, read_pairs, write_pairs};
 

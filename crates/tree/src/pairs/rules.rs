@@ -22,6 +22,28 @@ pub enum PairRule {
     /// Step-DPO's (arXiv:2406.18629): a step below which only wrong answers were found, although a correct one was found
     /// from the state before it, hence the first error of its paths; against its best sibling that led to a correct one.
     FirstError,
+    /// Tree-PLV's (He et al. 2024): all whose rewards to go, the mean reward of all ends of paths at or below a step,
+    /// differ by at least `min_margin`. For trees whose Q is mostly estimates, as best-first search leaves them.
+    RewardToGo,
+    /// MCTS-DPO's (arXiv:2405.00451): at each depth of the path of the highest Q, the best step and the worst. The loss
+    /// `mcts_dpo` smooths each pair by the visits of its two steps.
+    MctsDpo,
+    /// Each step and the next worse one of its state's ranking by Q. With [`ranked_lists`](crate::ranked_lists) the same
+    /// steps come as lists.
+    Ranked,
+}
+
+/// In which order pairs are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Curriculum {
+    /// As the trees have them.
+    #[default]
+    None,
+    /// The largest Q(chosen) - Q(rejected) first: from easy to hard.
+    Margin,
+    /// The first steps first.
+    Depth,
 }
 
 /// How pairs are selected from a tree; the default is CPL's selection (algorithm, section 4).
@@ -38,12 +60,24 @@ pub struct PairRules {
     pub max_pairs_per_problem: Option<usize>,
     /// Leaves out a pair whose texts, but for white space, are another pair's or each other's.
     pub dedup: bool,
+    /// Thins the more frequent kinds of steps out, at random, until all kinds have as many pairs.
+    pub balance: bool,
+    /// In which order pairs are written.
+    pub curriculum: Curriculum,
 }
 
 impl Default for PairRules {
     fn default() -> PairRules {
         // A step without visits has Q = 0 by definition, not by measurement: one visit is the least that says something.
-        PairRules { rule: PairRule::Sign, min_margin: 0.0, min_visits: 1, max_pairs_per_problem: None, dedup: true }
+        PairRules {
+            rule: PairRule::Sign,
+            min_margin: 0.0,
+            min_visits: 1,
+            max_pairs_per_problem: None,
+            dedup: true,
+            balance: false,
+            curriculum: Curriculum::None,
+        }
     }
 }
 

@@ -9,15 +9,13 @@ use std::collections::{HashMap, HashSet};
 
 /// The pairs of a tree under the rules, by rising state, then by kind, then in the order in which the steps were sampled.
 pub fn select_pairs(tree: &Tree, rules: &PairRules) -> Vec<StepPair> {
-    let mut found = Found { tree, rules, outcomes: Outcomes::of(tree), pairs: Vec::new() };
+    let to_go = if rules.rule == PairRule::RewardToGo { rewards_to_go(tree) } else { Vec::new() };
+    let mut found = Found { tree, rules, outcomes: Outcomes::of(tree), to_go, pairs: Vec::new() };
     let mut siblings = Vec::new();
-    for state in tree.ids() {
-        for kind in [Kind::Plan, Kind::Step, Kind::Solution] {
-            siblings.clear();
-            siblings.extend(tree.node(state).children().filter(|&id| {
-                let node = tree.node(id);
-                node.kind == kind && node.visits >= rules.min_visits && is_usable(node)
-            }));
+    let states = if rules.rule == PairRule::MctsDpo { best_path(tree, rules) } else { tree.ids().collect() };
+    for state in states {
+        for kind in KINDS {
+            usable_children(tree, state, kind, rules, &mut siblings);
             found.add_state(state, kind, &siblings);
         }
     }
@@ -38,6 +36,51 @@ pub fn select_pairs(tree: &Tree, rules: &PairRules) -> Vec<StepPair> {
     pairs.iter().map(&mut pair_of).collect()
 }
 
+/// Kinds of steps, in the order of the pairs of a state.
+const KINDS: [Kind; 3] = [Kind::Plan, Kind::Step, Kind::Solution];
+
+/// The children of one kind that may be in a pair.
+pub(super) fn usable_children(tree: &Tree, state: NodeId, kind: Kind, rules: &PairRules, siblings: &mut Vec<NodeId>) {
+    siblings.clear();
+    siblings.extend(tree.node(state).children().filter(|&id| {
+        let node = tree.node(id);
+        node.kind == kind && node.visits >= rules.min_visits && is_usable(node)
+    }));
+}
+
+/// The states from the root down along the children with the highest Q, the first of equals.
+fn best_path(tree: &Tree, rules: &PairRules) -> Vec<NodeId> {
+    let mut siblings = Vec::new();
+    let mut best_child = |at: NodeId| {
+        let kinds = KINDS.into_iter().flat_map(|kind| {
+            usable_children(tree, at, kind, rules, &mut siblings);
+            siblings.clone()
+        });
+        kinds.reduce(|best, id| if tree.node(id).q() > tree.node(best).q() { id } else { best })
+    };
+    std::iter::successors(Some(NodeId::ROOT), |&at| best_child(at)).collect()
+}
+
+/// For each node the mean reward of all ends of paths at or below it, each counted as often as it was visited; NaN where
+/// none was found.
+fn rewards_to_go(tree: &Tree) -> Vec<f64> {
+    let mut sums = vec![(0.0, 0.0); tree.len()];
+    for id in tree.ids().rev() {
+        let node = tree.node(id);
+        let at = id.0 as usize;
+        if let Some(reward) = node.reward() {
+            let count = f64::from(node.visits.max(1));
+            sums[at] = (count * f64::from(reward), count);
+        }
+        if let Some(parent) = tree.parent(id) {
+            let (sum, count) = sums[at];
+            let above = &mut sums[parent.0 as usize];
+            *above = (above.0 + sum, above.1 + count);
+        }
+    }
+    sums.into_iter().map(|(sum, count)| sum / count).collect()
+}
+
 /// Texts that are no step, and steps that were not to be, teach nothing about the plan.
 fn is_usable(node: &Node) -> bool {
     !matches!(node.ending, Ending::Malformed | Ending::TooDeep | Ending::Length)
@@ -54,6 +97,8 @@ struct Found<'a> {
     tree: &'a Tree,
     rules: &'a PairRules,
     outcomes: Outcomes,
+    /// By node, under the rule that needs it.
+    to_go: Vec<f64>,
     pairs: Vec<Pair>,
 }
 
@@ -66,7 +111,12 @@ impl Found<'_> {
             }
             PairRule::Sign => self.add_all(state, siblings, |better, worse| better > 0.0 && worse < 0.0),
             PairRule::Margin | PairRule::All => self.add_all(state, siblings, |_, _| true),
-            PairRule::BestWorst => self.add_extremes(state, siblings, |_, _| true),
+            PairRule::BestWorst | PairRule::MctsDpo => self.add_extremes(state, siblings, |_, _| true),
+            PairRule::RewardToGo => self.add_by_reward_to_go(state, siblings),
+            PairRule::Ranked => {
+                let ranking = ranking(self.tree, siblings);
+                ranking.windows(2).for_each(|pair| self.add(state, pair[0], pair[1]));
+            }
             PairRule::FirstError => self.add_first_errors(state, siblings),
         }
     }
@@ -87,6 +137,18 @@ impl Found<'_> {
             for &rejected in siblings {
                 if fits(self.q(chosen), self.q(rejected)) {
                     self.add(state, chosen, rejected);
+                }
+            }
+        }
+    }
+
+    /// The margin is that of the rewards; a pair against the search's own Q is none.
+    fn add_by_reward_to_go(&mut self, state: NodeId, siblings: &[NodeId]) {
+        for &chosen in siblings {
+            for &rejected in siblings {
+                let margin = self.to_go[chosen.0 as usize] - self.to_go[rejected.0 as usize];
+                if margin > 0.0 && margin >= self.rules.min_margin && self.q(chosen) > self.q(rejected) {
+                    self.pairs.push(Pair { state, chosen, rejected });
                 }
             }
         }
@@ -120,6 +182,13 @@ impl Found<'_> {
     fn worst(&self, siblings: &[NodeId]) -> Option<NodeId> {
         siblings.iter().copied().reduce(|worst, id| if self.q(id) < self.q(worst) { id } else { worst })
     }
+}
+
+/// Siblings by falling Q; equals stay in the order in which they were sampled.
+pub(super) fn ranking(tree: &Tree, siblings: &[NodeId]) -> Vec<NodeId> {
+    let mut ranking = siblings.to_vec();
+    ranking.sort_by(|&a, &b| tree.node(b).q().total_cmp(&tree.node(a).q()));
+    ranking
 }
 
 /// Keeps the first of the pairs that read alike, and no pair whose two steps do.

@@ -142,6 +142,76 @@ fn the_first_error_is_the_step_that_loses_the_answer() {
     assert_eq!(selected(&misled, PairRule::FirstError, |_| ()), [(1, 5, 6), (3, 10, 11)]);
 }
 
+/// Rewards to go: a 0 (one right, one wrong), b -1, c 0 (one right, one wrong), d none; a1 1, a2 -1.
+#[test]
+fn rewards_to_go_are_means_over_the_ends_below() {
+    let at = |min_margin| selected(&outcomes(), PairRule::RewardToGo, |rules| rules.min_margin = min_margin);
+    assert_eq!(at(0.0), [(0, 1, 2), (0, 3, 2), (1, 5, 6), (3, 10, 11)]);
+    assert_eq!(at(1.0), at(0.0), "the border belongs to it");
+    assert_eq!(at(1.5), [(1, 5, 6), (3, 10, 11)]);
+    // Never against Q: the search values b above c.
+    let mut misled = outcomes();
+    misled.set_statistics(NodeId(2), 1, 0.1);
+    assert_eq!(selected(&misled, PairRule::RewardToGo, |_| ()), [(0, 1, 2), (1, 5, 6), (3, 10, 11)]);
+    // A right answer that two samples came to counts twice: a is then worth (2 - 1) / 3.
+    let mut twice = outcomes();
+    twice.set_statistics(NodeId(7), 2, 2.0);
+    assert!(selected(&twice, PairRule::RewardToGo, |rules| rules.min_margin = 1.2).contains(&(0, 1, 2)));
+}
+
+/// Q: d 0.9, a 1/6, c 0, b -1. The best path ends at d, which was not followed.
+#[test]
+fn mcts_dpo_takes_the_extremes_along_the_best_path() {
+    assert_eq!(selected(&outcomes(), PairRule::MctsDpo, |_| ()), [(0, 4, 2)]);
+    let mut lower = outcomes();
+    lower.set_statistics(NodeId(4), 1, 0.1);
+    // a is best now; below it a1 (1) against a2 (-1); below a1 one solution only.
+    assert_eq!(selected(&lower, PairRule::MctsDpo, |_| ()), [(0, 1, 2), (1, 5, 6)]);
+}
+
+#[test]
+fn ranked_pairs_are_neighbours_in_q() {
+    // Plans: a 0.5, d 0, b -0.25, c -0.75; solutions: f 1, then g and h, which are equal.
+    assert_eq!(selected(&one_state(), PairRule::Ranked, |_| ()), [(0, 1, 4), (0, 4, 2), (0, 2, 3), (0, 6, 7)]);
+    let lists = ranked_lists(&one_state(), &PairRules::default());
+    let found: Vec<_> = lists.iter().map(|list| (list.kind, list.responses.join(" "), list.q.clone())).collect();
+    let plans = (Kind::Plan, "a d b c".to_owned(), vec![0.5, 0.0, -0.25, -0.75]);
+    assert_eq!(found, [plans, (Kind::Solution, "f g h".to_owned(), vec![1.0, -1.0, -1.0])]);
+    assert_eq!((lists[0].prompt.as_str(), lists[0].prompt_ids.as_slice()), ("Q:", [1, 2].as_slice()));
+    assert_eq!((lists[0].visits.clone(), lists[0].response_ids[0].clone()), (vec![4, 1, 2, 1], vec![10]));
+    // Under a margin of 1.3 the plans (0.5 to -0.75) say too little.
+    let rules = PairRules { min_margin: 1.3, ..PairRules::default() };
+    assert_eq!(ranked_lists(&one_state(), &rules).len(), 1);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lists.jsonl");
+    assert_eq!(write_ranked_lists(&path, [Ok(one_state())], &PairRules::default()).unwrap(), 2);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let back: Vec<RankedList> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(back, lists);
+}
+
+#[test]
+fn pairs_are_balanced_and_ordered() {
+    let pairs = select_pairs(&one_state(), &PairRules { rule: PairRule::All, ..PairRules::default() });
+    let kinds = |pairs: &[StepPair], kind| pairs.iter().filter(|pair| pair.kind == kind).count();
+    assert_eq!((kinds(&pairs, Kind::Plan), kinds(&pairs, Kind::Solution)), (6, 2));
+    let rules = |balance, curriculum| PairRules { balance, curriculum, ..PairRules::default() };
+    let even = arrange_pairs(pairs.clone(), &rules(true, Curriculum::None));
+    assert_eq!((kinds(&even, Kind::Plan), kinds(&even, Kind::Solution)), (2, 2));
+    assert_eq!(even, arrange_pairs(pairs.clone(), &rules(true, Curriculum::None)), "the same choice each time");
+    assert!(nodes(&even).iter().all(|pair| nodes(&pairs).contains(pair)));
+    let margins = |pairs: &[StepPair]| pairs.iter().map(|pair| pair.q_rejected - pair.q_chosen).collect::<Vec<_>>();
+    let easy_first = arrange_pairs(pairs.clone(), &rules(false, Curriculum::Margin));
+    assert_eq!(easy_first.len(), 8);
+    assert!(margins(&easy_first).is_sorted() && !margins(&pairs).is_sorted());
+    let deep = select_pairs(&outcomes(), &PairRules { rule: PairRule::All, ..PairRules::default() });
+    let mut backwards = deep.clone();
+    backwards.reverse();
+    let shallow_first = arrange_pairs(backwards, &rules(false, Curriculum::Depth));
+    assert_eq!(shallow_first.len(), deep.len());
+    assert!(shallow_first.iter().map(|pair| pair.depth).is_sorted());
+}
+
 #[test]
 fn a_pair_is_exactly_what_was_read_and_written() {
     let mut tree = outcomes();
@@ -226,6 +296,9 @@ fn rules_are_plain_data() {
         ("best_worst", PairRule::BestWorst),
         ("all", PairRule::All),
         ("first_error", PairRule::FirstError),
+        ("reward_to_go", PairRule::RewardToGo),
+        ("mcts_dpo", PairRule::MctsDpo),
+        ("ranked", PairRule::Ranked),
     ];
     for (name, rule) in names {
         assert_eq!(read(&format!("{{\"rule\": \"{name}\"}}")).unwrap().rule, rule);
@@ -236,9 +309,11 @@ fn rules_are_plain_data() {
         min_visits: 5,
         max_pairs_per_problem: Some(9),
         dedup: false,
+        balance: true,
+        curriculum: Curriculum::Margin,
     };
     let text = serde_json::to_string(&rules).unwrap();
-    let names = r#"{"rule":"margin","min_margin":0.3,"min_visits":5,"max_pairs_per_problem":9,"dedup":false}"#;
+    let names = r#"{"rule":"margin","min_margin":0.3,"min_visits":5,"max_pairs_per_problem":9,"dedup":false,"balance":true,"curriculum":"margin"}"#;
     assert_eq!(text, names);
     assert_eq!(read(&text).unwrap(), rules);
     assert!(read("{\"min_margins\": 1}").is_err());
@@ -269,7 +344,15 @@ proptest! {
     fn what_is_selected_obeys_the_rules(
         seed in any::<u64>(),
         rule in prop::sample::select(
-            vec![PairRule::Sign, PairRule::Margin, PairRule::BestWorst, PairRule::All, PairRule::FirstError],
+            vec![
+                PairRule::Sign,
+                PairRule::Margin,
+                PairRule::BestWorst,
+                PairRule::All,
+                PairRule::FirstError,
+                PairRule::MctsDpo,
+                PairRule::Ranked,
+            ],
         ),
         min_margin in 0.0..1.0_f64,
         min_visits in 0..4_u32,
@@ -277,7 +360,7 @@ proptest! {
         dedup in any::<bool>(),
     ) {
         let tree = grown(seed, 40);
-        let rules = PairRules { rule, min_margin, min_visits, max_pairs_per_problem, dedup };
+        let rules = PairRules { rule, min_margin, min_visits, max_pairs_per_problem, dedup, ..PairRules::default() };
         let pairs = select_pairs(&tree, &rules);
         prop_assert!(pairs.len() <= max_pairs_per_problem.unwrap_or(usize::MAX));
         let places: Vec<_> = pairs.iter().map(|pair| (pair.state_node, pair.kind as u8)).collect();

@@ -1,0 +1,188 @@
+//! Growing a tree: steps are appended, values are backed up.
+
+use super::{Ending, Kind, NewNode, Node, NodeId, Tree};
+use std::hint::black_box;
+use std::ops::Range;
+
+/// A [`NewNode`] whose text and tokens lie elsewhere; the tree copies them into its pools.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NewStep<'a> {
+    /// See [`NewNode::kind`].
+    pub kind: Kind,
+    /// See [`NewNode::text`].
+    pub text: &'a str,
+    /// See [`NewNode::token_ids`].
+    pub token_ids: &'a [u32],
+    /// See [`NewNode::logprobs`].
+    pub logprobs: &'a [f32],
+    /// See [`NewNode::prior`].
+    pub prior: f32,
+    /// See [`NewNode::ending`].
+    pub ending: Ending,
+    /// See [`NewNode::reward`].
+    pub reward: Option<f32>,
+    /// See [`NewNode::answer`].
+    pub answer: Option<&'a str>,
+}
+
+impl<'a> From<&'a NewNode> for NewStep<'a> {
+    fn from(node: &'a NewNode) -> NewStep<'a> {
+        NewStep {
+            kind: node.kind,
+            text: &node.text,
+            token_ids: &node.token_ids,
+            logprobs: &node.logprobs,
+            prior: node.prior,
+            ending: node.ending,
+            reward: node.reward,
+            answer: node.answer.as_deref(),
+        }
+    }
+}
+
+/// Memory that a tree takes, room for its growth included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryBytes {
+    /// Statistics and places of the nodes.
+    pub nodes: usize,
+    /// Tokens with their log-probabilities.
+    pub tokens: usize,
+    /// Texts and answers.
+    pub text: usize,
+}
+
+impl Tree {
+    /// Adds the steps that follow `parent`, in one go, and returns their ids. No steps leave the node as it was.
+    ///
+    /// # Panics
+    /// When `parent` already has children, or a step's tokens and log-probabilities differ in number.
+    pub fn expand(&mut self, parent: NodeId, steps: &[NewNode]) -> Range<u32> {
+        assert!(!self.node(parent).is_expanded(), "node {} is expanded already", parent.0);
+        let first = self.nodes.len() as u32;
+        for step in steps {
+            self.append(parent, &step.into());
+        }
+        first..self.nodes.len() as u32
+    }
+
+    /// Adds one more step that follows `parent`. Siblings are added one after the other.
+    ///
+    /// # Panics
+    /// When another node was added since the step before it, or tokens and log-probabilities differ in number.
+    #[inline]
+    pub fn append(&mut self, parent: NodeId, step: &NewStep<'_>) -> NodeId {
+        assert_eq!(step.token_ids.len(), step.logprobs.len(), "a log-probability for each token");
+        let id = self.nodes.len() as u32;
+        let above = &mut self.nodes[parent.index()];
+        if above.child_count == 0 {
+            above.first_child = id;
+        }
+        assert_eq!(above.first_child + u32::from(above.child_count), id, "siblings of node {id} lie apart");
+        above.child_count += 1;
+        let depth = above.depth + 1;
+        push_all(&mut self.token_ids, step.token_ids);
+        push_all(&mut self.logprobs, step.logprobs);
+        if self.text.capacity() - self.text.len() < step.text.len() {
+            self.text.reserve_exact(growth(self.text.len(), step.text.len()));
+        }
+        self.text.push_str(step.text);
+        if let Some(answer) = step.answer {
+            self.answers.push((id, answer.to_owned()));
+        }
+        if self.nodes.capacity() == self.nodes.len() {
+            self.nodes.reserve_exact(growth(self.nodes.len(), 1));
+        }
+        self.nodes.push(Node {
+            value_sum: 0.0,
+            visits: 0,
+            prior: step.prior,
+            value_estimate: f32::NAN,
+            reward: step.reward.unwrap_or(f32::NAN),
+            parent: parent.0,
+            first_child: 0,
+            token_end: self.token_ids.len() as u32,
+            text_end: self.text.len() as u32,
+            child_count: 0,
+            depth,
+            kind: step.kind,
+            ending: step.ending,
+        });
+        NodeId(id)
+    }
+
+    /// Backs a value up from `node` to the root: on every node of the path N += 1 and W += value.
+    pub fn back_up(&mut self, node: NodeId, value: f64) {
+        self.back_up_all(node, &[value]);
+    }
+
+    /// Backs values up from `node` to the root, one after the other, in a single walk.
+    #[inline]
+    pub fn back_up_all(&mut self, node: NodeId, values: &[f64]) {
+        let mut at = node.0;
+        while at != u32::MAX {
+            let node = &mut self.nodes[at as usize];
+            node.visits += values.len() as u32;
+            for value in values {
+                node.value_sum += value;
+            }
+            at = node.parent;
+        }
+    }
+
+    /// Asks the processor for a node's children before they are needed. Where thousands of trees take turns, none of this
+    /// is in its caches; asked for many trees in a row, the memory answers all at once instead of one after the other.
+    #[inline]
+    pub fn touch(&self, id: NodeId) {
+        for at in self.node(id).child_range() {
+            black_box(self.nodes[at as usize].visits);
+        }
+    }
+
+    /// [`touch`](Self::touch) for a node itself.
+    #[inline]
+    pub fn touch_node(&self, id: NodeId) {
+        black_box(self.node(id).visits);
+    }
+
+    /// [`touch`](Self::touch) for a node's tokens.
+    #[inline]
+    pub fn touch_tokens(&self, id: NodeId) {
+        black_box(self.token_ids(id).first());
+    }
+
+    /// [`touch`](Self::touch) for the places where the next step will be written.
+    #[inline]
+    pub fn touch_ends(&self) {
+        black_box((
+            self.nodes.last().map(|node| node.visits),
+            self.token_ids.last(),
+            self.logprobs.last(),
+            self.text.as_bytes().last(),
+        ));
+    }
+
+    /// Memory that the tree takes.
+    pub fn memory_bytes(&self) -> MemoryBytes {
+        let answers = self.answers.iter().map(|(_, answer)| answer.capacity()).sum::<usize>();
+        MemoryBytes {
+            nodes: self.nodes.capacity() * size_of::<Node>(),
+            tokens: (self.token_ids.capacity() + self.logprobs.capacity()) * size_of::<u32>(),
+            text: self.text.capacity() + self.answers.capacity() * size_of::<(u32, String)>() + answers,
+        }
+    }
+}
+
+/// What to reserve when there is no room for `more` items: a quarter of what is there. Doubling, as vectors do by
+/// themselves, would leave up to half of the memory of thousands of trees unused.
+#[cold]
+fn growth(len: usize, more: usize) -> usize {
+    more.max(len / 4).max(64)
+}
+
+#[inline]
+fn push_all<T: Copy>(pool: &mut Vec<T>, items: &[T]) {
+    if pool.capacity() - pool.len() < items.len() {
+        pool.reserve_exact(growth(pool.len(), items.len()));
+    }
+    pool.extend_from_slice(items);
+}
