@@ -1,18 +1,41 @@
 //! Settings of a search, with the values of CPL (algorithm, sections 1 and 2) as defaults.
 
+mod names;
+#[cfg(test)]
+mod tests;
+
 use crate::error::SearchError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::str::FromStr;
 
 /// How trees are searched.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SearchConfig {
-    /// Simulations in one tree: 200 in the paper's first round, 100 in its second.
+    /// How a tree is searched.
+    pub strategy: Strategy,
+    /// Simulations in one tree: 200 in the paper's first round, 100 in its second. Under [`Strategy::BestFirst`] states
+    /// that are expanded; best-of-n and beam search have their own size.
     pub simulations: u32,
-    /// Weight of the prior against the value in selection.
+    /// The rule by which MCTS goes down the tree.
+    pub selection: Selection,
+    /// Weight of the prior against the value under [`Selection::Puct`].
     pub c_puct: f64,
+    /// Weight of exploration against the value under [`Selection::Uct`].
+    pub c_uct: f64,
+    /// Q of a child that was never visited, under [`Selection::Puct`].
+    pub first_play: FirstPlay,
+    /// Gumbel top-k with sequential halving among the root's children: of how many at most; see [`Gumbel`](crate::Gumbel).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gumbel_root: Option<usize>,
+    /// Leaves of one tree that MCTS has evaluated at the same time. From the second on, selection counts each pending
+    /// leaf as so many visits with `virtual_loss` (Segal 2010, "On the Scalability of Parallel UCT").
+    pub leaves_per_tree: usize,
+    /// What a pending visit counts as: its value is minus this.
+    pub virtual_loss: f64,
+    /// With several leaves, takes their answers in together and in order, so that a tree never depends on which one came
+    /// first. Otherwise each is taken in at once and replaced by another. With one leaf both are the same.
+    pub reproducible: bool,
     /// Steps sampled at a node.
     pub k: usize,
     /// Steps sampled at the root.
@@ -36,8 +59,16 @@ pub struct SearchConfig {
 impl Default for SearchConfig {
     fn default() -> SearchConfig {
         SearchConfig {
+            strategy: Strategy::Mcts,
             simulations: 200,
+            selection: Selection::Puct,
             c_puct: 1.5,
+            c_uct: std::f64::consts::SQRT_2,
+            first_play: FirstPlay::Value(0.0),
+            gumbel_root: None,
+            leaves_per_tree: 1,
+            virtual_loss: 1.0,
+            reproducible: true,
             k: 3,
             k_root: 5,
             temperature: 0.7,
@@ -49,6 +80,49 @@ impl Default for SearchConfig {
             stop_when: StopWhen::default(),
         }
     }
+}
+
+/// How a tree is searched. All strategies write the same kind of tree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Strategy {
+    /// Monte-Carlo tree search.
+    #[default]
+    Mcts,
+    /// Independent samples from the question to an answer: equal first steps are merged and branch later. Q is the mean
+    /// reward of the samples through a step; no state is evaluated but, by a value head, the solutions.
+    BestOfN {
+        /// Samples.
+        count: usize,
+    },
+    /// Level by level, the best states go on: by their value, or without evaluation by their path's log-probability.
+    Beam {
+        /// States that go on at each level.
+        width: usize,
+    },
+    /// The best open state of the whole tree goes on, `simulations` times.
+    BestFirst,
+}
+
+/// The rule by which a child is selected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Selection {
+    /// Q + c_puct * P * sqrt(N_parent) / (1 + N_child) (CPL).
+    #[default]
+    Puct,
+    /// Q + c_uct * sqrt(ln N_parent / N_child), unvisited children first (Kocsis and Szepesvari 2006).
+    Uct,
+}
+
+/// First-play value: Q of a child that was never visited.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum FirstPlay {
+    /// This number; 0 in CPL.
+    Value(f64),
+    /// Q of the parent less this number, as Leela and KataGo have it.
+    BelowParent(f64),
 }
 
 /// How a step's token log-probabilities become its prior P.
@@ -88,6 +162,9 @@ pub struct StopWhen {
     /// Once the tree has sampled this many tokens, merged duplicates and rollouts included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sampled_tokens: Option<u64>,
+    /// Once the tree is this old. Such a tree depends on the clock, and is not reproducible.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wall_s: Option<f64>,
     /// Once the root's Q has settled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub converged: Option<Converged>,
@@ -110,6 +187,24 @@ impl SearchConfig {
         let SearchConfig { simulations, c_puct, k, k_root, temperature, max_step_tokens, .. } = *self;
         check("simulations", simulations, simulations >= 1, "at least 1")?;
         check("c_puct", c_puct, c_puct.is_finite() && c_puct >= 0.0, "a number from 0 up")?;
+        let is_weight = |number: f64| number.is_finite() && number >= 0.0;
+        check("c_uct", self.c_uct, is_weight(self.c_uct), "a number from 0 up")?;
+        check("virtual_loss", self.virtual_loss, is_weight(self.virtual_loss), "a number from 0 up")?;
+        check("leaves_per_tree", self.leaves_per_tree, self.leaves_per_tree >= 1, "at least 1")?;
+        let first_play = match self.first_play {
+            FirstPlay::Value(value) => (-1.0..=1.0).contains(&value),
+            FirstPlay::BelowParent(reduction) => (0.0..=2.0).contains(&reduction),
+        };
+        check("first_play", self.first_play, first_play, "a value from -1 to 1, or below_parent:R with R from 0 to 2")?;
+        if let Some(considered) = self.gumbel_root {
+            check("gumbel_root", considered, (1..=MAX_CANDIDATES).contains(&considered), "1 to 65535")?;
+        }
+        match self.strategy {
+            Strategy::BestOfN { count: size } | Strategy::Beam { width: size } => {
+                check("strategy", self.strategy, (1..=MAX_CANDIDATES).contains(&size), "a size from 1 to 65535")?;
+            }
+            Strategy::Mcts | Strategy::BestFirst => {}
+        }
         check("k", k, (1..=MAX_CANDIDATES).contains(&k), "1 to 65535")?;
         check("k_root", k_root, (1..=MAX_CANDIDATES).contains(&k_root), "1 to 65535")?;
         check("temperature", temperature, temperature.is_finite() && temperature >= 0.0, "a number from 0 up")?;
@@ -124,6 +219,9 @@ impl SearchConfig {
         }
         if let Some(tokens) = self.stop_when.sampled_tokens {
             check("stop_when.sampled_tokens", tokens, tokens >= 1, "at least 1")?;
+        }
+        if let Some(wall_s) = self.stop_when.wall_s {
+            check("stop_when.wall_s", wall_s, wall_s.is_finite() && wall_s > 0.0, "a number above 0")?;
         }
         if let Some(Converged { window, tolerance }) = self.stop_when.converged {
             check("stop_when.converged.window", window, window >= 1, "at least 1")?;
@@ -147,133 +245,4 @@ fn check(
     wanted: &'static str,
 ) -> Result<(), SearchError> {
     if is_valid { Ok(()) } else { Err(SearchError::Setting { field, value: value.to_string(), wanted }) }
-}
-
-impl fmt::Display for Prior {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Prior::MeanProbability => "mean_probability",
-            Prior::Softmax => "softmax",
-        })
-    }
-}
-
-impl FromStr for Prior {
-    type Err = SearchError;
-
-    fn from_str(name: &str) -> Result<Prior, SearchError> {
-        match name {
-            "mean_probability" => Ok(Prior::MeanProbability),
-            "softmax" => Ok(Prior::Softmax),
-            _ => {
-                let wanted = "mean_probability or softmax";
-                Err(SearchError::Setting { field: "prior", value: name.to_owned(), wanted })
-            }
-        }
-    }
-}
-
-impl fmt::Display for Evaluation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Evaluation::ValueHead => f.write_str("value_head"),
-            Evaluation::Rollouts { count } => write!(f, "rollouts:{count}"),
-            Evaluation::Zero => f.write_str("zero"),
-        }
-    }
-}
-
-impl FromStr for Evaluation {
-    type Err = SearchError;
-
-    /// Reads `value_head`, `zero`, or `rollouts:N` with N paths from each leaf.
-    fn from_str(name: &str) -> Result<Evaluation, SearchError> {
-        let rollouts = || name.strip_prefix("rollouts:")?.parse().ok().filter(|&count| count >= 1);
-        match name {
-            "value_head" => Ok(Evaluation::ValueHead),
-            "zero" => Ok(Evaluation::Zero),
-            _ => rollouts().map(|count| Evaluation::Rollouts { count }).ok_or_else(|| {
-                let wanted = "value_head, zero, or rollouts:N with N from 1 up";
-                SearchError::Setting { field: "evaluation", value: name.to_owned(), wanted }
-            }),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_defaults_are_valid() {
-        SearchConfig::default().validate().expect("the paper's settings");
-    }
-
-    #[test]
-    fn a_bad_setting_is_named_with_its_value() {
-        let bad: [(SearchConfig, &str); 6] = [
-            (
-                SearchConfig { simulations: 0, ..SearchConfig::default() },
-                "search setting `simulations` is 0; choose at least 1",
-            ),
-            (
-                SearchConfig { c_puct: f64::NAN, ..SearchConfig::default() },
-                "search setting `c_puct` is NaN; choose a number from 0 up",
-            ),
-            (
-                SearchConfig { k_root: 70_000, ..SearchConfig::default() },
-                "search setting `k_root` is 70000; choose 1 to 65535",
-            ),
-            (
-                SearchConfig { temperature: -0.5, ..SearchConfig::default() },
-                "search setting `temperature` is -0.5; choose a number from 0 up",
-            ),
-            (
-                SearchConfig { max_depth: 0, ..SearchConfig::default() },
-                "search setting `max_depth` is 0; choose 1 to 10000",
-            ),
-            (
-                SearchConfig { evaluation: Evaluation::Rollouts { count: 0 }, ..SearchConfig::default() },
-                "search setting `evaluation.rollouts.count` is 0; choose 1 to 65535",
-            ),
-        ];
-        for (config, message) in bad {
-            assert_eq!(config.validate().expect_err(message).to_string(), message);
-        }
-    }
-
-    #[test]
-    fn names_are_read_as_they_are_written() {
-        for evaluation in [Evaluation::ValueHead, Evaluation::Zero, Evaluation::Rollouts { count: 4 }] {
-            assert_eq!(evaluation.to_string().parse::<Evaluation>().expect("own name"), evaluation);
-        }
-        for prior in [Prior::MeanProbability, Prior::Softmax] {
-            assert_eq!(prior.to_string().parse::<Prior>().expect("own name"), prior);
-        }
-        for name in ["rollouts:0", "rollouts:", "rollouts", "Zero"] {
-            name.parse::<Evaluation>().expect_err(name);
-        }
-    }
-
-    #[test]
-    fn settings_keep_their_names_in_toml() {
-        let config: SearchConfig = toml::from_str("k = 2\nevaluation = \"zero\"\nprior = \"softmax\"").expect("valid");
-        let expected =
-            SearchConfig { k: 2, evaluation: Evaluation::Zero, prior: Prior::Softmax, ..SearchConfig::default() };
-        assert_eq!(config, expected);
-        let config = SearchConfig {
-            evaluation: Evaluation::Rollouts { count: 4 },
-            stop_when: StopWhen {
-                sampled_tokens: Some(5000),
-                converged: Some(Converged { window: 20, tolerance: 0.01 }),
-                ..StopWhen::default()
-            },
-            ..SearchConfig::default()
-        };
-        for config in [config, SearchConfig::default()] {
-            let text = toml::to_string(&config).expect("written");
-            assert_eq!(toml::from_str::<SearchConfig>(&text).expect("read back"), config, "{text}");
-        }
-        toml::from_str::<SearchConfig>("simulation = 5").expect_err("no such setting");
-    }
 }

@@ -16,11 +16,13 @@ use crate::summary::{SearchSummary, SearchWork, Skipped, Stop};
 use crate::tree_search::{Next, TreeSearch};
 use espalier_tree::{Tree, TreeInfo};
 use rayon::prelude::*;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// So many answers of each batch are worked on first, and timed: what a turn takes is mostly up to the judge.
-const PROBED_TURNS: usize = 8;
-/// The rest of the batch goes to all threads if it would take longer than this on one. To wake them takes tens of
+/// Trees whose selections are taken step by step together: enough that the memory is never idle, few enough to stay in
+/// the cache.
+const GROUP: usize = 16;
+/// The rest of a batch goes to all threads if it would take longer than this on one. To wake them takes tens of
 /// microseconds.
 const PARALLEL_FROM: Duration = Duration::from_micros(200);
 
@@ -67,17 +69,18 @@ pub fn search_with_progress<P: Policy, J: Judge + ?Sized>(
     config.validate()?;
     let began = Instant::now();
     let mut engine = Engine {
-        config,
+        config: Arc::new(*config),
         policy,
         judge,
         jobs: jobs.into_iter().fuse(),
         on_tree,
         slots: Vec::new(),
-        active: 0,
+        turns: Vec::new(),
+        pending: 0,
         summary: SearchSummary::default(),
     };
     engine.fill()?;
-    while engine.active > 0 {
+    while engine.pending > 0 {
         engine.turn()?;
         engine.summary.wall_s = began.elapsed().as_secs_f64();
         on_progress(&engine.summary);
@@ -87,59 +90,84 @@ pub fn search_with_progress<P: Policy, J: Judge + ?Sized>(
 }
 
 struct Engine<'a, P, J: ?Sized, I, F> {
-    config: &'a SearchConfig,
+    config: Arc<SearchConfig>,
     policy: &'a mut P,
     judge: &'a J,
     jobs: I,
     on_tree: F,
     slots: Vec<Slot>,
-    /// Slots with a tree.
-    active: usize,
+    /// Empty between batches; kept for its memory.
+    turns: Vec<Turn>,
+    /// Requests without an answer.
+    pending: usize,
     summary: SearchSummary,
 }
 
-/// A place for a tree in flight. The ticket of its pending request is `serial * in_flight + place`, so that the ticket
+/// A place for a tree in flight. The ticket of a pending request is `serial * in_flight + place`, so that the ticket
 /// alone leads to the slot.
 #[derive(Default)]
 struct Slot {
     tree: Option<Box<TreeSearch>>,
+    /// Serial of the next request.
     serial: u64,
+    /// Serial of the tree's first request.
+    first_serial: u64,
+    /// Requests that the policy still has of a tree that was given up, and that tree.
+    abandoned: usize,
+    given_up: u64,
+    /// Where the tree is among the turns, while it is not here.
+    turn: usize,
 }
 
-/// A tree with its answer, taken out of its slot so that trees can be worked on in parallel.
+/// A tree with its answers, taken out of its slot so that trees can be worked on in parallel.
 struct Turn {
-    slot: usize,
+    place: usize,
     tree: Box<TreeSearch>,
-    answer: Option<Expansion>,
+    answers: Answers,
     work: SearchWork,
-    outcome: Result<Next, SearchError>,
+    outcome: Result<(), SearchError>,
+}
+
+/// Mostly one.
+struct Answers {
+    first: Expansion,
+    more: Vec<Expansion>,
 }
 
 impl Turn {
-    fn run(&mut self, judge: &(impl Judge + ?Sized)) {
+    fn answer(&mut self, judge: &(impl Judge + ?Sized)) {
         let before = self.tree.work();
-        if let Some(answer) = self.answer.take() {
-            self.outcome = self.tree.answer(answer, judge).map(|()| self.tree.next());
+        self.outcome = self.tree.answer(&self.answers.first, judge);
+        for answer in &self.answers.more {
+            if self.outcome.is_ok() {
+                self.outcome = self.tree.answer(answer, judge);
+            }
         }
         self.work = self.tree.work().since(before);
     }
+
+    /// Goes one step down the tree, if it is to go down.
+    fn descend(&mut self) -> bool {
+        self.outcome.is_ok() && self.tree.descend_ahead()
+    }
 }
 
-/// Runs the turns, on all threads if that is worth it.
-fn run_turns(turns: &mut [Turn], judge: &(impl Judge + ?Sized)) {
-    let (probed, rest) = turns.split_at_mut(PROBED_TURNS.min(turns.len()));
-    let began = Instant::now();
-    for turn in probed {
-        turn.run(judge);
+/// Works on one group. The trees do the same thing at the same time, and ask for the memory of the next thing before any
+/// of them does it: with thousands of trees in flight the search would else wait for memory most of its time.
+fn run_group(turns: &mut [Turn], judge: &(impl Judge + ?Sized)) {
+    turns.iter().for_each(|turn| turn.tree.touch_path());
+    turns.iter_mut().for_each(|turn| turn.answer(judge));
+    let mut goes_on = true;
+    while goes_on {
+        goes_on = turns.iter_mut().fold(false, |goes_on, turn| turn.descend() | goes_on);
+        turns.iter().for_each(|turn| turn.tree.touch());
     }
-    let rest_on_one_thread = began.elapsed() * rest.len() as u32 / PROBED_TURNS as u32;
-    if rest_on_one_thread >= PARALLEL_FROM {
-        rest.par_iter_mut().for_each(|turn| turn.run(judge));
-    } else {
-        for turn in rest {
-            turn.run(judge);
-        }
-    }
+    turns.iter().for_each(|turn| turn.tree.touch_tokens());
+}
+
+/// Works on several groups, on all threads.
+fn run_groups(turns: &mut [Turn], judge: &(impl Judge + ?Sized)) {
+    turns.par_chunks_mut(GROUP).for_each(|group| run_group(group, judge));
 }
 
 impl<P, J, I, F> Engine<'_, P, J, I, F>
@@ -162,9 +190,9 @@ where
         Ok(())
     }
 
-    /// Puts the next job that can be searched into a free slot.
-    fn start_next(&mut self, slot: usize) -> Result<(), SearchError> {
-        while self.slots[slot].tree.is_none() {
+    /// Puts the next job that can be searched into a slot, if it is free.
+    fn start_next(&mut self, place: usize) -> Result<(), SearchError> {
+        while self.slots[place].tree.is_none() && self.slots[place].abandoned == 0 {
             let Some(TreeJob { index, info, prompt }) = self.jobs.next() else { break };
             let prompt_ids = match self.policy.tokenize(&prompt) {
                 Ok(prompt_ids) => prompt_ids,
@@ -175,10 +203,10 @@ where
                 }
             };
             let problem_id = info.problem_id.clone();
-            match TreeSearch::new(self.config, index, info, &prompt, &prompt_ids) {
-                Ok(mut tree) => {
-                    let next = tree.next();
-                    self.proceed(slot, Box::new(tree), next)?;
+            match TreeSearch::new(&self.config, index, info, &prompt, &prompt_ids) {
+                Ok(tree) => {
+                    self.slots[place].first_serial = self.slots[place].serial;
+                    self.proceed(place, Box::new(tree))?;
                 }
                 Err(error) => self.skip(index, problem_id, error.reason()),
             }
@@ -191,78 +219,141 @@ where
         let answers = match self.policy.poll() {
             Ok(answers) => answers,
             Err(error) => {
-                let Some(slot) = error.tree().and_then(|tree| self.slot_of(tree)) else { return Err(error.into()) };
-                let tree = self.slots[slot].tree.take();
-                self.active -= 1;
-                self.give_up(tree, error.reason());
-                return self.start_next(slot);
+                let Some(place) = error.tree().and_then(|tree| self.slot_of(tree)) else { return Err(error.into()) };
+                self.pending -= 1;
+                match self.slots[place].tree.take() {
+                    Some(tree) => self.give_up(place, tree, 1, error.reason()),
+                    None => self.lose_one(place),
+                }
+                return self.start_next(place);
             }
         };
         if answers.is_empty() {
-            return Err(SearchError::NoAnswer { pending: self.active });
+            return Err(SearchError::NoAnswer { pending: self.pending });
         }
-        let mut turns = answers.into_iter().map(|answer| self.take_turn(answer)).collect::<Result<Vec<_>, _>>()?;
-        run_turns(&mut turns, self.judge);
-        for Turn { slot, tree, work, outcome, .. } in turns {
-            self.summary.work += work;
-            match outcome {
-                Ok(next) => self.proceed(slot, tree, next)?,
-                // It would be the same for every tree.
-                Err(error @ SearchError::NoValue) => return Err(error),
-                Err(error) => self.give_up(Some(tree), error.reason()),
+        let mut answers = answers.into_iter();
+        let mut turns = std::mem::take(&mut self.turns);
+        let mut size = GROUP;
+        while answers.len() > 0 {
+            let began = Instant::now();
+            for answer in answers.by_ref().take(size) {
+                self.take_turn(answer, &mut turns)?;
             }
-            self.start_next(slot)?;
+            if size == GROUP {
+                run_group(&mut turns, self.judge);
+            } else {
+                run_groups(&mut turns, self.judge);
+            }
+            // What a turn takes is mostly up to the judge.
+            if began.elapsed() * (answers.len() / GROUP) as u32 >= PARALLEL_FROM {
+                size = usize::MAX;
+            }
+            for turn in turns.drain(..) {
+                self.end_turn(turn)?;
+            }
         }
+        self.turns = turns;
         Ok(())
     }
 
-    fn take_turn(&mut self, mut answer: Expansion) -> Result<Turn, SearchError> {
+    fn end_turn(&mut self, turn: Turn) -> Result<(), SearchError> {
+        let Turn { place, tree, work, outcome, answers } = turn;
+        self.summary.work += work;
+        self.policy.reclaim(answers.first);
+        answers.more.into_iter().for_each(|answer| self.policy.reclaim(answer));
+        match outcome {
+            Ok(()) => self.proceed(place, tree)?,
+            // It would be the same for every tree.
+            Err(error @ SearchError::NoValue) => return Err(error),
+            Err(error) => self.give_up(place, tree, 0, error.reason()),
+        }
+        self.start_next(place)
+    }
+
+    /// Adds an answer to its tree's turn.
+    fn take_turn(&mut self, mut answer: Expansion, turns: &mut Vec<Turn>) -> Result<(), SearchError> {
         let unknown = SearchError::UnknownTicket { ticket: answer.ticket };
         let in_flight = self.config.in_flight as u64;
         let place = (answer.ticket % in_flight) as usize;
-        let Some(slot) = self.slots.get_mut(place).filter(|slot| slot.serial == answer.ticket / in_flight) else {
-            return Err(unknown);
-        };
-        let Some(tree) = slot.tree.take() else { return Err(unknown) };
-        self.active -= 1;
-        answer.ticket = tree.ticket();
-        let work = SearchWork::default();
-        Ok(Turn { slot: place, tree, answer: Some(answer), work, outcome: Ok(Next::Finished) })
+        let serial = answer.ticket / in_flight;
+        let Some(slot) = self.slots.get_mut(place).filter(|slot| serial < slot.serial) else { return Err(unknown) };
+        if slot.abandoned > 0 {
+            self.pending -= 1;
+            self.lose_one(place);
+            self.policy.reclaim(answer);
+            return self.start_next(place);
+        }
+        let Some(ticket) = serial.checked_sub(slot.first_serial) else { return Err(unknown) };
+        answer.ticket = ticket;
+        if let Some(tree) = slot.tree.take_if(|tree| tree.awaits(ticket)) {
+            slot.turn = turns.len();
+            let (answers, work) = (Answers { first: answer, more: Vec::new() }, SearchWork::default());
+            turns.push(Turn { place, tree, answers, work, outcome: Ok(()) });
+        } else {
+            let turn = turns.get_mut(slot.turn).filter(|turn| turn.place == place);
+            let knows = |turn: &&mut Turn| {
+                let answers = &turn.answers;
+                let is_new = answers.first.ticket != ticket && answers.more.iter().all(|more| more.ticket != ticket);
+                is_new && turn.tree.awaits(ticket)
+            };
+            let Some(turn) = turn.filter(knows) else { return Err(unknown) };
+            turn.answers.more.push(answer);
+        }
+        self.pending -= 1;
+        Ok(())
     }
 
-    /// Sends a tree's next request and puts the tree into its slot, or hands the finished tree over.
-    fn proceed(&mut self, place: usize, tree: Box<TreeSearch>, next: Next) -> Result<(), SearchError> {
-        match next {
-            Next::Request(mut request) => {
-                let slot = &mut self.slots[place];
-                slot.serial += 1;
-                request.ticket = slot.serial * self.config.in_flight as u64 + place as u64;
-                match self.policy.submit(request) {
-                    Ok(()) => {
-                        slot.tree = Some(tree);
-                        self.active += 1;
+    /// Sends a tree's requests and puts the tree into its slot, or hands the finished tree over.
+    fn proceed(&mut self, place: usize, mut tree: Box<TreeSearch>) -> Result<(), SearchError> {
+        loop {
+            match tree.next() {
+                Next::Request(mut request) => {
+                    let slot = &mut self.slots[place];
+                    request.ticket = slot.serial * self.config.in_flight as u64 + place as u64;
+                    slot.serial += 1;
+                    match self.policy.submit(request) {
+                        Ok(()) => self.pending += 1,
+                        Err(error) if error.tree() == Some(tree.index()) => {
+                            self.give_up(place, tree, 1, error.reason());
+                            return Ok(());
+                        }
+                        Err(error) => return Err(error.into()),
                     }
-                    Err(error) if error.tree() == Some(tree.index()) => self.give_up(Some(tree), error.reason()),
-                    Err(error) => return Err(error.into()),
                 }
-                Ok(())
-            }
-            Next::Finished => {
-                let index = tree.index();
-                self.policy.forget(index);
-                let stop = tree.stop().unwrap_or(Stop::Simulations);
-                let tree = tree.into_tree();
-                self.summary.add_tree(&tree, stop);
-                (self.on_tree)(index, tree)
+                Next::Waiting => {
+                    self.slots[place].tree = Some(tree);
+                    return Ok(());
+                }
+                Next::Finished => {
+                    let index = tree.index();
+                    self.policy.forget(index);
+                    let stop = tree.stop().unwrap_or(Stop::Simulations);
+                    let tree = tree.into_tree();
+                    self.summary.add_tree(&tree, stop);
+                    return (self.on_tree)(index, tree);
+                }
             }
         }
     }
 
-    fn give_up(&mut self, tree: Option<Box<TreeSearch>>, reason: String) {
-        if let Some(tree) = tree {
-            let index = tree.index();
+    /// Gives a tree up. Of its pending requests the policy has given up `lost`; the slot waits for the answers to the
+    /// others.
+    fn give_up(&mut self, place: usize, tree: Box<TreeSearch>, lost: usize, reason: String) {
+        let index = tree.index();
+        let slot = &mut self.slots[place];
+        (slot.abandoned, slot.given_up) = (tree.pending().saturating_sub(lost), index);
+        if slot.abandoned == 0 {
             self.policy.forget(index);
-            self.skip(index, tree.into_tree().info.problem_id, reason);
+        }
+        self.skip(index, tree.into_tree().info.problem_id, reason);
+    }
+
+    /// One request less is pending of the tree that was given up here.
+    fn lose_one(&mut self, place: usize) {
+        let slot = &mut self.slots[place];
+        slot.abandoned -= 1;
+        if slot.abandoned == 0 {
+            self.policy.forget(slot.given_up);
         }
     }
 
@@ -272,6 +363,9 @@ where
     }
 
     fn slot_of(&self, index: u64) -> Option<usize> {
-        self.slots.iter().position(|slot| slot.tree.as_ref().is_some_and(|tree| tree.index() == index))
+        self.slots.iter().position(|slot| match &slot.tree {
+            Some(tree) => tree.index() == index,
+            None => slot.abandoned > 0 && slot.given_up == index,
+        })
     }
 }

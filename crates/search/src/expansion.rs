@@ -1,43 +1,42 @@
 //! Expansion: from a policy's candidates to the steps that are added to the tree (algorithm, sections 2.3 and 2.4).
 
-use crate::config::{Prior, SearchConfig};
+use crate::config::Prior;
 use crate::error::SearchError;
-use crate::judge::{Judge, Verdict};
-use crate::policy::{Candidate, Finish};
-use espalier_tree::{Ending, NewNode, TreeInfo};
+use crate::policy::Candidate;
+use espalier_tree::Ending;
 
 /// Mean log-probabilities above 0 by rounding are let pass up to here, nats.
 const LOGPROB_SLACK: f64 = 1e-3;
 
-/// Turns candidates into steps at `depth`, in their order; of candidates whose texts are equal after trimming only the
-/// first is kept. Appends to `steps`, which is empty.
-pub(crate) fn steps_from(
-    candidates: Vec<Candidate>,
-    depth: u16,
-    config: &SearchConfig,
-    info: &TreeInfo,
-    judge: &(impl Judge + ?Sized),
-    steps: &mut Vec<NewNode>,
-) -> Result<(), SearchError> {
-    for candidate in candidates {
-        let text = candidate.text.trim();
-        if steps.iter().any(|step| step.text.trim() == text) {
+/// A candidate that becomes a step.
+pub(crate) struct Kept {
+    /// Its place among the candidates.
+    pub index: usize,
+    /// P.
+    pub prior: f32,
+    /// Candidates with its text, itself included.
+    pub count: u32,
+    /// Its text without white space around it, as a range of the text.
+    trimmed: (u32, u32),
+}
+
+/// The candidates that become steps, in their order, with their priors: of those whose texts are equal after trimming
+/// only the first.
+pub(crate) fn merge(candidates: &[Candidate], prior: Prior, kept: &mut Vec<Kept>) -> Result<(), SearchError> {
+    kept.clear();
+    for (index, candidate) in candidates.iter().enumerate() {
+        let trimmed = candidate.text.trim();
+        let text_of = |one: &Kept| &candidates[one.index].text[one.trimmed.0 as usize..one.trimmed.1 as usize];
+        if let Some(same) = kept.iter_mut().find(|one| text_of(one) == trimmed) {
+            same.count += 1;
             continue;
         }
-        let prior = mean_probability(&candidate)?;
-        let Verdict { kind, ending, answer } = judge.judge(info, &candidate.text);
-        let ending = match (candidate.finish, ending) {
-            // Whatever the text looks like, its end is missing.
-            (Finish::Length, _) => Ending::Length,
-            (Finish::Stop, Ending::None) if depth > config.max_depth => Ending::TooDeep,
-            (Finish::Stop, ending) => ending,
-        };
-        let reward = ending.has_reward().then(|| reward_of(ending));
-        let Candidate { text, token_ids, logprobs, .. } = candidate;
-        steps.push(NewNode { kind, text, token_ids, logprobs, prior, ending, reward, answer });
+        let start = candidate.text.len() - candidate.text.trim_start().len();
+        let trimmed = (start as u32, (start + trimmed.len()) as u32);
+        kept.push(Kept { index, prior: mean_probability(candidate)?, count: 1, trimmed });
     }
-    if config.prior == Prior::Softmax {
-        normalise(steps);
+    if prior == Prior::Softmax {
+        normalise(kept);
     }
     Ok(())
 }
@@ -65,11 +64,11 @@ fn mean_probability(candidate: &Candidate) -> Result<f32, SearchError> {
 
 /// Softmax over the siblings, `exp(x_i) / sum exp(x_j)`; the exponentials are there already. Siblings that are all impossible
 /// stay so.
-fn normalise(steps: &mut [NewNode]) {
-    let total: f64 = steps.iter().map(|step| f64::from(step.prior)).sum();
+fn normalise(kept: &mut [Kept]) {
+    let total: f64 = kept.iter().map(|one| f64::from(one.prior)).sum();
     if total > 0.0 {
-        for step in steps {
-            step.prior = (f64::from(step.prior) / total) as f32;
+        for one in kept {
+            one.prior = (f64::from(one.prior) / total) as f32;
         }
     }
 }

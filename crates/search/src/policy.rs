@@ -24,7 +24,7 @@ pub struct StepRequest {
     /// Offsets into `prefix_ids` where the prompt and then each step of the path end; they never fall, and the last is
     /// `prefix_ids.len()`.
     pub step_ends: Vec<u32>,
-    /// Candidates wanted.
+    /// Candidates wanted; 0 where only the value is.
     pub k: usize,
     /// Tokens that one candidate may have at most.
     pub max_tokens: usize,
@@ -90,12 +90,15 @@ pub trait Policy {
 
     /// Drops all that is kept for a tree; no request of it is pending, and none will come.
     fn forget(&mut self, tree: u64);
+
+    /// Gets back an answer that was read, whose memory may be used again. Drops it by default.
+    fn reclaim(&mut self, _answer: Expansion) {}
 }
 
 /// What went wrong inside a policy.
 ///
 /// An error from [`Policy::submit`] or [`Policy::poll`] ends the search, unless it names a tree
-/// ([`PolicyError::of_tree`]): then only that tree is given up, and its pending request counts as answered.
+/// ([`PolicyError::of_tree`]): then only that tree is given up, and one of its pending requests counts as answered.
 #[derive(Debug)]
 pub struct PolicyError(pub Box<dyn Error + Send + Sync>);
 

@@ -9,11 +9,14 @@ pub(crate) enum Purpose {
     Expansion = 0,
     /// To estimate the node's value.
     Rollouts = 1,
+    /// None: only the value head's estimate is wanted.
+    Value = 2,
 }
 
 /// Seed of the request for one node of one tree.
 pub(crate) fn request_seed(tree_seed: u64, node: NodeId, purpose: Purpose) -> u64 {
-    mix(mix(tree_seed) ^ (u64::from(node.0) << 1 | purpose as u64))
+    // Values are not sampled, so that their seed is never used.
+    mix(mix(tree_seed) ^ (u64::from(node.0) << 1 | u64::from(purpose == Purpose::Rollouts)))
 }
 
 /// The output function of splitmix64 (Steele, Lea, Flood 2014): a bijection in which every input bit moves every output

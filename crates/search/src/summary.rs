@@ -110,6 +110,8 @@ pub enum Stop {
     Converged,
     /// Enough tokens were sampled.
     Tokens,
+    /// The tree took as long as it may.
+    WallTime,
 }
 
 /// Finished trees by the reason.
@@ -125,6 +127,8 @@ pub struct StopCounts {
     pub converged: u64,
     /// See [`Stop::Tokens`].
     pub tokens: u64,
+    /// See [`Stop::WallTime`].
+    pub wall_time: u64,
 }
 
 /// A problem without a tree.
@@ -154,6 +158,7 @@ impl SearchSummary {
             Stop::Solved => &mut self.stops.solved,
             Stop::Converged => &mut self.stops.converged,
             Stop::Tokens => &mut self.stops.tokens,
+            Stop::WallTime => &mut self.stops.wall_time,
         } += 1;
     }
 }

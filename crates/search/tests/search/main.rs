@@ -2,9 +2,13 @@
 
 mod by_hand;
 mod engine;
+mod fill;
 mod independence;
+mod leaves;
+mod optimum;
 mod reference;
 mod rules;
+mod strategies;
 
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeSource};
 use espalier_search::{Policy, SearchConfig, SearchError, TreeJob, search};

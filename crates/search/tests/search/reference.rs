@@ -3,7 +3,9 @@
 
 use super::{PROMPT, info, tree_of};
 use espalier_search::fake::{FakeJudge, FakeSource};
-use espalier_search::{Candidate, Evaluation, Expansion, Finish, Judge, Prior, SearchConfig, StepRequest, Unit};
+use espalier_search::{
+    Candidate, Evaluation, Expansion, Finish, FirstPlay, Judge, Prior, SearchConfig, Selection, StepRequest, Unit,
+};
 use espalier_tree::{Ending, NodeId, Tree, check};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
@@ -117,15 +119,27 @@ impl Reference<'_> {
             return self.evaluate_and_expand(at);
         }
         let parent_visits = self.nodes[at].visits;
+        let first_play = match self.config.first_play {
+            FirstPlay::Value(value) => value,
+            FirstPlay::BelowParent(reduction) => self.nodes[at].value_sum / f64::from(parent_visits) - reduction,
+        };
         let scores: Vec<(f64, Path)> = self
             .children(at)
             .into_iter()
             .filter(|path| self.nodes[path].ending == Ending::None)
             .map(|path| {
                 let node = &self.nodes[&path];
-                let q = if node.visits == 0 { 0.0 } else { node.value_sum / f64::from(node.visits) };
-                let u = self.config.c_puct * f64::from(node.prior) * f64::from(parent_visits).sqrt()
-                    / (1.0 + f64::from(node.visits));
+                let q = if node.visits == 0 { first_play } else { node.value_sum / f64::from(node.visits) };
+                let u = match self.config.selection {
+                    Selection::Puct => {
+                        self.config.c_puct * f64::from(node.prior) * f64::from(parent_visits).sqrt()
+                            / (1.0 + f64::from(node.visits))
+                    }
+                    Selection::Uct if node.visits == 0 => f64::INFINITY,
+                    Selection::Uct => {
+                        self.config.c_uct * f64::from(parent_visits).ln().sqrt() / f64::from(node.visits).sqrt()
+                    }
+                };
                 (q + u, path)
             })
             .collect();
@@ -268,8 +282,18 @@ fn configs() -> impl Strategy<Value = SearchConfig> {
         1 => (1_usize..5).prop_map(|count| Evaluation::Rollouts { count }),
     ];
     let prior = prop_oneof![3 => Just(Prior::MeanProbability), 1 => Just(Prior::Softmax)];
-    (1_u32..120, prop_oneof![Just(1.5), Just(0.0), 0.0..4.0], 1_usize..5, 1_usize..7, 1_u16..5, prior, evaluation)
-        .prop_map(|(simulations, c_puct, k, k_root, max_depth, prior, evaluation)| SearchConfig {
+    let selection = prop_oneof![2 => Just(Selection::Puct), 1 => Just(Selection::Uct)];
+    let first_play = prop_oneof![
+        2 => Just(FirstPlay::Value(0.0)),
+        1 => (-1.0..1.0).prop_map(FirstPlay::Value),
+        1 => (0.0..1.0).prop_map(FirstPlay::BelowParent),
+    ];
+    let rule = (selection, first_play, 0.0..3.0);
+    (1_u32..120, prop_oneof![Just(1.5), Just(0.0), 0.0..4.0], 1_usize..5, 1_usize..7, 1_u16..5, prior, evaluation, rule)
+        .prop_map(|(simulations, c_puct, k, k_root, max_depth, prior, evaluation, rule)| SearchConfig {
+            selection: rule.0,
+            first_play: rule.1,
+            c_uct: rule.2,
             simulations,
             c_puct,
             k,

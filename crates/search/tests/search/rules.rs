@@ -7,13 +7,14 @@ use espalier_search::{
     TreeSearch, Unit,
 };
 use espalier_tree::{Ending, NodeId, Tree};
+use std::sync::Arc;
 
 /// Searches one tree to its end; why it ended, and the tree.
 fn finished(config: &SearchConfig, source: &impl FakeSource) -> (Stop, TreeSearch) {
     let ids: Vec<u32> = PROMPT.bytes().map(u32::from).collect();
-    let mut search = TreeSearch::new(config, 0, info(0), PROMPT, &ids).expect("a valid configuration");
+    let mut search = TreeSearch::new(&Arc::new(*config), 0, info(0), PROMPT, &ids).expect("a valid configuration");
     while let Next::Request(request) = search.next() {
-        search.answer(source.answer(&request), &FakeJudge).expect("a valid answer");
+        search.answer(&source.answer(&request), &FakeJudge).expect("a valid answer");
     }
     (search.stop().expect("finished"), search)
 }
@@ -162,10 +163,10 @@ fn rollouts_give_their_mean_reward() {
     let config = SearchConfig { simulations: 1, evaluation, max_step_tokens: 100, ..SearchConfig::default() };
     let ids: Vec<u32> = PROMPT.bytes().map(u32::from).collect();
     let table = FakeTable::new().state("", root);
-    let mut search = TreeSearch::new(&config, 0, info(0), PROMPT, &ids).expect("valid");
+    let mut search = TreeSearch::new(&Arc::new(config), 0, info(0), PROMPT, &ids).expect("valid");
     let mut requests = Vec::new();
     while let Next::Request(request) = search.next() {
-        search.answer(table.answer(&request), &FakeJudge).expect("valid");
+        search.answer(&table.answer(&request), &FakeJudge).expect("valid");
         requests.push(request);
     }
     let asked: Vec<_> = requests.iter().map(|r| (r.unit, r.k, r.max_tokens, r.want_value)).collect();
@@ -180,11 +181,11 @@ fn rollouts_give_their_mean_reward() {
 fn requests_carry_the_path_as_it_was_sampled() {
     let config = SearchConfig { simulations: 20, ..SearchConfig::default() };
     let ids: Vec<u32> = PROMPT.bytes().map(u32::from).collect();
-    let mut search = TreeSearch::new(&config, 9, info(3), PROMPT, &ids).expect("valid");
+    let mut search = TreeSearch::new(&Arc::new(config), 9, info(3), PROMPT, &ids).expect("valid");
     let texts = distinct(2);
     let (mut seeds, mut prefix_tokens) = (std::collections::HashSet::new(), 0);
     while let Next::Request(request) = search.next() {
-        assert_eq!(search.next(), Next::Request(request.clone()), "the same until it is answered");
+        assert_eq!(search.next(), Next::Waiting, "each is given once");
         assert_eq!(request.step_ends[0] as usize, PROMPT.len());
         assert_eq!(*request.step_ends.last().expect("the prompt at least") as usize, request.prefix_ids.len());
         let found = search.tree().ids().find(|&id| search.tree().prefix_ids(id) == request.prefix_ids);
@@ -194,7 +195,7 @@ fn requests_carry_the_path_as_it_was_sampled() {
         assert_eq!((request.tree, request.max_tokens, request.want_value), (9, 1500, true));
         assert!(seeds.insert(request.seed));
         prefix_tokens += request.prefix_ids.len() as u64;
-        search.answer(texts.answer(&request), &FakeJudge).expect("valid");
+        search.answer(&texts.answer(&request), &FakeJudge).expect("valid");
     }
     assert_eq!((seeds.len(), search.work().requests, search.work().prefix_tokens), (20, 20, prefix_tokens));
 }
@@ -236,9 +237,9 @@ fn wrong_answers_are_refused() {
     };
     let good = candidate(&[-0.1, -0.2]);
     let refused = |value: Option<f32>, candidates: Vec<Candidate>, ticket: u64| {
-        let mut search = TreeSearch::new(&SearchConfig::default(), 0, info(0), PROMPT, &[1]).expect("valid");
+        let mut search = TreeSearch::new(&Arc::default(), 0, info(0), PROMPT, &[1]).expect("valid");
         assert!(matches!(search.next(), Next::Request(_)));
-        search.answer(Expansion { ticket, value, candidates }, &FakeJudge).expect_err("refused").to_string()
+        search.answer(&Expansion { ticket, value, candidates }, &FakeJudge).expect_err("refused").to_string()
     };
     assert!(refused(None, vec![good.clone()], 0).contains("no value of a state"));
     assert!(refused(Some(f32::NAN), vec![good.clone()], 0).contains("the value NaN"));
@@ -248,7 +249,8 @@ fn wrong_answers_are_refused() {
     assert!(refused(Some(0.0), vec![candidate(&[f32::NAN, -0.1])], 0).contains("log-probability NaN"));
     assert!(refused(Some(0.0), vec![candidate(&[3.0, -0.1])], 0).contains("log-probabilities are at most 0"));
     assert!(refused(Some(0.0), vec![good], 5).contains("request 5, which is not pending"));
-    let error = TreeSearch::new(&SearchConfig { k: 0, ..SearchConfig::default() }, 0, info(0), PROMPT, &[1]).err();
+    let error =
+        TreeSearch::new(&Arc::new(SearchConfig { k: 0, ..SearchConfig::default() }), 0, info(0), PROMPT, &[1]).err();
     assert!(matches!(error, Some(SearchError::Setting { field: "k", .. })));
 }
 

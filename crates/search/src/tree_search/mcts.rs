@@ -1,0 +1,148 @@
+//! The plan of MCTS: go down to a leaf, ask about it (algorithm, section 2.1).
+
+use super::{Plan, TreeSearch};
+use crate::config::Evaluation;
+use crate::gumbel::Gumbel;
+use crate::seed::Purpose;
+use crate::selection::{Pending, select_child};
+use espalier_tree::{Ending, NodeId, Tree};
+
+/// Selection under way, and the visits that are.
+#[derive(Default)]
+pub(super) struct Mcts {
+    /// Where the selection is.
+    at: Option<NodeId>,
+    /// Visits under way by node; empty while a tree has one leaf at a time.
+    pending: Vec<u32>,
+    gumbel: Option<Gumbel>,
+}
+
+impl Mcts {
+    /// Counts a visit of every node of `path` that is under way.
+    fn hold(&mut self, tree: &Tree, path: &[NodeId]) {
+        self.pending.resize(tree.len(), 0);
+        for &at in path {
+            self.pending[at.0 as usize] += 1;
+        }
+    }
+
+    /// Takes back what [`hold`](Self::hold) counted on the path to `id`.
+    pub(super) fn release(&mut self, tree: &Tree, id: NodeId) {
+        if self.pending.is_empty() {
+            return;
+        }
+        let path = std::iter::successors(Some(id), |&at| tree.parent(at));
+        path.for_each(|at| self.pending[at.0 as usize] -= 1);
+    }
+}
+
+impl TreeSearch {
+    /// Asks about as many leaves as a tree may have at a time. Simulations that end at an exhausted node ask nothing.
+    pub(super) fn plan_simulations(&mut self) {
+        while self.asks.len() < self.config.leaves_per_tree {
+            while self.descend() {}
+            let Plan::Mcts(mcts) = &mut self.plan else { return };
+            let Some(leaf) = mcts.at.take() else { return };
+            if self.asks.iter().any(|ask| ask.id == leaf) {
+                // Everything leads to a leaf that is being asked about.
+                return;
+            }
+            if self.config.leaves_per_tree > 1 {
+                mcts.hold(&self.tree, &self.path);
+            }
+            match self.config.evaluation {
+                Evaluation::Rollouts { count } => self.ask(leaf, Purpose::Rollouts, count),
+                Evaluation::ValueHead | Evaluation::Zero => {
+                    self.ask(leaf, Purpose::Expansion, self.step_count(leaf));
+                }
+            }
+        }
+    }
+
+    /// Takes one step of a selection: begins one if none is under way, goes from a node to its child, or ends where
+    /// nothing can be selected. False when the way is at a leaf, or when no selection is to begin.
+    fn descend(&mut self) -> bool {
+        let Plan::Mcts(mcts) = &mut self.plan else { return false };
+        let Some(at) = mcts.at else {
+            if self.asks.len() >= self.config.leaves_per_tree || self.stop.is_some() {
+                return false;
+            }
+            if let Some(stop) = self.reason_to_stop() {
+                self.stop = Some(stop);
+                return false;
+            }
+            // Those that are under way count.
+            let begun = self.work.simulations + self.asks.len() as u64;
+            if begun >= u64::from(self.config.simulations) {
+                return false;
+            }
+            self.path.clear();
+            self.path.push(NodeId::ROOT);
+            if let Plan::Mcts(mcts) = &mut self.plan {
+                mcts.at = Some(NodeId::ROOT);
+            }
+            return true;
+        };
+        if !self.tree.node(at).is_expanded() {
+            return false;
+        }
+        let child = match self.config.gumbel_root {
+            Some(considered) if at == NodeId::ROOT => {
+                let gumbel = mcts.gumbel.get_or_insert_with(|| {
+                    let root = self.tree.node(at);
+                    let open = root.children().filter(|&id| !self.tree.node(id).ending.is_terminal()).count();
+                    // The first simulation expanded the root.
+                    let simulations = self.config.simulations as usize - 1;
+                    Gumbel::new(root.children().len(), open, considered, simulations, &mut self.generator)
+                });
+                gumbel.select(&self.tree)
+            }
+            _ => {
+                let pending = if mcts.pending.is_empty() {
+                    Pending::NONE
+                } else {
+                    Pending { visits: &mcts.pending, loss: self.config.virtual_loss }
+                };
+                select_child(&self.tree, at, &self.config, &pending, &mut self.generator)
+            }
+        };
+        mcts.at = child;
+        if let Some(child) = child {
+            self.path.push(child);
+        } else {
+            // All children are terminal: the simulation ends here.
+            self.tree.set_ending(at, Ending::Exhausted);
+            self.end_simulation();
+        }
+        true
+    }
+
+    /// [`descend`](Self::descend), if [`next`](TreeSearch::next) would.
+    pub(crate) fn descend_ahead(&mut self) -> bool {
+        (self.asks.is_empty() || !self.takes_waves()) && self.descend()
+    }
+
+    /// Asks the processor for what the next [`descend`](Self::descend) reads.
+    pub(crate) fn touch(&self) {
+        if let Plan::Mcts(mcts) = &self.plan
+            && let Some(at) = mcts.at
+        {
+            self.tree.touch(at);
+        }
+    }
+
+    /// Asks the processor for what the next [`answer`](TreeSearch::answer) writes.
+    pub(crate) fn touch_path(&self) {
+        for &at in &self.path {
+            self.tree.touch_node(at);
+        }
+        self.tree.touch_ends();
+    }
+
+    /// Asks the processor for what the next request is made of.
+    pub(crate) fn touch_tokens(&self) {
+        for &at in &self.path {
+            self.tree.touch_tokens(at);
+        }
+    }
+}
