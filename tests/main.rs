@@ -9,5 +9,6 @@ mod kill;
 mod objectives;
 mod preferences;
 mod readme;
+mod shards;
 mod tiny;
 mod whole_run;

@@ -73,6 +73,42 @@ fn stored_trees_keep_their_invariants_and_can_be_shown() {
 }
 
 #[test]
+fn every_strategy_and_rule_runs_from_the_command_line() {
+    let out = tempfile::tempdir().unwrap();
+    let policy = finished().join("policy-001");
+    let search = |name: &str, flags: &[&str]| {
+        let made = out.path().join(name);
+        succeed(
+            mcts_gen()
+                .args(["search", "--simulations", "6", "--max-step-tokens", "40", "--limit", "3", "--problems"])
+                .arg(shared().1.join("problems/held_out.jsonl"))
+                .arg("--policy")
+                .arg(&policy)
+                .arg("--out")
+                .arg(&made)
+                .args(flags),
+        );
+        let trees = made.join("trees");
+        let checked = text(&succeed(mcts_gen().args(["show", "--check", "--trees"]).arg(&trees)).stdout);
+        assert!(checked.ends_with("3 trees checked, 0 violations\n"), "{name}: {checked}");
+        trees
+    };
+    search("best_of_n", &["--strategy", "best_of_n:4"]);
+    search("beam", &["--strategy", "beam:2"]);
+    search("best_first", &["--strategy", "best_first", "--correct-solutions", "1"]);
+    search("uct", &["--selection", "uct", "--first-play", "below_parent:0.2", "--wall-s", "600"]);
+    let trees = search("gumbel", &["--gumbel-root", "4", "--leaves-per-tree", "3"]);
+    for rule in ["reward_to_go", "mcts_dpo", "ranked"] {
+        let pairs = out.path().join(rule);
+        let flags =
+            ["pairs", "--balance", "true", "--curriculum", "margin", "--export", "ranked-lists", "--rule", rule];
+        let printed = text(&succeed(mcts_gen().args(flags).arg("--trees").arg(&trees).arg("--out").arg(&pairs)).stdout);
+        assert!(printed.contains(" of 3 trees\n") && printed.contains("margin <= 2.0"), "{printed}");
+        assert!(pairs.join("ranked_lists.jsonl").is_file());
+    }
+}
+
+#[test]
 fn each_stage_also_runs_by_hand() {
     let out = tempfile::tempdir().unwrap();
     let run = finished();

@@ -46,7 +46,8 @@ pub struct RuntimeFlags {
 /// Table `pairs`.
 #[derive(Args, Clone, Debug, Serialize)]
 pub struct PairFlags {
-    /// Which siblings make a pair: sign, margin, best_worst, all or first_error [default: sign]
+    /// Which siblings make a pair: sign, margin, best_worst, all, first_error, reward_to_go, mcts_dpo or ranked [default:
+    /// sign]
     #[arg(long)]
     pub rule: Option<String>,
     /// Least Q(chosen) - Q(rejected)
@@ -58,6 +59,12 @@ pub struct PairFlags {
     /// At most this many pairs of a problem
     #[arg(long, value_name = "N")]
     pub max_pairs_per_problem: Option<usize>,
+    /// As many pairs of each kind of step as of the rarest [default: false]
+    #[arg(long, value_name = "BOOL")]
+    pub balance: Option<bool>,
+    /// Order of the pairs: none, margin (largest first) or depth [default: none]
+    #[arg(long, value_name = "NAME")]
+    pub curriculum: Option<String>,
 }
 
 /// The optimisation of one training stage.

@@ -8,7 +8,7 @@ use crate::run::config::RunConfig;
 use crate::stage::pairs;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use espalier_tree::{read_pairs, read_trees, write_llama_factory, write_step_dpo};
+use espalier_tree::{read_pairs, read_trees, write_llama_factory, write_ranked_lists, write_step_dpo};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -42,6 +42,8 @@ enum Export {
     LlamaFactory,
     /// Step-DPO's training data
     StepDpo,
+    /// All siblings of a state, best first, for listwise objectives
+    RankedLists,
 }
 
 /// Runs the command.
@@ -54,6 +56,10 @@ pub fn run(args: &PairsArgs) -> Result<Outcome> {
         let pairs = read_pairs(&args.out)?;
         match export {
             Export::LlamaFactory => write_llama_factory(&args.out.join("llama_factory.jsonl"), &pairs),
+            Export::RankedLists => {
+                let lists = args.out.join("ranked_lists.jsonl");
+                write_ranked_lists(&lists, read_trees(&args.trees)?, &config.pairs).map(drop)
+            }
             Export::StepDpo => write_step_dpo(&args.out.join("step_dpo.jsonl"), &pairs, read_trees(&args.trees)?),
         }
         .with_context(|| format!("cannot export to {}", args.out.display()))?;

@@ -49,6 +49,29 @@ struct Flags {
 
 #[derive(Args, Clone, Debug, Serialize)]
 struct SearchFlags {
+    /// How a tree is searched: mcts, best_of_n:N, beam:W or best_first [default: mcts]
+    #[arg(long)]
+    strategy: Option<espalier_search::Strategy>,
+    /// Rule of MCTS's selection: puct or uct [default: puct]
+    #[arg(long)]
+    selection: Option<espalier_search::Selection>,
+    /// Exploration constant of UCT [default: 1.4142]
+    #[arg(long, value_parser = number::<f64>)]
+    c_uct: Option<f64>,
+    /// Q of a step that was never visited: a number, or below_parent:R for the parent's Q less R [default: 0]
+    #[arg(long, value_name = "Q", allow_hyphen_values = true)]
+    first_play: Option<espalier_search::FirstPlay>,
+    /// Gumbel top-k with sequential halving at the root, over this many of its steps
+    #[arg(long, value_name = "N")]
+    gumbel_root: Option<usize>,
+    /// Leaves of one tree evaluated at the same time, with virtual loss [default: 1]
+    #[arg(long, value_name = "N")]
+    leaves_per_tree: Option<usize>,
+    /// With several leaves, take answers in their order [default: true]; false is faster and depends on timing
+    #[arg(long, value_name = "BOOL")]
+    reproducible: Option<bool>,
+    #[command(flatten)]
+    stop_when: StopFlags,
     /// Simulations a tree: select a leaf, evaluate it, expand it [default: 200]
     #[arg(long)]
     simulations: Option<u32>,
@@ -76,6 +99,20 @@ struct SearchFlags {
     /// Trees searched at the same time; decides only speed and memory [default: 64]
     #[arg(long, value_name = "N")]
     in_flight: Option<usize>,
+}
+
+/// Table `search.stop_when`.
+#[derive(Args, Clone, Debug, Serialize)]
+struct StopFlags {
+    /// Finish a tree at this many correct solutions
+    #[arg(long, value_name = "N")]
+    correct_solutions: Option<u32>,
+    /// Finish a tree that has sampled this many tokens
+    #[arg(long, value_name = "N")]
+    sampled_tokens: Option<u64>,
+    /// Finish a tree after this many seconds; such trees are not reproducible
+    #[arg(long, value_name = "SECONDS", value_parser = number::<f64>)]
+    wall_s: Option<f64>,
 }
 
 #[derive(Args, Clone, Debug, Serialize)]

@@ -19,6 +19,12 @@ pub struct ShowArgs {
     /// Only steps with at least this Q
     #[arg(long, value_name = "Q", allow_negative_numbers = true)]
     min_q: Option<f64>,
+    /// Only steps with at most this Q
+    #[arg(long, value_name = "Q", allow_negative_numbers = true)]
+    max_q: Option<f64>,
+    /// Only steps from this depth on
+    #[arg(long, value_name = "N")]
+    min_depth: Option<u16>,
     /// Only steps down to this depth
     #[arg(long, value_name = "N")]
     max_depth: Option<u16>,
@@ -120,6 +126,8 @@ fn print(out: &mut impl Write, tree: &Tree, args: &ShowArgs, ending: Option<Endi
     for id in tree.ids().skip(1) {
         let node = tree.node(id);
         let passes = args.min_q.is_none_or(|q| node.q() >= q)
+            && args.max_q.is_none_or(|q| node.q() <= q)
+            && args.min_depth.is_none_or(|depth| node.depth >= depth)
             && args.max_depth.is_none_or(|depth| node.depth <= depth)
             && ending.is_none_or(|ending| node.ending == ending);
         if passes {

@@ -3,7 +3,7 @@
 use crate::folder::{self, MANIFEST, fingerprint};
 use crate::run::config::RunConfig;
 use anyhow::{Context, Result, bail};
-use espalier_tree::{Kind, PairInfo, StepPair, policy_hash, read_trees, select_pairs, write_pairs};
+use espalier_tree::{Kind, PairInfo, StepPair, arrange_pairs, policy_hash, read_trees, select_pairs, write_pairs};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -74,9 +74,10 @@ pub fn run(trees: &Path, out: &Path, config: &RunConfig) -> Result<PairsManifest
         let found = select_pairs(&tree?, &config.pairs);
         manifest.trees += 1;
         manifest.trees_with_pairs += u64::from(!found.is_empty());
-        found.iter().for_each(|pair| manifest.count(pair));
         pairs.extend(found);
     }
+    let pairs = arrange_pairs(pairs, &config.pairs);
+    pairs.iter().for_each(|pair| manifest.count(pair));
     folder::ensure_writable(out)?;
     let info = PairInfo {
         rules: toml::to_string(&config.pairs).context("cannot encode the pair rules")?,

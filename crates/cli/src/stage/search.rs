@@ -134,7 +134,7 @@ pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
     let summary = espalier_search::search(&settings, jobs, &mut policy, &judge, |index, tree| {
         done += 1;
         progress.at(done, String::new());
-        shards.add(index, tree).map_err(|error| SearchError::Sink(error.into()))
+        shards.add(index, &tree).map_err(|error| SearchError::Sink(error.into()))
     })
     .context("the search stopped")?;
     let mut skipped = Vec::new();

@@ -1,8 +1,8 @@
 //! From finished trees, in whatever order they come, to shards in the order of the problems.
 //!
 //! Shard s holds the trees of problems `s * shard_trees ..`, so that its bytes do not depend on which tree finished
-//! first. A tree that waits for its shard is also in a journal on disk: after a kill it is read back from there, and no
-//! finished tree is searched again.
+//! first. Until it is whole its trees lie in a journal of its own on disk: after a kill no finished tree is searched
+//! again, and memory holds none of them however many shards wait for a slow tree.
 
 use anyhow::{Context, Result, bail};
 use espalier_tree::{Journal, ShardInfo, Tree, write_shard};
@@ -16,10 +16,18 @@ pub struct Shards {
     info: ShardInfo,
     shard_trees: u64,
     problems: u64,
-    journal: Journal,
-    waiting: BTreeMap<u64, Tree>,
-    skipped: BTreeSet<u64>,
+    /// Shards that are begun and not published.
+    begun: BTreeMap<u64, Begun>,
     published: BTreeSet<u64>,
+}
+
+/// A shard that is not whole.
+struct Begun {
+    journal: Journal,
+    /// Problems whose trees are in the journal.
+    finished: BTreeSet<u64>,
+    /// Problems that have no tree.
+    skipped: BTreeSet<u64>,
 }
 
 impl Shards {
@@ -27,41 +35,36 @@ impl Shards {
     ///
     /// `folder/resume` must belong to the same configuration and the same `problems` (the caller checks).
     pub fn open(folder: &Path, info: ShardInfo, shard_trees: usize, problems: usize) -> Result<Shards> {
-        let path = journal_path(folder);
-        let (journal, found) = Journal::open(&path).with_context(|| format!("cannot use {}", path.display()))?;
+        let resume = resume_folder(folder);
+        fs::create_dir_all(&resume).with_context(|| format!("cannot create {}", resume.display()))?;
         let mut shards = Shards {
             folder: folder.to_owned(),
             info,
             shard_trees: shard_trees as u64,
             problems: problems as u64,
-            journal,
-            waiting: BTreeMap::new(),
-            skipped: BTreeSet::new(),
+            begun: BTreeMap::new(),
             published: BTreeSet::new(),
         };
         for shard in 0..shards.problems.div_ceil(shards.shard_trees) {
+            let journal = shards.journal_path(shard);
             if shards.path(shard).exists() {
                 shards.published.insert(shard);
+                // The last kill may have come between the shard and the end of its journal.
+                remove(&journal)?;
+            } else if journal.exists() {
+                let begun = shards.read_journal(shard)?;
+                shards.begun.insert(shard, begun);
+                // Or between the shard's last tree and the shard.
+                shards.publish_if_whole(shard)?;
             }
-        }
-        for (index, tree) in found {
-            if index >= shards.problems {
-                bail!("{} holds problem {index} of {problems}; remove {}", path.display(), folder.display());
-            }
-            if !shards.is_published(index) {
-                shards.waiting.insert(index, tree);
-            }
-        }
-        // The last kill may have come between a shard's last tree and the shard.
-        for shard in 0..shards.problems.div_ceil(shards.shard_trees) {
-            shards.publish_if_whole(shard)?;
         }
         Ok(shards)
     }
 
     /// Whether the tree of this problem is finished already.
     pub fn has(&self, index: u64) -> bool {
-        self.waiting.contains_key(&index) || self.is_published(index)
+        let shard = index / self.shard_trees;
+        self.published.contains(&shard) || self.begun.get(&shard).is_some_and(|begun| begun.finished.contains(&index))
     }
 
     /// Number of problems whose trees are finished.
@@ -70,58 +73,96 @@ impl Shards {
     }
 
     /// Takes a finished tree.
-    pub fn add(&mut self, index: u64, tree: Tree) -> Result<()> {
-        self.journal.append(index, &tree).context("cannot write the journal of finished trees")?;
-        self.waiting.insert(index, tree);
-        self.publish_if_whole(index / self.shard_trees)
+    pub fn add(&mut self, index: u64, tree: &Tree) -> Result<()> {
+        let shard = index / self.shard_trees;
+        let begun = self.begun(shard)?;
+        begun.journal.append(index, tree).context("cannot write the journal of finished trees")?;
+        begun.finished.insert(index);
+        self.publish_if_whole(shard)
     }
 
     /// Notes that a problem has no tree, so that its shard does not wait for it.
     pub fn skip(&mut self, index: u64) -> Result<()> {
-        self.skipped.insert(index);
-        self.publish_if_whole(index / self.shard_trees)
+        let shard = index / self.shard_trees;
+        self.begun(shard)?.skipped.insert(index);
+        self.publish_if_whole(shard)
     }
 
-    /// Removes the journal once every shard is published.
+    /// Removes what was kept for resuming once every shard is published.
     pub fn close(self) -> Result<()> {
-        let waiting = self.waiting.len();
+        let waiting: usize = self.begun.values().map(|begun| begun.finished.len()).sum();
         if waiting > 0 {
             bail!("{waiting} finished trees belong to no whole shard");
         }
-        drop(self.journal);
+        drop(self.begun);
         let path = resume_folder(&self.folder);
         fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))
-    }
-
-    fn is_published(&self, index: u64) -> bool {
-        self.published.contains(&(index / self.shard_trees))
     }
 
     fn path(&self, shard: u64) -> PathBuf {
         self.folder.join(format!("part-{shard:05}.parquet"))
     }
 
+    fn journal_path(&self, shard: u64) -> PathBuf {
+        resume_folder(&self.folder).join(format!("journal-{shard:05}.bin"))
+    }
+
+    fn indices(&self, shard: u64) -> std::ops::Range<u64> {
+        shard * self.shard_trees..((shard + 1) * self.shard_trees).min(self.problems)
+    }
+
+    fn begun(&mut self, shard: u64) -> Result<&mut Begun> {
+        if !self.begun.contains_key(&shard) {
+            let begun = self.read_journal(shard)?;
+            self.begun.insert(shard, begun);
+        }
+        self.begun.get_mut(&shard).context("a shard that was just begun")
+    }
+
+    /// Opens the journal of a shard, and looks which trees are in it.
+    fn read_journal(&self, shard: u64) -> Result<Begun> {
+        let path = self.journal_path(shard);
+        let (journal, found) = Journal::open(&path).with_context(|| format!("cannot use {}", path.display()))?;
+        let finished: BTreeSet<u64> = found.into_iter().map(|(index, _)| index).collect();
+        if let Some(index) = finished.iter().find(|index| !self.indices(shard).contains(index)) {
+            bail!(
+                "{} holds problem {index}, which is not in its shard; remove {}",
+                path.display(),
+                self.folder.display()
+            );
+        }
+        Ok(Begun { journal, finished, skipped: BTreeSet::new() })
+    }
+
     fn publish_if_whole(&mut self, shard: u64) -> Result<()> {
-        if self.published.contains(&shard) {
+        let Some(begun) = self.begun.get(&shard) else { return Ok(()) };
+        let is_there = |index| begun.finished.contains(&index) || begun.skipped.contains(&index);
+        if !self.indices(shard).all(is_there) {
             return Ok(());
         }
-        let problems = shard * self.shard_trees..((shard + 1) * self.shard_trees).min(self.problems);
-        if !problems.clone().all(|index| self.waiting.contains_key(&index) || self.skipped.contains(&index)) {
-            return Ok(());
-        }
-        let trees: Vec<Tree> = problems.filter_map(|index| self.waiting.remove(&index)).collect();
+        self.begun.remove(&shard);
+        let journal = self.journal_path(shard);
+        let (_, mut found) = Journal::open(&journal).with_context(|| format!("cannot read {}", journal.display()))?;
+        found.sort_by_key(|(index, _)| *index);
+        let trees: Vec<Tree> = found.into_iter().map(|(_, tree)| tree).collect();
         let path = self.path(shard);
         write_shard(&path, &trees, &self.info).with_context(|| format!("cannot write {}", path.display()))?;
         self.published.insert(shard);
-        Ok(())
+        remove(&journal)
+    }
+}
+
+/// Removes a file that may not be there.
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
     }
 }
 
 /// Where the state of an unfinished search lies.
 pub fn resume_folder(folder: &Path) -> PathBuf {
     folder.join("resume")
-}
-
-fn journal_path(folder: &Path) -> PathBuf {
-    resume_folder(folder).join("journal.bin")
 }
