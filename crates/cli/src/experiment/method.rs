@@ -59,7 +59,7 @@ impl Method {
         let training = Training { title: &title, policy: &start, out: &out, work: &work };
         let prefer = |loss: &str| {
             let mut config = config.clone();
-            config.prefer.loss = loss.to_owned();
+            loss.clone_into(&mut config.prefer.loss);
             config
         };
         let trained = match self {
