@@ -19,8 +19,7 @@ use rayon::prelude::*;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Trees whose selections are taken step by step together: enough that the memory is never idle, few enough to stay in
-/// the cache.
+/// Answers that are worked on before their trees' next requests are sent.
 const GROUP: usize = 16;
 /// The rest of a batch goes to all threads if it would take longer than this on one. To wake them takes tens of
 /// microseconds.
@@ -143,26 +142,16 @@ impl Turn {
                 self.outcome = self.tree.answer(answer, judge);
             }
         }
+        if self.outcome.is_ok() {
+            self.tree.descend_ahead();
+        }
         self.work = self.tree.work().since(before);
-    }
-
-    /// Goes one step down the tree, if it is to go down.
-    fn descend(&mut self) -> bool {
-        self.outcome.is_ok() && self.tree.descend_ahead()
     }
 }
 
-/// Works on one group. The trees do the same thing at the same time, and ask for the memory of the next thing before any
-/// of them does it: with thousands of trees in flight the search would else wait for memory most of its time.
+/// Works on one group. The selection belongs to it, so that threads share that too.
 fn run_group(turns: &mut [Turn], judge: &(impl Judge + ?Sized)) {
-    turns.iter().for_each(|turn| turn.tree.touch_path());
     turns.iter_mut().for_each(|turn| turn.answer(judge));
-    let mut goes_on = true;
-    while goes_on {
-        goes_on = turns.iter_mut().fold(false, |goes_on, turn| turn.descend() | goes_on);
-        turns.iter().for_each(|turn| turn.tree.touch());
-    }
-    turns.iter().for_each(|turn| turn.tree.touch_tokens());
 }
 
 /// Works on several groups, on all threads.

@@ -117,32 +117,10 @@ impl TreeSearch {
         true
     }
 
-    /// [`descend`](Self::descend), if [`next`](TreeSearch::next) would.
-    pub(crate) fn descend_ahead(&mut self) -> bool {
-        (self.asks.is_empty() || !self.takes_waves()) && self.descend()
-    }
-
-    /// Asks the processor for what the next [`descend`](Self::descend) reads.
-    pub(crate) fn touch(&self) {
-        if let Plan::Mcts(mcts) = &self.plan
-            && let Some(at) = mcts.at
-        {
-            self.tree.touch(at);
-        }
-    }
-
-    /// Asks the processor for what the next [`answer`](TreeSearch::answer) writes.
-    pub(crate) fn touch_path(&self) {
-        for &at in &self.path {
-            self.tree.touch_node(at);
-        }
-        self.tree.touch_ends();
-    }
-
-    /// Asks the processor for what the next request is made of.
-    pub(crate) fn touch_tokens(&self) {
-        for &at in &self.path {
-            self.tree.touch_tokens(at);
+    /// Goes as far down as [`next`](TreeSearch::next) would.
+    pub(crate) fn descend_ahead(&mut self) {
+        if self.asks.is_empty() || !self.takes_waves() {
+            while self.descend() {}
         }
     }
 }

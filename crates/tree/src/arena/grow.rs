@@ -1,7 +1,6 @@
 //! Growing a tree: steps are appended, values are backed up.
 
 use super::{Ending, Kind, NewNode, Node, NodeId, Tree};
-use std::hint::black_box;
 use std::ops::Range;
 
 /// A [`NewNode`] whose text and tokens lie elsewhere; the tree copies them into its pools.
@@ -127,38 +126,6 @@ impl Tree {
             }
             at = node.parent;
         }
-    }
-
-    /// Asks the processor for a node's children before they are needed. Where thousands of trees take turns, none of this
-    /// is in its caches; asked for many trees in a row, the memory answers all at once instead of one after the other.
-    #[inline]
-    pub fn touch(&self, id: NodeId) {
-        for at in self.node(id).child_range() {
-            black_box(self.nodes[at as usize].visits);
-        }
-    }
-
-    /// [`touch`](Self::touch) for a node itself.
-    #[inline]
-    pub fn touch_node(&self, id: NodeId) {
-        black_box(self.node(id).visits);
-    }
-
-    /// [`touch`](Self::touch) for a node's tokens.
-    #[inline]
-    pub fn touch_tokens(&self, id: NodeId) {
-        black_box(self.token_ids(id).first());
-    }
-
-    /// [`touch`](Self::touch) for the places where the next step will be written.
-    #[inline]
-    pub fn touch_ends(&self) {
-        black_box((
-            self.nodes.last().map(|node| node.visits),
-            self.token_ids.last(),
-            self.logprobs.last(),
-            self.text.as_bytes().last(),
-        ));
     }
 
     /// Memory that the tree takes.

@@ -86,7 +86,7 @@ pub struct NewNode {
     pub answer: Option<String>,
 }
 
-/// Statistics and place of one node. Texts and tokens are read through [`Tree`].
+/// Statistics and place of one node. Texts and tokens are read through [`Tree`](super::Tree).
 ///
 /// Two nodes are equal if all their numbers have the same bits; missing numbers are equal to each other.
 #[derive(Clone, Debug)]
