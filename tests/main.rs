@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "a test binary has no readers of its documentation")]
 
 mod bad_input;
+mod complete;
 mod experiment;
 mod files;
 mod kill;

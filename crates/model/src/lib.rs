@@ -51,5 +51,5 @@ pub use config::{Architecture, ModelConfig};
 pub use decode::{DecodeGroup, KvSegment};
 pub use error::ModelError;
 pub use rope::RopeScaling;
-pub use tokenizer::Tokenizer;
+pub use tokenizer::{Message, Tokenizer};
 pub use transformer::{Checkpointed, Transformer};

@@ -1,13 +1,18 @@
 //! Text to token ids and back, in Hugging Face's files.
 
+mod chat;
 mod end_ids;
+mod prompt_start;
 #[cfg(test)]
 mod tests;
 mod train;
 
 use crate::ModelError;
 use crate::publish::{publish_bytes, publish_json};
+use chat::ChatTemplate;
+pub use chat::Message;
 use end_ids::end_ids;
+use prompt_start::prompt_start;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -32,6 +37,9 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     vocab_size: usize,
     eos_ids: Vec<u32>,
+    /// The tokens that the model expects before a prompt: Llama's begin-of-text, nothing in most others.
+    prompt_start: Vec<u32>,
+    chat_template: Option<ChatTemplate>,
     /// Names and bytes of the files that it is saved as.
     files: Vec<(String, Vec<u8>)>,
 }
@@ -66,7 +74,9 @@ impl Tokenizer {
             }
         }
         let eos_ids = end_ids(folder, |token| inner.token_to_id(token))?;
-        Ok(Tokenizer { vocab_size: vocab_size(&inner), inner, eos_ids, files })
+        let prompt_start = prompt_start(folder, &inner)?;
+        let chat_template = ChatTemplate::load(folder)?;
+        Ok(Tokenizer { vocab_size: vocab_size(&inner), inner, eos_ids, prompt_start, chat_template, files })
     }
 
     /// Saves `tokenizer.json`, `tokenizer_config.json` and `generation_config.json` into an existing folder, loadable as
@@ -99,6 +109,29 @@ impl Tokenizer {
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, ModelError> {
         let encoding = self.inner.encode_fast(text, false);
         Ok(encoding.map_err(|error| ModelError::Tokenizer(error.to_string()))?.get_ids().to_vec())
+    }
+
+    /// The ids of a text that a model is to continue: as [`encode`](Self::encode), after what the tokenizer's own files
+    /// put before each text (a begin-of-text token in Llama). The ids are those of transformers' `tokenizer(text)`, but
+    /// for an end-of-text token after it: nothing could be continued there.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_prompt(&self, text: &str) -> Result<Vec<u32>, ModelError> {
+        let mut ids = self.prompt_start.clone();
+        ids.extend(self.encode(text)?);
+        Ok(ids)
+    }
+
+    /// The text of a conversation in the folder's chat template, up to where the assistant's next answer begins. It
+    /// holds the model's special tokens, so it is encoded by [`encode`](Self::encode).
+    ///
+    /// # Errors
+    /// When the folder has no chat template, or the template refuses the messages.
+    pub fn chat(&self, messages: &[Message]) -> Result<String, ModelError> {
+        let template = self.chat_template.as_ref();
+        let missing = "it has no chat template (chat_template in tokenizer_config.json, or chat_template.jinja)";
+        template.ok_or_else(|| ModelError::Tokenizer(missing.to_owned()))?.render(messages)
     }
 
     /// The text of ids, special tokens included. Bytes that are no UTF-8 become U+FFFD; ids that do not exist become

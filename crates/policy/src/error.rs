@@ -55,6 +55,14 @@ pub enum ModelPolicyError {
     /// `generate` was called while requests were pending.
     #[error("{0} requests are pending; answer or forget them before generating")]
     Busy(usize),
+    /// A text cannot be scored.
+    #[error("text {index} cannot be scored: {problem}")]
+    Text {
+        /// Its place among the texts given.
+        index: usize,
+        /// What is wrong, with the value.
+        problem: String,
+    },
     /// The model or the tokenizer failed.
     #[error(transparent)]
     Model(#[from] ModelError),

@@ -17,6 +17,7 @@ mod policy;
 mod rows;
 mod running;
 mod sampler;
+mod score;
 mod stats;
 mod stops;
 
@@ -24,4 +25,5 @@ pub use config::{PolicyConfig, SamplingConfig};
 pub use error::ModelPolicyError;
 pub use generate::generate;
 pub use policy::{ModelPolicy, open_policy};
+pub use score::{Scored, Scoring, score};
 pub use stats::PolicyStats;

@@ -162,7 +162,7 @@ impl ModelPolicy {
         let mut prefill = self.config.max_prefill_tokens;
         let (mut decoding, mut starting): (Vec<&mut Running>, Vec<&mut Running>) =
             self.running.iter_mut().partition(|running| running.is_decoding());
-        let decoding_rows: usize = decoding.iter().map(|running| running.unfinished()).sum();
+        let decoding_rows: usize = decoding.iter().map(|running| running.outputs()).sum();
         let mut calls: Vec<_> =
             decoding.iter_mut().chain(&mut starting).filter_map(|running| running.feed(chunk, &mut prefill)).collect();
 
@@ -189,7 +189,7 @@ impl ModelPolicy {
         for running in &mut starting {
             let Some(hidden) = running.known() else { continue };
             let value = if running.request.want_value { value(&self.model, hidden) } else { None };
-            if running.unfinished() > 0 {
+            if running.outputs() > 0 {
                 outputs.push(hidden.shallow_clone());
             }
             running.set_value(value);
@@ -201,18 +201,11 @@ impl ModelPolicy {
             let logits = self.model.logits(&hidden).to_kind(Kind::Float).to_device(Device::Cpu).contiguous();
             let logits = Vec::<f32>::try_from(logits.view(-1))?;
             let mut lines = logits.chunks_exact(vocabulary);
-            let mut work = Vec::with_capacity(decoding_rows + starting.len());
-            for running in &mut decoding {
+            let mut work = Vec::new();
+            for running in decoding.iter_mut().chain(&mut starting) {
+                let own: Vec<&[f32]> = lines.by_ref().take(running.outputs()).collect();
                 let stops = stops(&self.config, running.request.unit);
-                work.extend(running.sampling(stops).zip(&mut lines).map(|((row, limits), line)| (row, line, limits)));
-            }
-            for running in &mut starting {
-                if running.unfinished() > 0
-                    && let Some(line) = lines.next()
-                {
-                    let stops = stops(&self.config, running.request.unit);
-                    work.extend(running.sampling(stops).map(|(row, limits)| (row, line, limits)));
-                }
+                work.extend(running.sampling(stops).map(|(row, lane, limits)| (row, own[lane], limits)));
             }
             let context = RowContext { tokenizer: &self.tokenizer, sampling: &self.config.sampling };
             self.stats.tokens_sampled += work.len() as u64;
@@ -238,7 +231,7 @@ impl ModelPolicy {
 
 impl Policy for ModelPolicy {
     fn tokenize(&self, prompt: &str) -> Result<Vec<u32>, PolicyError> {
-        let ids = self.tokenizer.encode(prompt).map_err(ModelPolicyError::from)?;
+        let ids = self.tokenizer.encode_prompt(prompt).map_err(ModelPolicyError::from)?;
         if ids.len() >= self.max_context_tokens {
             return Err(ModelPolicyError::LongPrompt { tokens: ids.len(), context: self.max_context_tokens }.into());
         }

@@ -11,6 +11,7 @@ use crate::error::ModelPolicyError;
 use crate::rows::{Row, RowEnd, RowLimits};
 use espalier_model::{DecodeGroup, KvSegment, Tokenizer, Transformer};
 use espalier_search::{Candidate, Expansion, StepRequest, Unit};
+use std::collections::HashMap;
 use tch::Tensor;
 
 enum Phase {
@@ -32,9 +33,12 @@ pub(crate) struct Running {
     /// Tokens of the prefix whose keys and values are there or in the present pass.
     fed: usize,
     in_pass: bool,
-    /// Unfinished rows in order; in `Decode`, row g of the group is `rows[g]`.
+    /// Unfinished rows in order.
     rows: Vec<Row>,
-    /// The last token of each unfinished row, to be fed next.
+    /// The group's row of each unfinished row. Rows whose tokens are equal so far share one: what is equal is computed
+    /// once, and they part where they draw different tokens.
+    lanes: Vec<usize>,
+    /// The last token of each of the group's rows, to be fed next.
     next_ids: Vec<u32>,
     candidates: Vec<(usize, Candidate)>,
     value: Option<f32>,
@@ -51,7 +55,7 @@ impl Running {
     ) -> Result<Running, ModelPolicyError> {
         let max_tokens = request.max_tokens.min(room);
         let rows = if max_tokens == 0 { 0 } else { request.k };
-        let rows = (0..rows).map(|index| Row::new(&request, index, tokenizer)).collect();
+        let rows: Vec<Row> = (0..rows).map(|index| Row::new(&request, index, tokenizer)).collect();
         let length = request.prefix_ids.len();
         let mut cached = cache.begin(request.tree, &request.prefix_ids, &request.step_ends);
         let phase = match cached.hidden.take() {
@@ -69,6 +73,7 @@ impl Running {
             segments: cached.segments,
             fed: cached.tokens,
             in_pass: false,
+            lanes: vec![0; rows.len()],
             rows,
             next_ids: Vec::new(),
             candidates: Vec::new(),
@@ -87,9 +92,13 @@ impl Running {
         matches!(self.phase, Phase::Decode(_))
     }
 
-    /// Rows that are not finished.
-    pub fn unfinished(&self) -> usize {
-        self.rows.len()
+    /// Outputs that its unfinished rows sample from.
+    pub fn outputs(&self) -> usize {
+        match &self.phase {
+            Phase::Prefill { .. } => 0,
+            Phase::Known(_) => self.rows.len().min(1),
+            Phase::Decode(group) => group.rows(),
+        }
     }
 
     /// What goes into the next pass, if anything: the group and its new tokens. `prefill` is what is left of the pass's
@@ -150,15 +159,19 @@ impl Running {
         self.value = value;
     }
 
-    /// The rows that sample their next token, with what they need for it.
-    pub fn sampling<'a>(&'a mut self, stops: &'a [String]) -> impl Iterator<Item = (&'a mut Row, RowLimits<'a>)> {
+    /// The rows that sample their next token, each with its place among the [`outputs`](Self::outputs) and with what it
+    /// needs.
+    pub fn sampling<'a>(
+        &'a mut self,
+        stops: &'a [String],
+    ) -> impl Iterator<Item = (&'a mut Row, usize, RowLimits<'a>)> {
         let limits = RowLimits {
             prefix_ids: &self.request.prefix_ids,
             temperature: self.request.temperature,
             max_tokens: self.max_tokens,
             stops,
         };
-        self.rows.iter_mut().map(move |row| (row, limits))
+        self.rows.iter_mut().zip(&self.lanes).map(move |(row, &lane)| (row, lane, limits))
     }
 
     /// After sampling: puts finished rows aside, keeps what their children will need, and gets the others ready for
@@ -174,17 +187,27 @@ impl Running {
             return Err(ModelPolicyError::NotFinite { ticket: request.ticket, tree: request.tree });
         }
         let mut unfinished = Vec::new();
+        // The new rows of the group: the old one that each continues, and its new token.
         let mut kept = Vec::new();
-        for (place, row) in std::mem::take(&mut self.rows).into_iter().enumerate() {
+        let mut lane_of = HashMap::new();
+        let old_lanes = std::mem::take(&mut self.lanes);
+        self.next_ids.clear();
+        for (row, old_lane) in std::mem::take(&mut self.rows).into_iter().zip(old_lanes) {
             let Some(end) = row.end else {
-                kept.push(place);
+                let token = row.token_ids.last().copied().unwrap_or_default();
+                let lane = *lane_of.entry((old_lane, token)).or_insert_with(|| {
+                    kept.push(old_lane);
+                    self.next_ids.push(token);
+                    kept.len() - 1
+                });
+                self.lanes.push(lane);
                 unfinished.push(row);
                 continue;
             };
             // Only a step that ended by its stop string is ever continued. Its last token was not fed.
             if let (RowEnd::StopString, Unit::Step, Phase::Decode(group)) = (end, request.unit, &self.phase) {
-                let segment = group.suffix(place, 0..row.token_ids.len() - 1);
                 let ids = [request.prefix_ids.as_slice(), row.token_ids.as_slice()].concat();
+                let segment = group.suffix(old_lane, 0..row.token_ids.len() - 1);
                 cache.keep(request.tree, &ids, request.prefix_ids.len(), segment, None);
             }
             self.candidates.push((row.index, row.into_candidate(tokenizer)));
@@ -199,17 +222,15 @@ impl Running {
             }));
         }
         match &mut self.phase {
-            Phase::Decode(group) if kept.len() < group.rows() => group.keep_rows(&kept),
-            Phase::Decode(_) => {}
+            Phase::Decode(group) if kept.iter().copied().eq(0..group.rows()) => {}
+            Phase::Decode(group) => group.keep_rows(&kept)?,
             phase => {
                 // The last token of a row is never fed.
                 let capacity = self.max_tokens - 1;
-                *phase = Phase::Decode(DecodeGroup::new(model, &self.segments, unfinished.len(), capacity)?);
+                *phase = Phase::Decode(DecodeGroup::new(model, &self.segments, kept.len(), capacity)?);
                 self.segments.clear();
             }
         }
-        self.next_ids.clear();
-        self.next_ids.extend(unfinished.iter().filter_map(|row| row.token_ids.last()));
         self.rows = unfinished;
         Ok(None)
     }

@@ -69,9 +69,17 @@ pub(crate) fn draw(
     } else {
         argmax(shaped)
     };
-    let total = exponentials(logits, max, 1.0, None, &mut scratch.block_sums);
-    let logprob = f64::from(logits[token as usize]) - f64::from(max) - total.ln();
-    Some(Draw { token, logprob: logprob as f32 })
+    Some(Draw { token, logprob: logprob_of(logits, token, max, &mut scratch.block_sums) })
+}
+
+/// The natural log-probability of a given token; `None` where [`draw`] has none.
+pub(crate) fn logprob(logits: &[f32], token: u32, scratch: &mut Scratch) -> Option<f32> {
+    Some(logprob_of(logits, token, maximum(logits)?, &mut scratch.block_sums))
+}
+
+fn logprob_of(logits: &[f32], token: u32, max: f32, block_sums: &mut Vec<f32>) -> f32 {
+    let total = exponentials(logits, max, 1.0, None, block_sums);
+    (f64::from(logits[token as usize]) - f64::from(max) - total.ln()) as f32
 }
 
 /// Divides the positive logits of seen tokens by the penalty and multiplies the others (CTRL, arXiv:1909.05858,

@@ -1,7 +1,7 @@
 //! `mcts-gen`: from problems and a policy to search trees and step pairs.
 
 use clap::{Parser, Subcommand};
-use espalier_cli::command::{pairs, search, show};
+use espalier_cli::command::{complete, pairs, score, search, show};
 use espalier_cli::exit::finish;
 use std::process::ExitCode;
 
@@ -19,6 +19,10 @@ enum Command {
     Search(search::SearchArgs),
     /// Select step pairs from stored trees by other rules, without searching again
     Pairs(pairs::PairsArgs),
+    /// Sample continuations of a prompt; print each as a line of JSON
+    Complete(complete::CompleteArgs),
+    /// Print how likely the policy finds given completions, each as a line of JSON
+    Score(score::ScoreArgs),
     /// Print stored trees, or check their invariants
     Show(show::ShowArgs),
 }
@@ -27,6 +31,8 @@ fn main() -> ExitCode {
     finish(match Cli::parse().command {
         Command::Search(args) => search::run(&args),
         Command::Pairs(args) => pairs::run(&args),
+        Command::Complete(args) => complete::run(&args),
+        Command::Score(args) => score::run(&args),
         Command::Show(args) => show::run(&args),
     })
 }

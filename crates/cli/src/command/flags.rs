@@ -43,6 +43,23 @@ pub struct RuntimeFlags {
     pub max_rows: Option<usize>,
 }
 
+/// Table `sampling`.
+#[derive(Args, Clone, Debug, Serialize)]
+pub struct SamplingFlags {
+    /// Sample among this many likeliest tokens; 0 is off [default: 0]
+    #[arg(long)]
+    pub top_k: Option<usize>,
+    /// Sample among the fewest likeliest tokens that hold this share of the probability; 1 is off [default: 1]
+    #[arg(long, value_parser = number::<f32>)]
+    pub top_p: Option<f32>,
+    /// Sample only tokens at least this many times as likely as the likeliest; 0 is off [default: 0]
+    #[arg(long, value_parser = number::<f32>)]
+    pub min_p: Option<f32>,
+    /// Factor against tokens that are there already; 1 is off [default: 1]
+    #[arg(long, value_parser = number::<f32>)]
+    pub repetition_penalty: Option<f32>,
+}
+
 /// Table `pairs`.
 #[derive(Args, Clone, Debug, Serialize)]
 pub struct PairFlags {

@@ -2,12 +2,14 @@
 
 use crate::resolve::resolve;
 use crate::run::config::RunConfig;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 pub mod compare;
+pub mod complete;
 pub mod eval;
 pub mod experiment;
 pub mod flags;
@@ -18,6 +20,7 @@ pub mod pairs;
 pub mod prefer;
 pub mod report;
 pub mod round;
+pub mod score;
 pub mod search;
 pub mod sft;
 pub mod show;
@@ -36,6 +39,12 @@ fn configure(defaults: &RunConfig, file: &ConfigFile, flags: &impl Serialize) ->
     let config: RunConfig = resolve(defaults, file.path.as_deref(), flags)?;
     config.validate()?;
     Ok(config)
+}
+
+/// Prints one JSON value as a line.
+fn print_line(out: &mut impl Write, value: &impl Serialize) -> Result<()> {
+    let line = serde_json::to_string(value).context("cannot encode a result")?;
+    writeln!(out, "{line}").context("cannot write to the standard output")
 }
 
 /// Stores the resolved configuration beside an output.

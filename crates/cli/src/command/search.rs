@@ -1,6 +1,6 @@
 //! `mcts-gen search`: problems and a policy in, trees and pairs out.
 
-use super::flags::{CommonFlags, PairFlags, number};
+use super::flags::{CommonFlags, PairFlags, SamplingFlags, number};
 use super::{ConfigFile, configure, store_config};
 use crate::exit::Outcome;
 use crate::folder::ensure_creatable;
@@ -41,6 +41,8 @@ struct Flags {
     common: CommonFlags,
     #[command(flatten)]
     search: SearchFlags,
+    #[command(flatten)]
+    sampling: SamplingFlags,
     #[command(flatten)]
     pairs: PairFlags,
     #[command(flatten)]

@@ -62,12 +62,22 @@ impl PolicyFolder {
 
     /// Loads the policy for sampling.
     pub fn sampler(&self, config: &RunConfig, format: Format, granularity: Granularity) -> Result<ModelPolicy> {
+        self.sampler_until(config, format.step_stops(granularity), format.path_stops(granularity))
+    }
+
+    /// Loads the policy for sampling to these stop strings.
+    pub fn sampler_until(
+        &self,
+        config: &RunConfig,
+        step_stops: Vec<String>,
+        path_stops: Vec<String>,
+    ) -> Result<ModelPolicy> {
         let (model, tokenizer) = self.load(config)?;
         let settings = PolicyConfig {
             sampling: config.sampling.clone(),
             max_rows: config.runtime.max_rows,
-            step_stops: format.step_stops(granularity),
-            path_stops: format.path_stops(granularity),
+            step_stops,
+            path_stops,
             ..PolicyConfig::default()
         };
         ModelPolicy::new(model, tokenizer, settings).context("cannot sample from the policy")

@@ -32,9 +32,26 @@ impl Transformer {
     /// Ids outside the vocabulary, no whole number of tokens for each row, no room left. Nothing was appended then.
     pub fn extend(&self, groups: &mut [(&mut DecodeGroup, &[u32])]) -> Result<Tensor, ModelError> {
         let _guard = tch::no_grad_guard();
+        let (hidden, last) = self.run(groups)?;
+        Ok(hidden.f_index_select(0, &last)?)
+    }
+
+    /// As [`extend`](Self::extend), but returns the hidden state of every new token, in the order of the ids.
+    ///
+    /// # Errors
+    /// As [`extend`](Self::extend).
+    pub fn extend_all(&self, groups: &mut [(&mut DecodeGroup, &[u32])]) -> Result<Tensor, ModelError> {
+        let _guard = tch::no_grad_guard();
+        let rows: usize = groups.iter().map(|(_, ids)| ids.len()).sum();
+        Ok(self.run(groups)?.0.f_narrow(0, 0, rows as i64)?)
+    }
+
+    /// The hidden states of all rows of the pass, filling included, and which of them belong to a row's last new token.
+    fn run(&self, groups: &mut [(&mut DecodeGroup, &[u32])]) -> Result<(Tensor, Tensor), ModelError> {
         let mut pass = Pass::new(self, groups)?;
         if pass.rows == 0 {
-            return Ok(Tensor::f_empty([0, self.config.hidden_size as i64], (self.kind(), self.device()))?);
+            let none = Tensor::f_empty([0, self.config.hidden_size as i64], (self.kind(), self.device()))?;
+            return Ok((none, pass.last));
         }
         let mut x = self.embedding.f_index_select(0, &pass.ids)?;
         for (index, layer) in self.layers.iter().enumerate() {
@@ -48,7 +65,7 @@ impl Transformer {
         for part in &mut pass.parts {
             part.group.used += part.tokens;
         }
-        Ok(hidden.f_index_select(0, &pass.last)?)
+        Ok((hidden, pass.last))
     }
 
     fn rows(&self, linear: &Linear, x: &Tensor) -> Result<Tensor, ModelError> {
@@ -107,6 +124,7 @@ impl<'a> Pass<'a> {
             if let Some(&id) = new.iter().find(|&&id| id as usize >= config.vocab_size) {
                 return Err(ModelError::Token { id, vocab_size: config.vocab_size });
             }
+            group.reserve(tokens)?;
             let first = ids.len();
             let start = group.prefix_len + group.used;
             ids.extend(new.iter().map(|&id| i64::from(id)));

@@ -4,6 +4,9 @@ use crate::{ModelError, Transformer};
 use std::ops::Range;
 use tch::{Device, Kind, Tensor};
 
+/// Tokens of each row that a new group has memory for.
+const FIRST_ALLOCATION: usize = 32;
+
 /// Keys and values of T consecutive tokens in all layers.
 #[derive(Debug)]
 pub struct KvSegment {
@@ -54,12 +57,14 @@ pub struct DecodeGroup {
     /// Keys and values of the prefix in each layer, [key heads, P, d]; empty if there is no prefix.
     pub(super) prefix: Vec<(Tensor, Tensor)>,
     pub(super) prefix_len: usize,
-    /// Keys and values of the rows, [layers, key heads, K, capacity, d].
+    /// Keys and values of the rows, [layers, key heads, K, allocated, d].
     suffix: (Tensor, Tensor),
-    /// The same in each layer, as [key heads, K, capacity, d] and [key heads * K, capacity, d].
+    /// The same in each layer, as [key heads, K, allocated, d] and [key heads * K, allocated, d].
     pub(super) layers: Vec<SuffixLayer>,
     pub(super) rows: usize,
     pub(super) capacity: usize,
+    /// Tokens of each row that there is memory for.
+    allocated: usize,
     pub(super) used: usize,
 }
 
@@ -86,7 +91,7 @@ impl SuffixLayer {
 }
 
 impl DecodeGroup {
-    /// A group of `rows` rows with room for `capacity` tokens each, after the prefix that `segments` make up in their
+    /// A group of `rows` rows of at most `capacity` tokens each, for which memory is taken as they come, after the prefix that `segments` make up in their
     /// order. The prefix is copied once, into one piece.
     ///
     /// # Errors
@@ -121,9 +126,19 @@ impl DecodeGroup {
                 prefix.push((keys.f_select(0, layer)?, values.f_select(0, layer)?));
             }
         }
-        let shape = [layers, heads, rows as i64, capacity as i64, width];
+        let allocated = capacity.min(FIRST_ALLOCATION);
+        let shape = [layers, heads, rows as i64, allocated as i64, width];
         let suffix = empty_pair(&shape, model.kind(), model.device())?;
-        Ok(DecodeGroup { prefix, prefix_len, layers: SuffixLayer::views(&suffix)?, suffix, rows, capacity, used: 0 })
+        Ok(DecodeGroup {
+            prefix,
+            prefix_len,
+            layers: SuffixLayer::views(&suffix)?,
+            suffix,
+            rows,
+            capacity,
+            allocated,
+            used: 0,
+        })
     }
 
     /// P, tokens of the prefix.
@@ -165,21 +180,47 @@ impl DecodeGroup {
         KvSegment { keys: copy(&self.suffix.0), values: copy(&self.suffix.1) }
     }
 
-    /// Keeps these rows in this order, and drops the others, as when siblings are finished.
+    /// Makes the group's rows these, in this order: one that is not named is dropped, as when a sibling is finished; one
+    /// that is named several times becomes several, as when siblings that were equal so far part.
     ///
     /// # Panics
     /// When `rows` is empty or names a row that does not exist.
-    pub fn keep_rows(&mut self, rows: &[usize]) {
+    pub fn keep_rows(&mut self, rows: &[usize]) -> Result<(), ModelError> {
         assert!(!rows.is_empty(), "a group without rows; drop the group instead");
         if let Some(row) = rows.iter().find(|&&row| row >= self.rows) {
             panic!("row {row} of {}", self.rows);
         }
         let _guard = tch::no_grad_guard();
-        let index: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
-        let index = Tensor::from_slice(&index).to_device(self.suffix.0.device());
-        self.suffix = (self.suffix.0.index_select(2, &index), self.suffix.1.index_select(2, &index));
-        self.rows = rows.len();
-        self.layers = SuffixLayer::views(&self.suffix).expect("views of a tensor that was just made");
+        self.reallocate(rows, self.allocated)
+    }
+
+    /// Makes room for `tokens` more tokens of each row, by doubling what is there.
+    pub(super) fn reserve(&mut self, tokens: usize) -> Result<(), ModelError> {
+        let needed = self.used + tokens;
+        if needed <= self.allocated {
+            return Ok(());
+        }
+        let rows: Vec<usize> = (0..self.rows).collect();
+        self.reallocate(&rows, needed.max(2 * self.allocated).min(self.capacity))
+    }
+
+    /// New memory for `allocated` tokens of each row, with what the old rows `rows` hold.
+    fn reallocate(&mut self, rows: &[usize], allocated: usize) -> Result<(), ModelError> {
+        let used = self.used as i64;
+        let moved = |all: &Tensor| {
+            let mut shape = all.size();
+            (shape[2], shape[3]) = (rows.len() as i64, allocated as i64);
+            let new = Tensor::f_empty(&shape, (all.kind(), all.device()))?;
+            for (to, &from) in rows.iter().enumerate() {
+                let part = |all: &Tensor, row: usize| all.f_select(2, row as i64)?.f_narrow(2, 0, used);
+                part(&new, to)?.f_copy_(&part(all, from)?)?;
+            }
+            Ok::<_, ModelError>(new)
+        };
+        self.suffix = (moved(&self.suffix.0)?, moved(&self.suffix.1)?);
+        (self.rows, self.allocated) = (rows.len(), allocated);
+        self.layers = SuffixLayer::views(&self.suffix)?;
+        Ok(())
     }
 }
 

@@ -109,3 +109,59 @@ fn all_tokens_that_end_a_text_are_known() {
     fs::remove_file(folder.path().join("tokenizer.json")).unwrap();
     assert!(matches!(ids().unwrap_err(), ModelError::Read { .. }));
 }
+
+/// The folder of a trained tokenizer with another tokenizer_config.json.
+fn folder_with(config: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    trained().save(folder.path()).unwrap();
+    fs::write(folder.path().join("tokenizer_config.json"), config).unwrap();
+    folder
+}
+
+#[test]
+fn what_stands_before_a_prompt_is_the_folders_choice() {
+    let plain = trained().encode("3 + 4").unwrap();
+    assert_eq!(trained().encode_prompt("3 + 4").unwrap(), plain);
+    let config = r#"{"bos_token": "<question>", "add_bos_token": true}"#;
+    let folder = folder_with(config);
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    assert_eq!(tokenizer.encode_prompt("3 + 4").unwrap(), [&[3], plain.as_slice()].concat());
+    // A post-processor of tokenizer.json that puts a token before and one behind: only the first starts a prompt.
+    let path = folder.path().join("tokenizer.json");
+    let mut file: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    file["post_processor"] = json!({
+        "type": "TemplateProcessing",
+        "single": [
+            { "SpecialToken": { "id": "<step>", "type_id": 0 } },
+            { "Sequence": { "id": "A", "type_id": 0 } },
+            { "SpecialToken": { "id": "</step>", "type_id": 0 } },
+        ],
+        "pair": [],
+        "special_tokens": {
+            "<step>": { "id": "<step>", "ids": [1], "tokens": ["<step>"] },
+            "</step>": { "id": "</step>", "ids": [2], "tokens": ["</step>"] },
+        },
+    });
+    fs::write(&path, file.to_string()).unwrap();
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    assert_eq!(tokenizer.encode_prompt("3 + 4").unwrap(), [&[1], plain.as_slice()].concat());
+    assert_eq!(tokenizer.encode("3 + 4").unwrap(), plain);
+}
+
+#[test]
+fn chats_are_written_by_the_folders_template() {
+    // Whitespace control, a method of Python's strings, the special tokens, and a refusal.
+    let template = "{% for m in messages %}\n    {% if m['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}\n\
+                    {{ bos_token }}{{ m.role.upper() }}: {{ m['content'].strip() }}{{ eos_token }}\n{% endfor %}\n\
+                    {% if add_generation_prompt %}ASSISTANT:{% endif %}";
+    let config = json!({ "bos_token": { "content": "<question>" }, "eos_token": "</step>", "chat_template": template });
+    let folder = folder_with(&config.to_string());
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    assert_eq!(tokenizer.chat(&[Message::user(" 1 + 1? ")]).unwrap(), "<question>USER: 1 + 1?</step>\nASSISTANT:");
+    let system = Message { role: "system".into(), content: "be brief".into() };
+    assert!(tokenizer.chat(&[system]).unwrap_err().to_string().contains("no system"));
+    // A file of its own wins.
+    fs::write(folder.path().join("chat_template.jinja"), "{{ messages|length }}").unwrap();
+    assert_eq!(Tokenizer::load(folder.path()).unwrap().chat(&[Message::user("a"), Message::user("b")]).unwrap(), "2");
+    assert!(trained().chat(&[Message::user("a")]).unwrap_err().to_string().contains("chat_template"));
+}

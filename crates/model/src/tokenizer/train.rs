@@ -62,7 +62,14 @@ impl Tokenizer {
         let inner = tokenizers::Tokenizer::from_bytes(&bytes).map_err(failed)?;
         let end = inner.token_to_id(END).ok_or_else(|| ModelError::Tokenizer(format!("{END} got no id")))?;
         let files = vec![(TOKENIZER.to_owned(), bytes)];
-        Ok(Tokenizer { vocab_size: self::vocab_size(&inner), inner, eos_ids: vec![end], files })
+        Ok(Tokenizer {
+            vocab_size: self::vocab_size(&inner),
+            inner,
+            eos_ids: vec![end],
+            prompt_start: Vec::new(),
+            chat_template: None,
+            files,
+        })
     }
 }
 

@@ -3,9 +3,18 @@
 use crate::tiny::{Step, answer_all, child, policy, policy_with, root};
 use espalier_policy::PolicyConfig;
 use espalier_search::Policy;
-use espalier_search::{Finish, StepRequest, Unit};
+use espalier_search::{Expansion, Finish, StepRequest, Unit};
+use std::collections::HashSet;
 
 const PROMPT: &str = "<question>Anna has 3 apples and buys 4 more.</question>";
+
+/// Tokens that the answer's rows must feed: each distinct beginning of a row once, its last token not.
+fn fed(answers: &[Expansion]) -> u64 {
+    let rows = answers.iter().flat_map(|answer| &answer.candidates);
+    let beginnings: HashSet<&[u32]> =
+        rows.flat_map(|row| (1..row.token_ids.len()).map(|length| &row.token_ids[..length])).collect();
+    beginnings.len() as u64
+}
 
 #[test]
 fn forwarded_tokens_are_the_distinct_tokens_of_the_tree() {
@@ -13,11 +22,10 @@ fn forwarded_tokens_are_the_distinct_tokens_of_the_tree() {
     let request = root(&policy, 1, PROMPT, Step { k: 4, seed: 5, ..Step::default() });
     let prompt = request.prefix_ids.len() as u64;
     let answer = answer_all(&mut policy, vec![request.clone()]).remove(0);
-    let sampled = |answer: &espalier_search::Expansion| -> u64 {
+    let sampled = |answer: &Expansion| -> u64 {
         answer.candidates.iter().map(|candidate| candidate.token_ids.len() as u64).sum()
     };
-    // Four rows; the last token of each is not fed.
-    let mut forwarded = prompt + sampled(&answer) - 4;
+    let mut forwarded = prompt + fed(std::slice::from_ref(&answer));
     let mut all_sampled = sampled(&answer);
     assert_eq!(policy.stats().tokens_forwarded, forwarded);
     assert_eq!(policy.stats().tokens_reused, 0);
@@ -30,7 +38,7 @@ fn forwarded_tokens_are_the_distinct_tokens_of_the_tree() {
     let mut reused = 0;
     let mut visit = |request: &StepRequest| {
         let answer = answer_all(&mut policy, vec![request.clone()]).remove(0);
-        forwarded += 1 + sampled(&answer) - 4;
+        forwarded += 1 + fed(std::slice::from_ref(&answer));
         all_sampled += sampled(&answer);
         reused += request.prefix_ids.len() as u64 - 1;
         let stats = policy.stats();
@@ -58,14 +66,37 @@ fn forwarded_tokens_are_the_distinct_tokens_of_the_tree() {
 }
 
 #[test]
+fn siblings_that_are_equal_so_far_are_one_row() {
+    let mut policy = policy();
+    // Greedy siblings are equal to the end; at a low temperature they part somewhere.
+    for temperature in [0.0, 0.02] {
+        let tree = 1 + u64::from(temperature > 0.0);
+        let step = Step { k: 6, max_tokens: 30, temperature, seed: 3 };
+        let before = policy.stats();
+        let request = root(&policy, tree, PROMPT, step);
+        let answer = answer_all(&mut policy, vec![request.clone()]);
+        let sampled: usize = answer[0].candidates.iter().map(|row| row.token_ids.len()).sum();
+        let forwarded = policy.stats().tokens_forwarded - before.tokens_forwarded;
+        assert_eq!(forwarded, request.prefix_ids.len() as u64 + fed(&answer));
+        assert!(fed(&answer) + 6 < sampled as u64, "{} of {sampled} tokens were fed", fed(&answer));
+        // Each row is what it is alone.
+        for (index, row) in answer[0].candidates.iter().enumerate() {
+            let mut alone = crate::tiny::policy();
+            let request = StepRequest { k: index + 1, ..request.clone() };
+            assert_eq!(answer_all(&mut alone, vec![request])[0].candidates[index].token_ids, row.token_ids);
+        }
+    }
+}
+
+#[test]
 fn rollouts_share_the_prefix_of_the_step() {
     let mut policy = policy();
     let request = root(&policy, 1, PROMPT, Step { k: 2, max_tokens: 10, ..Step::default() });
     let rollouts = StepRequest { unit: Unit::Path, seed: 8, ..request.clone() };
     let answers = answer_all(&mut policy, vec![rollouts, request.clone()]);
-    let sampled: usize = answers.iter().flat_map(|answer| &answer.candidates).map(|c| c.token_ids.len()).sum();
     let stats = policy.stats();
-    assert_eq!(stats.tokens_forwarded as usize, request.prefix_ids.len() + sampled - 4);
+    let prompt = request.prefix_ids.len() as u64;
+    assert_eq!(stats.tokens_forwarded, prompt + fed(&answers[..1]) + fed(&answers[1..]));
     assert_eq!(stats.tokens_reused as usize, request.prefix_ids.len());
 }
 

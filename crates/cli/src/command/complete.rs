@@ -1,0 +1,128 @@
+//! `mcts-gen complete`: continuations of one prompt, for people and for checks.
+
+use super::flags::{RuntimeFlags, SamplingFlags, number};
+use super::{ConfigFile, configure, print_line};
+use crate::exit::Outcome;
+use crate::run::config::RunConfig;
+use crate::stage::policy_folder::PolicyFolder;
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use espalier_model::Message;
+use espalier_search::{Finish, Policy, StepRequest, Unit};
+use serde::Serialize;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Flags of `mcts-gen complete`.
+#[derive(Args, Clone, Debug)]
+pub struct CompleteArgs {
+    /// The policy: a Hugging Face model folder
+    #[arg(long, value_name = "DIR")]
+    policy: PathBuf,
+    /// The prompt, as it stands to the last byte; - reads the standard input
+    #[arg(long, value_name = "FILE")]
+    prompt_file: PathBuf,
+    /// Put the prompt as a user's message into the policy's chat template
+    #[arg(long)]
+    chat: bool,
+    /// Samples
+    #[arg(short = 'n', value_name = "K", default_value_t = 1)]
+    samples: usize,
+    /// Most tokens of a sample
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    max_tokens: usize,
+    /// Sampling temperature, before which log-probabilities are taken
+    #[arg(long, default_value_t = 1.0, value_parser = number::<f32>)]
+    temperature: f32,
+    /// Take the likeliest token at every place: temperature 0
+    #[arg(long, conflicts_with = "temperature")]
+    greedy: bool,
+    /// End a sample after this text; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
+    #[command(flatten)]
+    file: ConfigFile,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(Args, Clone, Debug, Serialize)]
+struct Flags {
+    /// Seed of everything random [default: 0]
+    #[arg(long)]
+    seed: Option<u64>,
+    #[command(flatten)]
+    sampling: SamplingFlags,
+    #[command(flatten)]
+    runtime: RuntimeFlags,
+}
+
+/// One line of the output.
+#[derive(Serialize)]
+struct Line {
+    text: String,
+    token_ids: Vec<u32>,
+    /// Natural, before temperature.
+    logprobs: Vec<f32>,
+    /// `stop`, at a stop string or the end-of-text token, or `length`.
+    ending: &'static str,
+}
+
+/// Runs the command.
+pub fn run(args: &CompleteArgs) -> Result<Outcome> {
+    let config = configure(&RunConfig::default(), &args.file, &args.flags)?;
+    for (flag, value) in [("-n", args.samples), ("--max-tokens", args.max_tokens)] {
+        if value == 0 {
+            bail!("{flag} is 0, but must be at least 1");
+        }
+    }
+    let temperature = if args.greedy { 0.0 } else { args.temperature };
+    let folder = PolicyFolder::open(&args.policy)?;
+    let prompt = read_prompt(&args.prompt_file)?;
+    let mut policy = folder.sampler_until(&config, Vec::new(), args.stop.clone())?;
+    let prefix_ids = if args.chat {
+        let text = policy.tokenizer().chat(&[Message::user(prompt)])?;
+        policy.tokenizer().encode(&text)?
+    } else {
+        policy.tokenizer().encode_prompt(&prompt)?
+    };
+    let (tokens, context) = (prefix_ids.len(), policy.max_context_tokens());
+    if tokens == 0 {
+        bail!("the prompt {} is empty; there is nothing to continue", args.prompt_file.display());
+    }
+    if tokens >= context {
+        bail!("the prompt has {tokens} tokens, which leaves nothing of the model's context of {context}");
+    }
+    policy.submit(StepRequest {
+        ticket: 0,
+        tree: 0,
+        step_ends: vec![tokens as u32],
+        prefix_ids,
+        k: args.samples,
+        max_tokens: args.max_tokens,
+        unit: Unit::Path,
+        temperature,
+        seed: config.seed,
+        want_value: false,
+    })?;
+    let mut out = std::io::stdout().lock();
+    for candidate in policy.poll()?.into_iter().flat_map(|answer| answer.candidates) {
+        let ending = match candidate.finish {
+            Finish::Stop => "stop",
+            Finish::Length => "length",
+        };
+        let line = Line { text: candidate.text, token_ids: candidate.token_ids, logprobs: candidate.logprobs, ending };
+        print_line(&mut out, &line)?;
+    }
+    Ok(Outcome::Clean)
+}
+
+fn read_prompt(path: &Path) -> Result<String> {
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        std::io::stdin().read_to_end(&mut bytes).context("cannot read the prompt from the standard input")?;
+    } else {
+        bytes = std::fs::read(path).with_context(|| format!("cannot read the prompt {}", path.display()))?;
+    }
+    String::from_utf8(bytes).with_context(|| format!("the prompt {} is not UTF-8", path.display()))
+}
