@@ -79,9 +79,11 @@ fn greedy_ignores_the_seed_and_stops_where_it_is_told() {
     let greedy = complete(&policy, &prompt, &["--greedy", "--seed", "1"]);
     assert_eq!(greedy, complete(&policy, &prompt, &["--greedy", "--seed", "2"]));
     let whole = greedy[0]["text"].as_str().unwrap();
-    let end = whole.find("</step>").expect("a policy that knows worked solutions by heart writes a step");
-    let cut = complete(&policy, &prompt, &["--greedy", "--stop", "</step>"]);
-    assert_eq!(cut[0]["text"], whole[..end + "</step>".len()]);
+    let stop: String = whole.chars().skip(1).take(2).collect();
+    let end = whole.find(&stop).expect("a part of the text") + stop.len();
+    assert!(end >= 2, "{whole:?} is too short to be cut");
+    let cut = complete(&policy, &prompt, &["--greedy", "--stop", &stop]);
+    assert_eq!(cut[0]["text"], whole[..end]);
     assert_eq!(cut[0]["ending"], "stop");
 }
 
@@ -121,4 +123,57 @@ fn bad_input_is_named() {
     fails("score", "--input", &file("ids.jsonl", &format!("{good}\n{unknown}")), &["ids.jsonl:2", "70000"]);
     let unstarted = json!({ "prompt": "", "completion": "2" });
     fails("score", "--input", &file("start.jsonl", &unstarted.to_string()), &["start.jsonl:1", "prompt"]);
+}
+
+#[test]
+fn a_search_computes_no_token_twice_and_says_so() {
+    let root = tempfile::tempdir().unwrap();
+    let output = succeed(
+        mcts_gen()
+            .args([
+                "search",
+                "--simulations",
+                "64",
+                "--temperature",
+                "1.2",
+                "--max-step-tokens",
+                "40",
+                "--threads",
+                "1",
+            ])
+            .args(["--limit", "3", "--problems"])
+            .arg(shared().1.join("problems/warm_start.jsonl"))
+            .arg("--policy")
+            .arg(finished().join("policy-000"))
+            .arg("--out")
+            .arg(root.path().join("out")),
+    );
+    let summary = text(&output.stdout);
+    let manifest = fs::read_to_string(root.path().join("out/trees/manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    let trees = espalier_tree::read_trees(&root.path().join("out/trees")).unwrap().map(Result::unwrap);
+    let in_trees: usize = trees.map(|tree| tree.ids().map(|id| tree.token_ids(id).len()).sum::<usize>()).sum();
+    let forwarded = manifest["forwarded_tokens"].as_u64().unwrap() as f64;
+    assert!(in_trees > 300 && forwarded > 0.3 * in_trees as f64, "{forwarded} of {in_trees} tokens");
+    assert!(forwarded <= 1.02 * in_trees as f64, "{forwarded} of {in_trees} tokens");
+    let said = format!(
+        "{forwarded} tokens run through the model, {in_trees} in the trees: {:.3}",
+        forwarded / in_trees as f64
+    );
+    assert!(summary.contains(&said), "{said:?} is not in: {summary}");
+}
+
+/// The whole comparison with transformers, where `python3` (or ESPALIER_PYTHON) has it; `model` holds committed numbers.
+#[test]
+fn transformers_computes_the_same() {
+    let python = std::env::var("ESPALIER_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/parity.py");
+    let mut command = std::process::Command::new(&python);
+    let output = command.arg(script).args(["run", "--mcts-gen"]).arg(assert_cmd::cargo::cargo_bin("mcts-gen")).output();
+    let Ok(output) = output else { return eprintln!("skipped: there is no {python}") };
+    if output.status.code() == Some(3) {
+        return eprintln!("skipped: {}", text(&output.stderr));
+    }
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    assert_eq!(text(&output.stdout).matches("ok  ").count(), 7);
 }

@@ -30,6 +30,7 @@ fn copy_folder(from: &Path, to: &Path) {
 fn every_command_runs() {
     let root = tempfile::tempdir().unwrap();
     fs::copy(shared().1.join("problems/warm_start.jsonl"), root.path().join("problems.jsonl")).unwrap();
+    fs::write(root.path().join("prompt.txt"), "Anna has 3 apples and buys 4 more.").unwrap();
     let mut run = 0;
     for line in commands() {
         let words: Vec<&str> = line.split_whitespace().collect();

@@ -1,8 +1,8 @@
 //! The same numbers as Hugging Face transformers, and files that both read.
 //!
-//! `fixtures/make.py` made the models and the logits that are expected of them.
+//! `fixtures/make.py` made the models and what is expected of them.
 
-use espalier_model::{Architecture, ModelConfig, ModelError, RopeScaling, Transformer};
+use espalier_model::{Architecture, DecodeGroup, ModelConfig, ModelError, RopeScaling, Transformer};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
@@ -16,11 +16,10 @@ fn load(folder: &Path) -> Transformer {
     Transformer::load(folder, Device::Cpu, Kind::Float).unwrap()
 }
 
-/// The ids [B, T] and logits [B, T, V] of transformers.
-fn expected(name: &str) -> (Tensor, Tensor) {
+/// The ids [B, T] of transformers, the logits [B, T, V] or the likeliest continuations [B, N].
+fn expected(name: &str, wanted: &str) -> Tensor {
     let tensors = Tensor::read_safetensors(fixture(name).join("expected.safetensors")).unwrap();
-    let get = |wanted: &str| tensors.iter().find(|(name, _)| name == wanted).unwrap().1.shallow_clone();
-    (get("ids"), get("logits"))
+    tensors.iter().find(|(name, _)| name == wanted).unwrap().1.shallow_clone()
 }
 
 /// [1, 1, T, T]: each token sees itself and what came before, within the model's window.
@@ -47,9 +46,48 @@ fn difference(a: &Tensor, b: &Tensor) -> f64 {
 #[test]
 fn logits_equal_those_of_transformers() {
     for name in MODELS {
-        let (ids, wanted) = expected(name);
+        let (ids, wanted) = (expected(name, "ids"), expected(name, "logits"));
         let difference = difference(&logits(&load(&fixture(name)), &ids), &wanted);
         assert!(difference < 1e-4, "{name}: logits differ by {difference}");
+    }
+}
+
+#[test]
+fn greedy_continuations_are_those_of_transformers() {
+    for name in MODELS {
+        let model = load(&fixture(name));
+        let lines = |tensor: &Tensor| Vec::<Vec<i64>>::try_from(tensor).unwrap();
+        for (ids, wanted) in lines(&expected(name, "ids")).into_iter().zip(lines(&expected(name, "greedy"))) {
+            let mut new: Vec<u32> = ids.iter().map(|&id| id as u32).collect();
+            let mut group = DecodeGroup::new(&model, &[], 1, new.len() + wanted.len()).unwrap();
+            let mut greedy = Vec::new();
+            for _ in 0..wanted.len() {
+                let hidden = model.extend(&mut [(&mut group, &new)]).unwrap();
+                greedy.push(model.logits(&hidden).argmax(-1, false).int64_value(&[0]));
+                new = vec![greedy[greedy.len() - 1] as u32];
+            }
+            assert_eq!(greedy, wanted, "{name}");
+        }
+    }
+}
+
+/// Where `python3` (or ESPALIER_PYTHON) has transformers.
+#[test]
+fn transformers_loads_what_is_saved_here_as_the_same_model() {
+    let python = std::env::var("ESPALIER_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/parity.py");
+    for name in MODELS {
+        let saved = tempfile::tempdir().unwrap();
+        load(&fixture(name)).save(saved.path()).unwrap();
+        let mut command = std::process::Command::new(&python);
+        let output = command.arg(&script).arg("same").arg(fixture(name)).arg(saved.path()).output();
+        let Ok(output) = output else { return eprintln!("skipped: there is no {python}") };
+        let message = [output.stdout, output.stderr].concat();
+        let message = String::from_utf8_lossy(&message);
+        if output.status.code() == Some(3) {
+            return eprintln!("skipped: {message}");
+        }
+        assert!(output.status.success() && message.contains("ok  "), "{name}: {message}");
     }
 }
 

@@ -58,34 +58,40 @@ struct Entry {
 struct TreeCache {
     entries: HashMap<Box<[u32]>, Entry>,
     bytes: usize,
-    requests: u64,
+    /// Its request that is being answered, counted over all trees.
+    request: u64,
 }
 
-/// The caches of all trees. What is kept of a tree depends on this tree's requests alone.
+/// The caches of all trees. What is kept of a tree depends on this tree's requests alone, as long as all trees together
+/// are within their budget.
 pub(crate) struct PrefixCache {
     trees: HashMap<u64, TreeCache>,
     tree_bytes: usize,
+    all_bytes: usize,
+    bytes: usize,
+    requests: u64,
     evictions: u64,
 }
 
 impl PrefixCache {
-    /// A cache that keeps at most `tree_bytes` for each tree.
-    pub fn new(tree_bytes: usize) -> PrefixCache {
-        PrefixCache { trees: HashMap::new(), tree_bytes, evictions: 0 }
+    /// A cache that keeps at most `tree_bytes` for each tree and `all_bytes` for all of them.
+    pub fn new(tree_bytes: usize, all_bytes: usize) -> PrefixCache {
+        PrefixCache { trees: HashMap::new(), tree_bytes, all_bytes, bytes: 0, requests: 0, evictions: 0 }
     }
 
     /// What is there of the prefix `ids`, whose steps end at `ends`. Begins a request of the tree: all that it touches
     /// or adds is equally old.
     pub fn begin(&mut self, tree: u64, ids: &[u32], ends: &[u32]) -> Cached {
         let tree = self.trees.entry(tree).or_default();
-        tree.requests += 1;
+        self.requests += 1;
+        tree.request = self.requests;
         let mut found = Cached::default();
         for &end in ends {
             let Some(entry) = tree.entries.get_mut(&ids[..end as usize]) else { continue };
             if entry.start != found.tokens || entry.end == entry.start {
                 continue;
             }
-            entry.last_used = tree.requests;
+            entry.last_used = tree.request;
             found.segments.extend(entry.segments.iter().map(KvSegment::shallow_clone));
             found.tokens = entry.end;
             found.hidden = entry.hidden.as_ref().filter(|_| entry.end == ids.len()).map(Tensor::shallow_clone);
@@ -97,10 +103,11 @@ impl PrefixCache {
     /// last token if that is among them. Goes on with the state's entry where it has one that ends at `start`.
     pub fn keep(&mut self, tree: u64, ids: &[u32], start: usize, segment: KvSegment, hidden: Option<Tensor>) {
         let Some(tree) = self.trees.get_mut(&tree) else { return };
+        let before = tree.bytes;
         let end = start + segment.len();
         let hidden_bytes = |hidden: &Option<Tensor>| hidden.as_ref().map_or(0, |hidden| 4 * hidden.numel());
         if let Some(entry) = tree.entries.get_mut(ids) {
-            entry.last_used = tree.requests;
+            entry.last_used = tree.request;
             let mut added = 0;
             if entry.end == start && end > start {
                 added += segment.bytes();
@@ -115,42 +122,56 @@ impl PrefixCache {
             tree.bytes += added;
         } else if end > start {
             let bytes = segment.bytes() + hidden_bytes(&hidden) + size_of_val(ids);
-            let entry = Entry { start, end, segments: vec![segment], hidden, bytes, last_used: tree.requests };
+            let entry = Entry { start, end, segments: vec![segment], hidden, bytes, last_used: tree.request };
             tree.entries.insert(ids.into(), entry);
             tree.bytes += bytes;
         }
-        self.evictions += tree.evict(self.tree_bytes);
+        while tree.bytes > self.tree_bytes && tree.evict() {
+            self.evictions += 1;
+        }
+        self.bytes = self.bytes - before + tree.bytes;
+        while self.bytes > self.all_bytes {
+            let with_age = self.trees.values_mut().filter_map(|tree| Some((tree.oldest()?, tree)));
+            let Some((_, tree)) = with_age.min_by_key(|&(age, _)| age) else { break };
+            let before = tree.bytes;
+            tree.evict();
+            self.bytes -= before - tree.bytes;
+            self.evictions += 1;
+        }
     }
 
     /// Drops a tree.
     pub fn forget(&mut self, tree: u64) {
-        self.trees.remove(&tree);
+        if let Some(tree) = self.trees.remove(&tree) {
+            self.bytes -= tree.bytes;
+        }
     }
 
-    /// Entries dropped to keep trees within their budget.
+    /// Entries dropped to keep within the budgets.
     pub fn evictions(&self) -> u64 {
         self.evictions
     }
 
     /// Bytes held for all trees.
     pub fn bytes(&self) -> usize {
-        self.trees.values().map(|tree| tree.bytes).sum()
+        self.bytes
     }
 }
 
 impl TreeCache {
-    /// Drops the least recently used entries until the tree is within its budget; of equally old ones the deepest
-    /// first, so that no entry outlives what it continues. Returns how many.
-    fn evict(&mut self, budget: usize) -> u64 {
-        let mut dropped = 0;
-        while self.bytes > budget {
-            let oldest = self.entries.iter().min_by_key(|(ids, entry)| (entry.last_used, Reverse((entry.start, *ids))));
-            let Some(ids) = oldest.map(|(ids, _)| ids.clone()) else { break };
-            if let Some(entry) = self.entries.remove(&ids) {
-                self.bytes -= entry.bytes;
-                dropped += 1;
-            }
+    /// When the entry was used that was used longest ago.
+    fn oldest(&self) -> Option<u64> {
+        self.entries.values().map(|entry| entry.last_used).min()
+    }
+
+    /// Drops the least recently used entry; of equally old ones the deepest, so that no entry outlives what it continues.
+    /// False if there is none.
+    fn evict(&mut self) -> bool {
+        let oldest = self.entries.iter().min_by_key(|(ids, entry)| (entry.last_used, Reverse((entry.start, *ids))));
+        let Some(ids) = oldest.map(|(ids, _)| ids.clone()) else { return false };
+        if let Some(entry) = self.entries.remove(&ids) {
+            self.bytes -= entry.bytes;
         }
-        dropped
+        true
     }
 }

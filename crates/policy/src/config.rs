@@ -62,6 +62,11 @@ pub struct PolicyConfig {
     /// Keys and values kept for one tree, in bytes. Part of what decides the last bits of results: what was dropped is
     /// computed again, in other pieces.
     pub tree_cache_bytes: usize,
+    /// Keys and values kept for all trees together, in bytes; beyond it the states go that were used longest ago, of
+    /// whatever tree. A tree's results are the same in any company as long as this budget holds
+    /// ([`PolicyStats::evictions`](crate::PolicyStats) counts); once it does not, what is computed again may differ in
+    /// the last bits.
+    pub cache_bytes: usize,
     /// Longest context in tokens; `None` takes the model's own. Never above the model's own.
     pub max_context_tokens: Option<usize>,
     /// Strings that end a step, for [`Unit::Step`](espalier_search::Unit).
@@ -78,6 +83,7 @@ impl Default for PolicyConfig {
             max_prefill_tokens: 2048,
             prefill_chunk_tokens: 256,
             tree_cache_bytes: 256 << 20,
+            cache_bytes: 4 << 30,
             max_context_tokens: None,
             step_stops: Vec::new(),
             path_stops: Vec::new(),

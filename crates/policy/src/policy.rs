@@ -65,7 +65,7 @@ impl ModelPolicy {
         }
         Ok(ModelPolicy {
             max_context_tokens,
-            cache: PrefixCache::new(config.tree_cache_bytes),
+            cache: PrefixCache::new(config.tree_cache_bytes, config.cache_bytes),
             queue: VecDeque::new(),
             running: Vec::new(),
             answered: Vec::new(),
@@ -215,7 +215,7 @@ impl ModelPolicy {
         let mut staying = Vec::with_capacity(self.running.len());
         for mut running in std::mem::take(&mut self.running) {
             let answer = if running.is_decoding() || running.known().is_some() {
-                running.settle(&self.model, &self.tokenizer, &mut self.cache)?
+                running.settle(&self.model, &self.tokenizer, &self.config.path_stops, &mut self.cache)?
             } else {
                 None
             };

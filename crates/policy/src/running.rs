@@ -180,6 +180,7 @@ impl Running {
         &mut self,
         model: &Transformer,
         tokenizer: &Tokenizer,
+        path_stops: &[String],
         cache: &mut PrefixCache,
     ) -> Result<Option<Expansion>, ModelPolicyError> {
         let request = &self.request;
@@ -204,13 +205,19 @@ impl Running {
                 unfinished.push(row);
                 continue;
             };
-            // Only a step that ended by its stop string is ever continued. Its last token was not fed.
-            if let (RowEnd::StopString, Unit::Step, Phase::Decode(group)) = (end, request.unit, &self.phase) {
-                let ids = [request.prefix_ids.as_slice(), row.token_ids.as_slice()].concat();
-                let segment = group.suffix(old_lane, 0..row.token_ids.len() - 1);
+            let index = row.index;
+            let candidate = row.into_candidate(tokenizer);
+            // Only a step that ended by its stop string, and not by one that ends the path, is ever continued. Its last
+            // token was not fed.
+            let ends_path = path_stops.iter().any(|stop| candidate.text.ends_with(stop.as_str()));
+            if let (RowEnd::StopString, Unit::Step, Phase::Decode(group), false) =
+                (end, request.unit, &self.phase, ends_path)
+            {
+                let segment = group.suffix(old_lane, 0..candidate.token_ids.len() - 1);
+                let ids = [request.prefix_ids.as_slice(), candidate.token_ids.as_slice()].concat();
                 cache.keep(request.tree, &ids, request.prefix_ids.len(), segment, None);
             }
-            self.candidates.push((row.index, row.into_candidate(tokenizer)));
+            self.candidates.push((index, candidate));
         }
         if unfinished.is_empty() {
             let mut candidates = std::mem::take(&mut self.candidates);

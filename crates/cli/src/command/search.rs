@@ -145,6 +145,12 @@ pub fn run(args: &SearchArgs) -> Result<Outcome> {
         paired.pairs(),
         args.out.display()
     );
+    if let Some(ratio) = searched.forwarded_per_token() {
+        println!(
+            "{} tokens run through the model, {} in the trees: {ratio:.3} for each; {} cached states evicted",
+            searched.forwarded_tokens, searched.finished_tokens, searched.evictions
+        );
+    }
     for skipped in &searched.skipped {
         eprintln!("skipped problem {}: {}", skipped.problem_id, skipped.reason);
     }

@@ -52,12 +52,27 @@ pub struct SearchManifest {
     pub sampled_tokens: u64,
     /// Tokens run through the model by this process.
     pub forwarded_tokens: u64,
+    /// Tokens in the trees that this process finished: the prompt's and every node's, each once.
+    #[serde(default)]
+    pub finished_tokens: u64,
+    /// Cached states dropped to keep within the memory budget, whose tokens were run again where they were needed.
+    #[serde(default)]
+    pub evictions: u64,
     /// Trees with at least one correct path.
     pub solved: u64,
     /// Problems without a tree, with the reason.
     pub skipped: Vec<Skipped>,
     /// Seconds of the process that finished the stage.
     pub wall_s: f64,
+}
+
+impl SearchManifest {
+    /// Tokens run through the model for each token in the trees, of what this process did: about 1, since nothing is
+    /// computed twice; less where equal siblings were merged, more where states were evicted or trees given up. `None`
+    /// if it finished no tree.
+    pub fn forwarded_per_token(&self) -> Option<f64> {
+        (self.finished_tokens > 0).then(|| self.forwarded_tokens as f64 / self.finished_tokens as f64)
+    }
 }
 
 /// A problem that could not be searched.
@@ -131,8 +146,10 @@ pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
     progress.at(already, String::new());
     let judge = FormatJudge { format, granularity };
     let mut done = already;
+    let mut finished_tokens = 0;
     let summary = espalier_search::search(&settings, jobs, &mut policy, &judge, |index, tree| {
         done += 1;
+        finished_tokens += tree.ids().map(|id| tree.token_ids(id).len() as u64).sum::<u64>();
         progress.at(done, String::new());
         shards.add(index, &tree).map_err(|error| SearchError::Sink(error.into()))
     })
@@ -157,6 +174,8 @@ pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
         tree_tokens: counts.tokens,
         sampled_tokens: stats.tokens_sampled,
         forwarded_tokens: stats.tokens_forwarded,
+        finished_tokens,
+        evictions: stats.evictions,
         solved: counts.solved,
         skipped,
         wall_s: began.elapsed().as_secs_f64(),

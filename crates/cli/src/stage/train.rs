@@ -164,7 +164,7 @@ fn worked_examples(problems: &[Problem], prompting: Prompting, tokenizer: &Token
         let Some(worked) = &problem.solution else {
             bail!("problem {} has no worked solution to train on", problem.id);
         };
-        let mut ids = tokenizer.encode(&format.prompt(granularity, &problem.question))?;
+        let mut ids = tokenizer.encode_prompt(&format.prompt(granularity, &problem.question))?;
         let prompt_len = ids.len();
         for step in format.segments(granularity, worked) {
             ids.extend(tokenizer.encode(&step)?);

@@ -131,11 +131,48 @@ fn a_small_budget_evicts_the_deepest_of_the_oldest_and_changes_no_token() {
 }
 
 #[test]
+fn memory_stays_within_the_budget_of_all_trees_and_is_given_back() {
+    let budget = 60_000;
+    let mut tight = policy_with(PolicyConfig { cache_bytes: budget, ..crate::tiny::config() });
+    let scripts = crate::tiny::trees(12);
+    let (histories, free) = (crate::tiny::play(&mut tight, &scripts), crate::tiny::play(&mut policy(), &scripts));
+    assert!(tight.stats().evictions > 0);
+    // Recomputed states give the same tokens; so random a model leaves no two of them nearly equally likely.
+    let tokens = |histories: &[Vec<Expansion>]| -> Vec<Vec<u32>> {
+        let answers = histories.iter().flatten();
+        answers.flat_map(|answer| &answer.candidates).map(|row| row.token_ids.clone()).collect()
+    };
+    assert_eq!(tokens(&histories), tokens(&free));
+    assert_eq!(tight.stats().cached_bytes, 0, "all trees are forgotten");
+
+    // Two thousand trees that are never forgotten.
+    let mut most = 0;
+    for tree in 0..2000 {
+        let request = root(&tight, 1000 + tree, "3 + 4", Step { k: 1, max_tokens: 1, ..Step::default() });
+        answer_all(&mut tight, vec![request]);
+        most = most.max(tight.stats().cached_bytes as usize);
+    }
+    assert!(most <= budget && most > budget / 2, "{most} bytes of {budget}");
+}
+
+#[test]
+fn steps_that_end_the_path_are_not_kept() {
+    let step_stops = crate::tiny::config().step_stops;
+    let mut policy = policy_with(PolicyConfig { path_stops: step_stops, ..crate::tiny::config() });
+    let request = root(&policy, 1, PROMPT, Step { seed: 5, ..Step::default() });
+    answer_all(&mut policy, vec![StepRequest { k: 0, ..request.clone() }]);
+    let prompt_alone = policy.stats().cached_bytes;
+    let answer = answer_all(&mut policy, vec![request]).remove(0);
+    assert!(answer.candidates.iter().any(|candidate| candidate.finish == Finish::Stop), "{answer:?}");
+    assert_eq!(policy.stats().cached_bytes, prompt_alone);
+}
+
+#[test]
 fn the_context_is_never_exceeded() {
     let mut policy = policy_with(PolicyConfig { max_context_tokens: Some(20), ..crate::tiny::config() });
     assert_eq!(policy.max_context_tokens(), 20);
     let with_length = |policy: &espalier_policy::ModelPolicy, length: usize| {
-        let mut request = root(policy, length as u64, PROMPT, Step { max_tokens: 1000, ..Step::default() });
+        let mut request = root(policy, length as u64, "3 + 4 = ", Step { max_tokens: 1000, ..Step::default() });
         request.prefix_ids = request.prefix_ids.iter().copied().cycle().take(length).collect();
         request.step_ends = vec![length as u32];
         request
