@@ -1,19 +1,14 @@
 //! `kill -9` at any moment, the same command again, the same bytes as without the kill.
 
-use crate::tiny::{finished, init, mcts_gen, shared, succeed};
+use crate::tiny::{finished, init, mcts_gen, process, shared, succeed};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 fn start(program: &str, args: &[&str]) -> Child {
-    Command::new(assert_cmd::cargo::cargo_bin(program))
-        .args(args)
-        .stderr(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("the executable starts")
+    process(program).args(args).stderr(Stdio::null()).stdout(Stdio::null()).spawn().expect("the executable starts")
 }
 
 /// Files under `root` whose bytes must not depend on interruptions, relative and sorted.

@@ -1,9 +1,8 @@
 //! The README's commands, run as they stand there. A small trained policy stands in for the one that a line downloads.
 
-use crate::tiny::{finished, shared, text};
+use crate::tiny::{finished, process, shared, text};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 /// The lines of the README's shell blocks, without comments.
 fn commands() -> Vec<String> {
@@ -12,10 +11,6 @@ fn commands() -> Vec<String> {
     let blocks = readme.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("sh\n"));
     let lines = blocks.flat_map(|block| block.lines()).map(|line| line.split(" #").next().unwrap_or("").trim());
     lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
-}
-
-fn executable(name: &str) -> PathBuf {
-    assert_cmd::cargo::cargo_bin(name)
 }
 
 fn copy_folder(from: &Path, to: &Path) {
@@ -39,11 +34,12 @@ fn every_command_runs() {
             ["scripts/start.sh" | "scripts/test.sh"] => {
                 assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(words[0]).exists(), "{line}");
             }
-            ["just", "smollm2", folder] => copy_folder(&finished().join("policy-003"), &root.path().join(folder)),
+            ["python3", "scripts/smollm2.py", "--out", folder] => {
+                copy_folder(&finished().join("policy-003"), &root.path().join(folder))
+            }
             _ => {
                 let name = words[0].strip_prefix("target/release/").unwrap_or_else(|| panic!("no test runs `{line}`"));
-                let output =
-                    Command::new(executable(name)).args(&words[1..]).current_dir(root.path()).output().unwrap();
+                let output = process(name).args(&words[1..]).current_dir(root.path()).output().unwrap();
                 assert!(output.status.success(), "`{line}`: {}", text(&output.stderr));
                 run += 1;
             }

@@ -50,11 +50,23 @@ max_tokens = 160
 "#;
 
 pub fn mcts_gen() -> Command {
-    Command::cargo_bin("mcts-gen").expect("mcts-gen is built with the tests")
+    executable("mcts-gen")
 }
 
 pub fn step_train() -> Command {
-    Command::cargo_bin("step-train").expect("step-train is built with the tests")
+    executable("step-train")
+}
+
+fn executable(name: &str) -> Command {
+    Command::from_std(process(name))
+}
+
+/// The executable `mcts-gen` or `step-train` as a plain process.
+pub fn process(name: &str) -> std::process::Command {
+    let mut process = std::process::Command::new(assert_cmd::cargo::cargo_bin(name));
+    // LibTorch's threads would spin while they wait, and on a busy machine hold up those that they wait for.
+    process.env("OMP_WAIT_POLICY", "passive");
+    process
 }
 
 pub fn text(bytes: &[u8]) -> String {
