@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod complete;
+mod evaluation;
 mod experiment;
 mod files;
 mod kill;

@@ -14,6 +14,16 @@ pub struct FormatJudge {
 }
 
 impl FormatJudge {
+    /// The part of a judgement that needs no reference: the verdict, or a solution's answer.
+    fn read(self, text: &str) -> Result<Verdict, String> {
+        match self.format.read_step(self.granularity, text) {
+            StepText::Plan => Ok(Verdict { kind: Kind::Plan, ending: Ending::None, answer: None }),
+            StepText::Step => Ok(Verdict { kind: Kind::Step, ending: Ending::None, answer: None }),
+            StepText::Solution { answer } => Err(answer),
+            StepText::Malformed => Ok(self.malformed()),
+        }
+    }
+
     fn solution(info: &TreeInfo, answer: String) -> Verdict {
         let correct = equivalent(&info.reference_answer, &answer);
         let ending = if correct { Ending::Correct } else { Ending::Wrong };
@@ -32,18 +42,37 @@ impl FormatJudge {
 
 impl Judge for FormatJudge {
     fn judge(&self, info: &TreeInfo, text: &str) -> Verdict {
-        match self.format.read_step(self.granularity, text) {
-            StepText::Plan => Verdict { kind: Kind::Plan, ending: Ending::None, answer: None },
-            StepText::Step => Verdict { kind: Kind::Step, ending: Ending::None, answer: None },
-            StepText::Solution { answer } => Self::solution(info, answer),
-            StepText::Malformed => self.malformed(),
-        }
+        self.read(text).unwrap_or_else(|answer| Self::solution(info, answer))
     }
 
     fn judge_path(&self, info: &TreeInfo, text: &str) -> Verdict {
         match self.format.read_path(self.granularity, text) {
             StepText::Solution { answer } => Self::solution(info, answer),
             _ => self.malformed(),
+        }
+    }
+}
+
+/// The judge of a search whose answers are to be measured: it never looks at the reference. Every solution with an answer
+/// counts as correct, so that the search is led by the value head and by what is well-formed alone.
+#[derive(Clone, Copy, Debug)]
+pub struct BlindJudge(pub FormatJudge);
+
+impl BlindJudge {
+    fn solution(answer: String) -> Verdict {
+        Verdict { kind: Kind::Solution, ending: Ending::Correct, answer: Some(answer) }
+    }
+}
+
+impl Judge for BlindJudge {
+    fn judge(&self, _info: &TreeInfo, text: &str) -> Verdict {
+        self.0.read(text).unwrap_or_else(Self::solution)
+    }
+
+    fn judge_path(&self, _info: &TreeInfo, text: &str) -> Verdict {
+        match self.0.format.read_path(self.0.granularity, text) {
+            StepText::Solution { answer } => Self::solution(answer),
+            _ => self.0.malformed(),
         }
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! ```text
 //!  JSONL, JSON, Parquet ──► load_problems ─┐                ┌─► prompt ──► (a policy samples steps)
-//!                                          ├─► Problem ─────┤                        │ text
+//!  a published set ───────► load_dataset ──┼─► Problem ─────┤                        │ text
 //!  seed ──► families::generate ────────────┘     │ answer   └─► segments             ▼
 //!                                                │              (to learn from)   read_step ──► plan, step, malformed
 //!                                                ▼                                   │ boxed answer
 //!                                            equivalent ◄────────────────────────────┘
+//!
+//!  any text of a model ──► Grader: extract, then equivalent, or for programs Sandbox ──► right or wrong
 //! ```
 //!
 //! Nothing here knows models, trees, or searching. Of the project's letters (B pairs, T tokens, K candidates, V

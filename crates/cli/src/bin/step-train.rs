@@ -1,7 +1,9 @@
 //! `step-train`: from step pairs to weights, and the rounds of a run.
 
 use clap::{Parser, Subcommand};
-use espalier_cli::command::{compare, eval, experiment, init, judge, objective, prefer, report, round, sft, value};
+use espalier_cli::command::{
+    compare, compare_evals, eval, experiment, init, judge, objective, prefer, report, round, sft, value,
+};
 use espalier_cli::exit::finish;
 use std::process::ExitCode;
 
@@ -31,8 +33,10 @@ enum Command {
     Objective(objective::ObjectiveArgs),
     /// Train the value head on the Q of trees
     Value(value::ValueArgs),
-    /// Accuracy on problems, with its 95 % interval
+    /// How well a policy answers problems: greedy, pass@k, majority@k or by tree search, with 95 % intervals
     Eval(eval::EvalArgs),
+    /// Compare two evaluations of the same problems, problem by problem
+    CompareEvals(compare_evals::CompareEvalsArgs),
     /// Judge answers of any origin against references
     Judge(judge::JudgeArgs),
     /// Compare training methods on equal trees, over seeds and granularities
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
         Command::Objective(args) => objective::run(&args),
         Command::Value(args) => value::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::CompareEvals(args) => compare_evals::run(&args),
         Command::Judge(args) => judge::run(&args),
         Command::Experiment(args) => experiment::run(&args),
     })

@@ -1,16 +1,16 @@
-//! `step-train eval`: accuracy of a policy on problems, one greedy answer each.
+//! `step-train eval`: how well a policy answers problems.
 
-use super::flags::CommonFlags;
+use super::flags::{CommonFlags, number};
+use super::problems::ProblemFlags;
 use super::{ConfigFile, configure};
 use crate::exit::Outcome;
 use crate::folder::ensure_creatable;
 use crate::run::config::RunConfig;
 use crate::run::report::table::scores;
-use crate::stage::eval::{self, Group};
+use crate::stage::eval::{self, Group, Method, samples};
 use crate::stage::policy_folder::PolicyFolder;
 use anyhow::{Result, bail};
 use clap::Args;
-use espalier_task::load_problems;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -20,13 +20,9 @@ pub struct EvalArgs {
     /// The policy
     #[arg(long, value_name = "DIR")]
     policy: PathBuf,
-    /// Problems: JSONL, a JSON array or Parquet
-    #[arg(long, value_name = "FILE")]
-    problems: PathBuf,
-    /// Take only the first N problems
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
-    /// The report to write, as JSON
+    #[command(flatten)]
+    problems: ProblemFlags,
+    /// The report to write, as JSON; all samples lie beside it in a Parquet file
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
@@ -42,27 +38,59 @@ struct Flags {
     common: CommonFlags,
     #[command(flatten)]
     eval: EvalFlags,
+    #[command(flatten)]
+    search: SearchFlags,
 }
 
 #[derive(Args, Clone, Debug, Serialize)]
 struct EvalFlags {
-    /// Most tokens of one answer [default: 512]
+    /// How the policy answers [default: greedy]
+    #[arg(long)]
+    method: Option<Method>,
+    /// With --method sample: answers sampled to a problem [default: 16]
+    #[arg(long, value_name = "N")]
+    samples: Option<usize>,
+    /// With --method beam: states that go on at each level [default: 4]
+    #[arg(long, value_name = "N")]
+    beam_width: Option<usize>,
+    /// Most tokens of one answer, or with --method beam and mcts of one step [default: 512]
     #[arg(long)]
     max_tokens: Option<usize>,
+    /// Whether only boxed answers count; else "the answer is ...", "#### ..." and a last number do, too [default: true]
+    #[arg(long, value_name = "BOOL")]
+    boxed_only: Option<bool>,
+}
+
+#[derive(Args, Clone, Debug, Serialize)]
+struct SearchFlags {
+    /// Sampling temperature of --method sample, beam and mcts [default: 0.7]
+    #[arg(long, value_parser = number::<f32>)]
+    temperature: Option<f32>,
+    /// With --method mcts: simulations a tree [default: 200]
+    #[arg(long)]
+    simulations: Option<u32>,
+    /// With --method beam and mcts: value of a state: value_head, rollouts:N or zero [default: value_head, without one zero]
+    #[arg(long)]
+    evaluation: Option<espalier_search::Evaluation>,
 }
 
 /// Runs the command.
 pub fn run(args: &EvalArgs) -> Result<Outcome> {
     let config = configure(&RunConfig::default(), &args.file, &args.flags)?;
     PolicyFolder::open(&args.policy)?;
-    let problems = load_problems(&args.problems, args.limit)?;
+    let problems = args.problems.load(config.seed)?;
     ensure_creatable(&args.out)?;
-    if args.out.exists() {
-        bail!("{} exists already; choose another --out or remove it", args.out.display());
+    for out in [args.out.clone(), samples::path_beside(&args.out)] {
+        if out.exists() {
+            bail!("{} exists already; choose another --out or remove it", out.display());
+        }
     }
-    let name = args.problems.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let name = args.problems.problems.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let group = Group { name, problems: &problems };
     let report = eval::run(&[group], &args.policy, &args.out, "eval", &config)?;
     print!("{}", scores(&report));
-    Ok(Outcome::Clean)
+    for skipped in &report.skipped {
+        eprintln!("skipped problem {}: {}", skipped.problem_id, skipped.reason);
+    }
+    Ok(Outcome::from_failed(report.skipped.len()))
 }

@@ -9,6 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 pub mod compare;
+pub mod compare_evals;
 pub mod complete;
 pub mod eval;
 pub mod experiment;
@@ -18,6 +19,7 @@ pub mod judge;
 pub mod objective;
 pub mod pairs;
 pub mod prefer;
+pub mod problems;
 pub mod report;
 pub mod round;
 pub mod score;

@@ -1,6 +1,7 @@
 //! `mcts-gen search`: problems and a policy in, trees and pairs out.
 
 use super::flags::{CommonFlags, PairFlags, SamplingFlags, number};
+use super::problems::ProblemFlags;
 use super::{ConfigFile, configure, store_config};
 use crate::exit::Outcome;
 use crate::folder::ensure_creatable;
@@ -9,19 +10,14 @@ use crate::stage::policy_folder::PolicyFolder;
 use crate::stage::{pairs, search};
 use anyhow::Result;
 use clap::Args;
-use espalier_task::load_problems;
 use serde::Serialize;
 use std::path::PathBuf;
 
 /// Flags of `mcts-gen search`.
 #[derive(Args, Clone, Debug)]
 pub struct SearchArgs {
-    /// Problems: JSONL, a JSON array or Parquet, with a question and its answer in each row
-    #[arg(long, value_name = "FILE")]
-    problems: PathBuf,
-    /// Take only the first N problems
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    #[command(flatten)]
+    problems: ProblemFlags,
     /// The policy: a Hugging Face model folder
     #[arg(long, value_name = "DIR")]
     policy: PathBuf,
@@ -129,7 +125,7 @@ pub fn run(args: &SearchArgs) -> Result<Outcome> {
     let config = configure(&RunConfig::default(), &args.file, &args.flags)?;
     // Everything that can be wrong with the inputs is found before anything is written.
     PolicyFolder::open(&args.policy)?;
-    let problems = load_problems(&args.problems, args.limit)?;
+    let problems = args.problems.load_for_search(config.seed)?;
     ensure_creatable(&args.out)?;
     let trees = args.out.join("trees");
     let stage = search::Search { problems: &problems, policy: &args.policy, round: 0, out: &trees };

@@ -1,6 +1,7 @@
 //! The one configuration of every command: the same tables in a TOML file, in a run's `config.toml` and beside every
 //! output. The defaults are the paper's; `small.toml` is what the embedded run changes of them.
 
+use crate::stage::eval::Method;
 use crate::stage::policy_folder::PolicyFolder;
 use anyhow::{Context, Result, bail};
 use espalier_policy::SamplingConfig;
@@ -144,12 +145,26 @@ pub struct PreferConfig {
     pub train: TrainConfig,
 }
 
-/// Evaluation by one greedy sample a problem.
+/// Evaluation; the temperature of sampled answers and the size of trees are the search's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct EvalConfig {
-    /// Most tokens of one answer.
+    /// How the policy answers.
+    pub method: Method,
+    /// Answers sampled to a problem, where the method samples several.
+    pub samples: usize,
+    /// States that go on at each level of a beam search.
+    pub beam_width: usize,
+    /// Most tokens of one answer, or of one step of a tree.
     pub max_tokens: usize,
+    /// Whether an answer counts only in a box, as the prompts ask for it.
+    pub boxed_only: bool,
+}
+
+impl Default for EvalConfig {
+    fn default() -> Self {
+        EvalConfig { method: Method::Greedy, samples: 16, beam_width: 4, max_tokens: 512, boxed_only: true }
+    }
 }
 
 impl Default for RunConfig {
@@ -201,7 +216,7 @@ impl Default for RunConfig {
                 train: train(1e-6, 3),
             },
             value: train(1e-5, 7),
-            eval: EvalConfig { max_tokens: 512 },
+            eval: EvalConfig::default(),
         }
     }
 }
@@ -222,6 +237,8 @@ impl RunConfig {
             ("runtime.max_rows", self.runtime.max_rows),
             ("storage.shard_trees", self.storage.shard_trees),
             ("eval.max_tokens", self.eval.max_tokens),
+            ("eval.samples", self.eval.samples),
+            ("eval.beam_width", self.eval.beam_width),
             ("sft.max_paths_per_problem", self.sft.max_paths_per_problem),
         ];
         for (name, value) in at_least_one {

@@ -1,13 +1,33 @@
-//! The evaluation stage: one greedy answer to each problem, judged.
+//! The evaluation stage: a policy answers problems, the answers are judged and scored.
+//!
+//! ```text
+//!  problems ─► prompts ─► greedy │ sample │ beam │ mcts ─► texts ─► grades ─► the policy's answer to each problem
+//!                              (answer.rs, journalled)      (grade)   (vote.rs)      │
+//!                                                 samples Parquet ◄──────────────────┴─► eval.json: scores
+//! ```
+
+pub mod answer;
+pub mod compare;
+mod journal;
+pub mod samples;
+pub mod score;
+mod vote;
+
+pub use score::{Estimate, GroupScore, Score};
 
 use crate::folder;
 use crate::progress::Progress;
 use crate::run::config::RunConfig;
 use crate::stage::policy_folder::PolicyFolder;
+use crate::stage::search::Skipped;
+use answer::{Answered, Task};
 use anyhow::{Context, Result};
-use espalier_task::{Problem, boxed, equivalent};
+use clap::ValueEnum;
+use espalier_task::{Grader, Problem};
+use journal::Journal;
+use rayon::prelude::*;
+use samples::Sample;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -19,93 +39,104 @@ pub struct Group<'a> {
     pub problems: &'a [Problem],
 }
 
-/// `eval.json`.
+/// How a policy answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum Method {
+    /// One answer of the likeliest token at every place.
+    #[default]
+    Greedy,
+    /// Several sampled answers: pass@k of them, and the answer that most of them give (arXiv:2203.11171).
+    Sample,
+    /// Beam search over steps, guided by the value head; its solutions vote. It does not see the reference.
+    Beam,
+    /// Monte-Carlo tree search that does not see the reference; its solutions vote.
+    Mcts,
+}
+
+/// `eval.json`. The samples are in a Parquet file beside it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct EvalReport {
     /// How answers were made.
-    pub method: String,
+    pub method: Method,
     /// Hash of the policy's weights.
     pub policy: String,
     /// One score a group.
     pub groups: Vec<GroupScore>,
-    /// Tokens sampled.
+    /// Problems that the policy could not be asked; they count as answered wrongly.
+    #[serde(default)]
+    pub skipped: Vec<Skipped>,
+    /// Tokens sampled by the process that finished the stage.
     pub sampled_tokens: u64,
-    /// Seconds.
+    /// Seconds of the process that finished the stage.
     pub wall_s: f64,
 }
 
-/// The score of a group of problems.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GroupScore {
-    /// The group.
-    pub name: String,
-    /// Accuracy over all its problems.
-    pub all: Score,
-    /// Accuracy by family, where problems have one.
-    pub families: BTreeMap<String, Score>,
-    /// Accuracy by number of steps, where problems state it.
-    pub difficulties: BTreeMap<u32, Score>,
-    /// Answers in which no boxed answer was found.
-    pub without_answer: usize,
+/// What decides the answers.
+#[derive(Serialize)]
+struct Identity<'a> {
+    config: RunConfig,
+    policy: &'a str,
+    problems: &'a [&'a Problem],
 }
 
-/// Correct answers out of a number of problems, with the Wilson 95 % interval.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Score {
-    /// Problems.
-    pub problems: usize,
-    /// Of them answered correctly.
-    pub correct: usize,
-    /// correct / problems.
-    pub accuracy: f64,
-    /// Lower bound of the 95 % interval.
-    pub low: f64,
-    /// Upper bound of the 95 % interval.
-    pub high: f64,
-}
-
-impl Score {
-    /// Wilson's score interval (1927), which holds its level at small numbers and at accuracies near 0 and 1.
-    pub fn new(correct: usize, problems: usize) -> Score {
-        if problems == 0 {
-            return Score { high: 1.0, ..Score::default() };
-        }
-        const Z: f64 = 1.959_963_984_540_054;
-        let n = problems as f64;
-        let p = correct as f64 / n;
-        let centre = (p + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
-        let half = Z / (1.0 + Z * Z / n) * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-        Score { problems, correct, accuracy: p, low: (centre - half).max(0.0), high: (centre + half).min(1.0) }
-    }
-}
-
-/// Answers all problems greedily, scores them by group and publishes the report.
+/// Answers all problems, scores them by group and publishes the samples, then the report.
 pub fn run(groups: &[Group], policy: &Path, out: &Path, title: &str, config: &RunConfig) -> Result<EvalReport> {
     if out.exists() {
         return folder::read_json(out);
     }
     let began = Instant::now();
+    let problems: Vec<&Problem> = groups.iter().flat_map(|group| group.problems).collect();
+    let grader = Grader::new(problems.iter().copied(), config.eval.boxed_only)?;
     let source = PolicyFolder::open(policy)?;
     let (format, granularity) = config.format_of(&source);
     let mut sampler = source.sampler(config, format, granularity)?;
-    let problems: Vec<&Problem> = groups.iter().flat_map(|group| group.problems).collect();
-    let prompts: Vec<String> = problems.iter().map(|problem| format.prompt(granularity, &problem.question)).collect();
-    let progress = Progress::new(title, prompts.len() as u64);
-    let texts = espalier_policy::generate(&mut sampler, &prompts, config.eval.max_tokens, |done| {
-        progress.at(done as u64, String::new());
-    })
-    .context("the policy failed to answer")?;
+    let hash = sampler.policy_hash();
+    let identity = Identity { config: config.without_runtime(), policy: &hash, problems: &problems };
+    let mut journal = Journal::open(out, &folder::fingerprint(&identity)?)?;
 
-    let mut answers = problems.iter().zip(&texts);
-    let groups = groups.iter().map(|group| score(group, answers.by_ref().take(group.problems.len()))).collect();
+    let progress = Progress::new(title, problems.len() as u64);
+    let mut answered: Vec<Option<Answered>> = journal.take_found(problems.len());
+    let mut done = answered.iter().flatten().count();
+    let todo: Vec<usize> = (0..problems.len()).filter(|&index| answered[index].is_none()).collect();
+    let task = Task { problems: &problems, todo: &todo, format, granularity, config };
+    task.run(&mut sampler, &mut |index, answer: Answered| {
+        journal.append(index, &answer)?;
+        answered[index] = Some(answer);
+        done += 1;
+        progress.at(done as u64, String::new());
+        Ok(())
+    })?;
+    let answered: Vec<Answered> = answered.into_iter().map(Option::unwrap_or_default).collect();
+
+    let samples = problems
+        .par_iter()
+        .zip(&answered)
+        .map(|(problem, answered)| grade(&grader, problem, answered))
+        .collect::<Result<Vec<Vec<Sample>>>>()?;
+    let mut left = samples.as_slice();
+    let mut scores = Vec::new();
+    for group in groups {
+        let (own, rest) = left.split_at(group.problems.len());
+        scores.push(GroupScore::new(&group.name, group.problems, own, config.eval.method, config.seed));
+        left = rest;
+    }
+    let skipped = problems.iter().zip(&answered).filter_map(|(problem, answered)| {
+        Some(Skipped { problem_id: problem.id.clone(), reason: answered.skipped.clone()? })
+    });
     let report = EvalReport {
-        method: "greedy".into(),
-        policy: sampler.policy_hash(),
-        groups,
+        method: config.eval.method,
+        policy: hash,
+        groups: scores,
+        skipped: skipped.collect(),
         sampled_tokens: sampler.stats().tokens_sampled,
         wall_s: began.elapsed().as_secs_f64(),
     };
+    let names = groups.iter().flat_map(|group| group.problems.iter().map(|_| group.name.as_str()));
+    samples::write(&samples::path_beside(out), &names.collect::<Vec<_>>(), &problems, &samples)?;
     folder::write_json(out, &report)?;
+    journal.remove()?;
     let scores: Vec<String> = report
         .groups
         .iter()
@@ -115,48 +146,23 @@ pub fn run(groups: &[Group], policy: &Path, out: &Path, title: &str, config: &Ru
     Ok(report)
 }
 
-fn score<'a>(group: &Group, answers: impl Iterator<Item = (&'a &'a Problem, &'a String)>) -> GroupScore {
-    let mut all = (0, 0);
-    let mut families: BTreeMap<String, (usize, usize)> = BTreeMap::new();
-    let mut difficulties: BTreeMap<u32, (usize, usize)> = BTreeMap::new();
-    let mut without_answer = 0;
-    for (problem, text) in answers {
-        let answer = boxed(text);
-        without_answer += usize::from(answer.is_none());
-        let correct = usize::from(answer.is_some_and(|answer| equivalent(&problem.answer, answer)));
-        let add = |tally: &mut (usize, usize)| {
-            tally.0 += correct;
-            tally.1 += 1;
-        };
-        add(&mut all);
-        if let Some(family) = &problem.family {
-            add(families.entry(family.clone()).or_default());
-        }
-        if let Some(difficulty) = problem.difficulty {
-            add(difficulties.entry(difficulty).or_default());
-        }
+/// Grades what was answered to a problem, and says which of it is the policy's answer.
+fn grade(grader: &Grader, problem: &Problem, answered: &Answered) -> Result<Vec<Sample>> {
+    let graded = answered.texts.iter().map(|text| {
+        let grade = grader.grade(problem, &text.text)?;
+        Ok(Sample {
+            text: text.text.clone(),
+            answer: grade.answer,
+            correct: grade.correct,
+            tokens: text.tokens,
+            logprob_nats: text.logprob_nats,
+            weight: text.weight,
+            chosen: false,
+        })
+    });
+    let mut samples = graded.collect::<Result<Vec<_>>>().with_context(|| format!("problem {}", problem.id))?;
+    if let Some(chosen) = vote::winner(&samples) {
+        samples[chosen].chosen = true;
     }
-    let finish = |(correct, problems)| Score::new(correct, problems);
-    GroupScore {
-        name: group.name.clone(),
-        all: finish(all),
-        families: families.into_iter().map(|(name, tally)| (name, finish(tally))).collect(),
-        difficulties: difficulties.into_iter().map(|(steps, tally)| (steps, finish(tally))).collect(),
-        without_answer,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wilson_interval_by_hand() {
-        // n = 10, p = 0.5: centre 0.5, half = 1.96 / 1.38415 * sqrt(0.025 + 0.0096037) = 0.26340.
-        let score = Score::new(5, 10);
-        assert!((score.low - 0.236_59).abs() < 1e-4 && (score.high - 0.763_41).abs() < 1e-4, "{score:?}");
-        // At p = 0 the lower bound is 0 and the upper z^2 / (n + z^2).
-        let none = Score::new(0, 10);
-        assert!(none.low.abs() < 1e-12 && (none.high - 3.841_459 / 13.841_459).abs() < 1e-6, "{none:?}");
-    }
+    Ok(samples)
 }

@@ -190,7 +190,7 @@ pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
 }
 
 /// The search's settings for this policy: one without a value head is searched without leaf values.
-fn settings(config: &RunConfig, policy: &ModelPolicy) -> SearchConfig {
+pub(crate) fn settings(config: &RunConfig, policy: &ModelPolicy) -> SearchConfig {
     let lacks_head = config.search.evaluation == Evaluation::ValueHead && policy.model().value_head().is_none();
     let evaluation = if lacks_head { Evaluation::Zero } else { config.search.evaluation };
     SearchConfig { evaluation, ..config.search }

@@ -1,7 +1,8 @@
 //! Tables for the terminal.
 
 use crate::run::round::RoundManifest;
-use crate::stage::eval::{EvalReport, GroupScore, Score};
+use crate::stage::eval::compare::{Comparison, Paired};
+use crate::stage::eval::{Estimate, EvalReport, GroupScore, Score};
 use std::fmt::Write;
 
 /// Heads of the table of rounds.
@@ -34,11 +35,44 @@ pub fn rounds(rounds: &[RoundManifest]) -> String {
 pub fn scores(report: &EvalReport) -> String {
     let mut rows = vec![["problems", "accuracy", "n"].map(str::to_owned)];
     let mut row = |name: String, score: &Score| rows.push([name, interval(score), score.problems.to_string()]);
-    for GroupScore { name, all, families, difficulties, .. } in &report.groups {
+    for GroupScore { name, all, families, difficulties, pass_at, majority_at, .. } in &report.groups {
         row(name.clone(), all);
+        for (k, score) in majority_at {
+            row(format!("  majority@{k}"), score);
+        }
+        for (k, &Estimate { mean, low, high }) in pass_at {
+            let score = Score { accuracy: mean, low, high, ..*all };
+            row(format!("  pass@{k}"), &score);
+        }
         families.iter().for_each(|(family, score)| row(format!("  {family}"), score));
         difficulties.iter().for_each(|(steps, score)| row(format!("  {steps} steps"), score));
     }
+    aligned(&rows)
+}
+
+/// Both accuracies, their paired difference and its p, over all problems, by group and by family.
+pub fn comparison(comparison: &Comparison) -> String {
+    let heads = ["problems", "first", "second", "difference", "only first", "only second", "p", "n"];
+    let mut rows = vec![heads.map(str::to_owned)];
+    let mut row = |name: &str, paired: &Paired| {
+        let points = |share: f64| format!("{:+.1}", 100.0 * share);
+        let Estimate { mean, low, high } = paired.difference;
+        rows.push([
+            name.to_owned(),
+            interval(&paired.first),
+            interval(&paired.second),
+            format!("{} [{}, {}]", points(mean), points(low), points(high)),
+            paired.only_first.to_string(),
+            paired.only_second.to_string(),
+            format!("{:.4}", paired.p),
+            paired.first.problems.to_string(),
+        ]);
+    };
+    row("all", &comparison.all);
+    for (name, paired) in comparison.groups.iter().filter(|_| comparison.groups.len() > 1) {
+        row(&format!("  {name}"), paired);
+    }
+    comparison.families.iter().for_each(|(name, paired)| row(&format!("  {name}"), paired));
     aligned(&rows)
 }
 

@@ -1,0 +1,39 @@
+//! `step-train compare-evals`: two evaluations of the same problems against each other.
+
+use crate::exit::Outcome;
+use crate::folder::write_json;
+use crate::run::report::table::comparison;
+use crate::stage::eval::compare::compare;
+use crate::stage::eval::samples;
+use anyhow::Result;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Flags of `step-train compare-evals`.
+#[derive(Args, Clone, Debug)]
+pub struct CompareEvalsArgs {
+    /// The report of the first evaluation, its samples beside it
+    first: PathBuf,
+    /// The report of the second
+    second: PathBuf,
+    /// The comparison to write, as JSON
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Seed of the bootstrap intervals
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+/// Runs the command.
+pub fn run(args: &CompareEvalsArgs) -> Result<Outcome> {
+    let read = |report: &PathBuf| samples::read(&samples::path_beside(report));
+    let compared = compare(&read(&args.first)?, &read(&args.second)?, args.seed)?;
+    if let Some(out) = &args.out {
+        write_json(out, &compared)?;
+    }
+    print!("{}", comparison(&compared));
+    if compared.unpaired > 0 {
+        eprintln!("{} problems are in one evaluation only and were left out", compared.unpaired);
+    }
+    Ok(Outcome::Clean)
+}

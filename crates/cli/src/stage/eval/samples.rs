@@ -1,0 +1,207 @@
+//! All samples of an evaluation as Parquet: one row a sample, those of a problem together.
+
+use anyhow::{Context, Result, bail};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch, StringArray, UInt32Array};
+use arrow::datatypes::{Float64Type, UInt32Type};
+use espalier_task::Problem;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// One graded answer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sample {
+    /// All that was sampled after the prompt.
+    pub text: String,
+    /// The answer found in it.
+    pub answer: Option<String>,
+    /// Whether that is right.
+    pub correct: bool,
+    /// Tokens sampled.
+    pub tokens: u32,
+    /// Sum of their log-probabilities, before temperature.
+    pub logprob_nats: f64,
+    /// What its vote counts.
+    pub weight: f64,
+    /// Whether it is the policy's answer: the only one, or the first of those that won the vote.
+    pub chosen: bool,
+}
+
+/// The samples of one problem, as read back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProblemSamples {
+    /// The group that the problem was evaluated in.
+    pub group: String,
+    /// Its id.
+    pub problem_id: String,
+    /// Its family, where it has one.
+    pub family: Option<String>,
+    /// The question.
+    pub question: String,
+    /// Its samples; none if it was skipped.
+    pub samples: Vec<Sample>,
+}
+
+struct Row<'a> {
+    group: &'a str,
+    problem: &'a Problem,
+    /// Counted from 0 in its problem.
+    place: Option<u32>,
+    sample: &'a Sample,
+}
+
+/// `eval.samples.parquet` for `eval.json`.
+pub fn path_beside(report: &Path) -> PathBuf {
+    report.with_extension("samples.parquet")
+}
+
+/// Writes the samples of all problems. A problem without samples has one row in which `sample` is null.
+pub fn write(path: &Path, groups: &[&str], problems: &[&Problem], samples: &[Vec<Sample>]) -> Result<()> {
+    let none = Sample::default();
+    let rows: Vec<Row> = (groups.iter().zip(problems).zip(samples))
+        .flat_map(|((&group, &problem), samples)| {
+            let row = move |(index, sample)| Row { group, problem, place: Some(index as u32), sample };
+            let nothing = samples.is_empty().then_some(Row { group, problem, place: None, sample: &none });
+            samples.iter().enumerate().map(row).chain(nothing)
+        })
+        .collect();
+    let text = |of: for<'a> fn(&Row<'a>) -> Option<&'a str>| -> ArrayRef {
+        Arc::new(rows.iter().map(of).collect::<StringArray>())
+    };
+    let flag = |of: fn(&Sample) -> bool| -> ArrayRef {
+        Arc::new(rows.iter().map(|row| Some(of(row.sample))).collect::<BooleanArray>())
+    };
+    let number = |of: fn(&Sample) -> f64| -> ArrayRef {
+        Arc::new(rows.iter().map(|row| Some(of(row.sample))).collect::<Float64Array>())
+    };
+    let count = |of: fn(&Row) -> Option<u32>| -> ArrayRef { Arc::new(rows.iter().map(of).collect::<UInt32Array>()) };
+    let columns: [(&str, ArrayRef, bool); 13] = [
+        ("group", text(|row| Some(row.group)), false),
+        ("problem_id", text(|row| Some(&row.problem.id)), false),
+        ("family", text(|row| row.problem.family.as_deref()), true),
+        ("question", text(|row| Some(&row.problem.question)), false),
+        ("reference_answer", text(|row| Some(&row.problem.answer)), false),
+        ("sample", count(|row| row.place), true),
+        ("text", text(|row| Some(&row.sample.text)), false),
+        ("answer", text(|row| row.sample.answer.as_deref()), true),
+        ("correct", flag(|sample| sample.correct), false),
+        ("tokens", count(|row| Some(row.sample.tokens)), false),
+        ("logprob_nats", number(|sample| sample.logprob_nats), false),
+        ("weight", number(|sample| sample.weight), false),
+        ("chosen", flag(|sample| sample.chosen), false),
+    ];
+    let problem = || format!("cannot write {}", path.display());
+    let batch = RecordBatch::try_from_iter_with_nullable(columns).with_context(problem)?;
+    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).with_context(problem)?;
+    writer.write(&batch).and_then(|()| writer.close().map(drop)).with_context(problem)?;
+    crate::folder::write_by_rename(path, &bytes)
+}
+
+/// Reads the samples of all problems, in their order.
+pub fn read(path: &Path) -> Result<Vec<ProblemSamples>> {
+    let shown = path.display();
+    let file = File::open(path).with_context(|| format!("cannot read {shown}"))?;
+    let builder =
+        ParquetRecordBatchReaderBuilder::try_new(file).with_context(|| format!("{shown} is no Parquet file"))?;
+    let mut problems: Vec<ProblemSamples> = Vec::new();
+    for batch in builder.build().with_context(|| format!("cannot read {shown}"))? {
+        let batch = batch.with_context(|| format!("cannot read {shown}"))?;
+        let column = |name: &str| batch.column_by_name(name).with_context(|| format!("{shown} has no column `{name}`"));
+        let text = |name: &str| {
+            column(name)?.as_string_opt::<i32>().with_context(|| format!("{shown}: column `{name}` holds no text"))
+        };
+        let flag = |name: &str| {
+            column(name)?.as_boolean_opt().with_context(|| format!("{shown}: column `{name}` holds no booleans"))
+        };
+        let number = |name: &str| {
+            let column = column(name)?.as_primitive_opt::<Float64Type>();
+            column.with_context(|| format!("{shown}: column `{name}` holds no numbers"))
+        };
+        let count = |name: &str| {
+            let column = column(name)?.as_primitive_opt::<UInt32Type>();
+            column.with_context(|| format!("{shown}: column `{name}` holds no counts"))
+        };
+        let (groups, ids, families, questions) =
+            (text("group")?, text("problem_id")?, text("family")?, text("question")?);
+        let (texts, answers) = (text("text")?, text("answer")?);
+        let (places, tokens) = (count("sample")?, count("tokens")?);
+        let (correct, chosen) = (flag("correct")?, flag("chosen")?);
+        let (logprobs, weights) = (number("logprob_nats")?, number("weight")?);
+        let optional = |texts: &StringArray, row: usize| texts.is_valid(row).then(|| texts.value(row).to_owned());
+        for row in 0..batch.num_rows() {
+            let is_next =
+                problems.last().is_none_or(|last| last.problem_id != ids.value(row) || last.group != groups.value(row));
+            if is_next {
+                problems.push(ProblemSamples {
+                    group: groups.value(row).to_owned(),
+                    problem_id: ids.value(row).to_owned(),
+                    family: optional(families, row),
+                    question: questions.value(row).to_owned(),
+                    samples: Vec::new(),
+                });
+            }
+            if places.is_null(row) {
+                continue;
+            }
+            let sample = Sample {
+                text: texts.value(row).to_owned(),
+                answer: optional(answers, row),
+                correct: correct.value(row),
+                tokens: tokens.value(row),
+                logprob_nats: logprobs.value(row),
+                weight: weights.value(row),
+                chosen: chosen.value(row),
+            };
+            if let Some(last) = problems.last_mut() {
+                last.samples.push(sample);
+            }
+        }
+    }
+    if problems.is_empty() {
+        bail!("{shown} holds no sample");
+    }
+    Ok(problems)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path_beside(&folder.path().join("eval.json"));
+        assert!(path.ends_with("eval.samples.parquet"));
+        let problem = |id: &str, family: Option<&str>| Problem {
+            id: id.to_owned(),
+            question: format!("{id}?"),
+            answer: "1".to_owned(),
+            family: family.map(str::to_owned),
+            ..Problem::default()
+        };
+        let (one, two) = (problem("a", Some("f")), problem("b", None));
+        let sample = |answer: Option<&str>, chosen| Sample {
+            text: "so \\boxed{1}".to_owned(),
+            answer: answer.map(str::to_owned),
+            correct: chosen,
+            tokens: 7,
+            logprob_nats: -1.5,
+            weight: 0.5,
+            chosen,
+        };
+        let samples =
+            vec![vec![sample(Some("1"), true), sample(None, false)], Vec::new(), vec![sample(Some("1"), true)]];
+        write(&path, &["x", "x", "y"], &[&one, &two, &one], &samples).unwrap();
+        let read = read(&path).unwrap();
+        let ids: Vec<_> = read.iter().map(|problem| (problem.group.as_str(), problem.problem_id.as_str())).collect();
+        assert_eq!(ids, [("x", "a"), ("x", "b"), ("y", "a")]);
+        assert_eq!(read.iter().map(|problem| problem.samples.clone()).collect::<Vec<_>>(), samples);
+        assert_eq!((read[0].family.as_deref(), read[1].question.as_str()), (Some("f"), "b?"));
+    }
+}
