@@ -35,7 +35,7 @@ fn every_command_runs() {
                 assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(words[0]).exists(), "{line}");
             }
             ["python3", "scripts/smollm2.py", "--out", folder] => {
-                copy_folder(&finished().join("policy-003"), &root.path().join(folder))
+                copy_folder(&finished().join("policy-003"), &root.path().join(folder));
             }
             _ => {
                 let name = words[0].strip_prefix("target/release/").unwrap_or_else(|| panic!("no test runs `{line}`"));
