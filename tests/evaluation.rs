@@ -198,3 +198,19 @@ fn answers_of_any_origin_are_judged() {
     assert!(text(&refused.stderr).contains("rows.jsonl:1: a row has either an answer or a text"));
     assert!(!out.exists());
 }
+
+#[test]
+fn a_prompt_longer_than_the_context_is_named_and_counts_as_wrong() {
+    let root = tempfile::tempdir().unwrap();
+    let good = fs::read_to_string(known()).unwrap();
+    let endless = format!("{{\"id\": \"endless\", \"question\": \"{}\", \"answer\": \"1\"}}\n", "1 + 1? ".repeat(500));
+    let problems = root.path().join("mixed.jsonl");
+    fs::write(&problems, endless + &good).unwrap();
+    let out = root.path().join("eval.json");
+    let output = eval(&finished().join("policy-002"), &problems, &out).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let report = report(&out);
+    assert_eq!(report["skipped"][0]["problem_id"], "endless");
+    assert_eq!(report["groups"][0]["all"]["problems"], good.lines().count() + 1);
+    assert!(report["groups"][0]["all"]["correct"].as_u64().unwrap() >= 8);
+}

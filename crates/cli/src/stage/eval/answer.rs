@@ -79,7 +79,13 @@ impl Task<'_> {
         // Each prompt is a tree of its own.
         for &index in self.todo {
             let problem = self.problems[index];
-            let prefix_ids = policy.tokenize(&self.prompt(problem)).context("the policy cannot read a prompt")?;
+            let prefix_ids = match policy.tokenize(&self.prompt(problem)) {
+                Ok(prefix_ids) => prefix_ids,
+                Err(error) => {
+                    sink(index, skipped(&format!("the prompt cannot be used: {error}")))?;
+                    continue;
+                }
+            };
             let submitted = policy.submit(StepRequest {
                 ticket: index as u64,
                 tree: index as u64,
