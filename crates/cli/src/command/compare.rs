@@ -1,6 +1,6 @@
 //! `step-train compare`: the same policy trained on the same pairs by each objective in turn.
 
-use super::flags::{CommonFlags, LookFlags, ModelFlags, TrainFlags, number};
+use super::flags::{CommonFlags, PreferTrainFlags, number};
 use super::{ConfigFile, configure, store_config};
 use crate::exit::Outcome;
 use crate::folder::{self, ensure_creatable, read_json, write_by_rename, write_json};
@@ -58,20 +58,7 @@ struct CompareFlags {
     #[arg(long, value_name = "SHARE", value_parser = number::<f64>)]
     held_out_fraction: Option<f64>,
     #[command(flatten)]
-    train: CompareTrainFlags,
-}
-
-#[derive(Args, Clone, Debug, Serialize)]
-struct CompareTrainFlags {
-    #[command(flatten)]
-    #[serde(flatten)]
-    train: TrainFlags,
-    #[command(flatten)]
-    #[serde(flatten)]
-    model: ModelFlags,
-    #[command(flatten)]
-    #[serde(flatten)]
-    look: LookFlags,
+    train: PreferTrainFlags,
 }
 
 /// One line of the table: numbers before the first step and after the last.
@@ -142,9 +129,8 @@ fn one(
     }
     let settings = PreferConfig { loss: name.to_owned(), parameters: BTreeMap::new(), ..config.prefer.clone() };
     let (mut model, _) = policy.load(config)?;
-    let given =
-        PairData { pairs: data.pairs.clone(), skipped: data.skipped.clone(), policy_hash: data.policy_hash.clone() };
-    train(&mut model, given, held_out, &objective(&settings)?, &settings, work, &mut ()).context(name.to_owned())?;
+    train(&mut model, data.clone(), held_out, &objective(&settings)?, &settings, work, &mut ())
+        .context(name.to_owned())?;
     let metrics = std::fs::read_to_string(work.join("metrics.jsonl")).context("cannot read the metrics")?;
     let metrics: Vec<Value> = metrics.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let column = |name: &str| -> Vec<f64> { metrics.iter().filter_map(|line| line[name].as_f64()).collect() };

@@ -155,3 +155,20 @@ pub struct LookFlags {
     #[arg(long, value_name = "LOOKS")]
     pub patience: Option<u32>,
 }
+
+/// Table `prefer.train`.
+#[derive(Args, Clone, Debug, Serialize)]
+pub struct PreferTrainFlags {
+    #[command(flatten)]
+    #[serde(flatten)]
+    #[allow(missing_docs, reason = "clap would print the text as a flag's help")]
+    pub train: TrainFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    #[allow(missing_docs, reason = "clap would print the text as a flag's help")]
+    pub model: ModelFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    #[allow(missing_docs, reason = "clap would print the text as a flag's help")]
+    pub look: LookFlags,
+}

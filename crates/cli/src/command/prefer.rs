@@ -1,6 +1,6 @@
 //! `step-train prefer`: preference training on step pairs.
 
-use super::flags::{CommonFlags, LookFlags, ModelFlags, TrainFlags, number};
+use super::flags::{CommonFlags, PreferTrainFlags, number};
 use super::{ConfigFile, configure};
 use crate::exit::Outcome;
 use crate::folder::ensure_creatable;
@@ -67,19 +67,6 @@ struct PreferFlags {
     append_eos: Option<bool>,
     #[command(flatten)]
     train: PreferTrainFlags,
-}
-
-#[derive(Args, Clone, Debug, Serialize)]
-struct PreferTrainFlags {
-    #[command(flatten)]
-    #[serde(flatten)]
-    train: TrainFlags,
-    #[command(flatten)]
-    #[serde(flatten)]
-    model: ModelFlags,
-    #[command(flatten)]
-    #[serde(flatten)]
-    look: LookFlags,
 }
 
 fn assignment(text: &str) -> Result<(String, f64)> {

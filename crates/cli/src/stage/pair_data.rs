@@ -32,7 +32,7 @@ pub struct LoadedPair {
 }
 
 /// What a file of pairs holds.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct PairData {
     /// The pairs that were understood.
     pub pairs: Vec<LoadedPair>,

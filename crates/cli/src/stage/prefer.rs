@@ -3,14 +3,14 @@
 use crate::folder::seed_from;
 use crate::run::config::{PreferConfig, RunConfig};
 use crate::stage::pair_data::{self, LoadedPair, PairData, Reading};
-use crate::stage::train::{TrainManifest, Training};
+use crate::stage::train::{TrainManifest, Training, of_trees};
 use anyhow::{Context, Result, bail};
 use espalier_model::{Tokenizer, Transformer};
 use espalier_trainer::objectives::Loss;
 use espalier_trainer::{
     Objective, Observer, PreferencePair, SiblingList, SkippedRow, TrainSummary, train_preference, train_siblings,
 };
-use espalier_tree::{PathExample, outcome_pairs, read_trees};
+use espalier_tree::{PathExample, outcome_pairs};
 use std::cell::RefCell;
 use std::path::Path;
 
@@ -23,18 +23,19 @@ impl Training<'_> {
         let given = RefCell::new((PairData::default(), PairData::default()));
         let examples = |tokenizer: &Tokenizer| {
             let reading = Reading { solution_q_scale: settings.solution_q_scale, append_eos: settings.append_eos };
-            let data = pair_data::load(pairs, tokenizer, reading)?;
+            let mut data = pair_data::load(pairs, tokenizer, reading)?;
             if let (true, Some(first)) = (data.pairs.is_empty(), data.skipped.first()) {
                 let (skipped, row, reason) = (data.skipped.len(), first.row, &first.reason);
                 bail!("no pair in {} can be used: {skipped} rows skipped, row {row} because {reason}", pairs.display());
             }
             let others = held_out.map(|path| pair_data::load(path, tokenizer, reading)).transpose()?;
-            let all = data.pairs.clone();
+            let all = std::mem::take(&mut data.pairs);
             *given.borrow_mut() = (data, others.unwrap_or_default());
             Ok(all)
         };
-        self.run(config, None, examples, |model, _, work, bar| {
-            let (mut data, mut others) = given.take();
+        self.run(config, None, examples, |model, pairs, work, bar| {
+            let (rest, mut others) = given.take();
+            let mut data = PairData { pairs, ..rest };
             split(&mut data, &mut others, settings.held_out_fraction, config.seed);
             train(model, data, &others, &objective, settings, work, bar)
         })
@@ -45,15 +46,13 @@ impl Training<'_> {
         let settings = &config.prefer;
         let objective = objective(settings)?;
         let examples = |_: &Tokenizer| {
-            let mut examples = Vec::new();
-            for tree in read_trees(trees).with_context(|| format!("cannot read trees in {}", trees.display()))? {
-                let pairs = outcome_pairs(&tree?, config.sft.max_paths_per_problem, config.seed);
-                examples.extend(pairs.into_iter().map(|(correct, wrong)| outcome_pair(correct, wrong)));
-            }
-            Ok(examples)
+            of_trees(trees, |tree| {
+                let pairs = outcome_pairs(tree, config.sft.max_paths_per_problem, config.seed).into_iter();
+                pairs.map(|(correct, wrong)| outcome_pair(correct, wrong))
+            })
         };
         self.run(config, None, examples, |model, examples, work, bar| {
-            train_preference(model, examples, &[], &objective, &settings.train, work, bar)
+            train_preference(model, &examples, &[], &objective, &settings.train, work, bar)
                 .context("preference training stopped")
         })
     }

@@ -14,7 +14,7 @@ use espalier_task::Problem;
 use espalier_trainer::{
     Observer, SftExample, SkippedRow, TrainConfig, TrainSummary, ValueExample, remove_state, train_sft, train_value,
 };
-use espalier_tree::{read_trees, sft_paths, value_examples};
+use espalier_tree::{Tree, read_trees, sft_paths, value_examples};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -59,7 +59,7 @@ impl Training<'_> {
         config: &RunConfig,
         prompting: Option<Prompting>,
         examples: impl FnOnce(&Tokenizer) -> Result<Vec<E>>,
-        train: impl FnOnce(&mut Transformer, &[E], &Path, &mut dyn Observer) -> Result<TrainSummary>,
+        train: impl FnOnce(&mut Transformer, Vec<E>, &Path, &mut dyn Observer) -> Result<TrainSummary>,
     ) -> Result<TrainManifest> {
         let began = Instant::now();
         if let Some(done) = folder::manifest(self.work)?
@@ -70,18 +70,19 @@ impl Training<'_> {
         let source = PolicyFolder::open(self.policy)?;
         let (mut model, tokenizer) = source.load(config)?;
         let examples = examples(&tokenizer)?;
+        let given = examples.len();
         folder::ensure_writable(self.work)?;
         let mut bar = TrainBar { progress: Progress::new(self.title, 0) };
-        let summary = if examples.is_empty() {
+        let summary = if given == 0 {
             // Nothing to learn from is an outcome of a round, not an error: the policy stays as it is.
             TrainSummary::default()
         } else {
-            train(&mut model, &examples, self.work, &mut bar)?
+            train(&mut model, examples, self.work, &mut bar)?
         };
         let adapter = self.work.join("adapter");
         let adapter = adapter.exists().then_some((adapter.as_path(), self.policy));
         policy_folder::save(self.out, true, &model, &tokenizer, prompting.or(source.prompting()), adapter)?;
-        let manifest = TrainManifest { summary, examples: examples.len(), wall_s: began.elapsed().as_secs_f64() };
+        let manifest = TrainManifest { summary, examples: given, wall_s: began.elapsed().as_secs_f64() };
         folder::write_json(&self.work.join(MANIFEST), &manifest)?;
         remove_state(self.work).context("cannot remove the state of a finished training")?;
         for SkippedRow { row, reason } in manifest.summary.skipped.iter().take(SHOWN) {
@@ -112,7 +113,7 @@ impl Training<'_> {
     ) -> Result<TrainManifest> {
         let examples = |tokenizer: &Tokenizer| worked_examples(problems, prompting, tokenizer);
         self.run(config, Some(prompting), examples, |model, examples, work, bar| {
-            train_sft(model, examples, settings, work, bar).context("supervised training stopped")
+            train_sft(model, &examples, settings, work, bar).context("supervised training stopped")
         })
     }
 
@@ -125,36 +126,39 @@ impl Training<'_> {
                 None => Vec::new(),
             };
             for folder in trees {
-                for tree in read_trees(folder).with_context(|| format!("cannot read trees in {}", folder.display()))? {
-                    let paths = sft_paths(&tree?, config.sft.max_paths_per_problem, config.seed);
-                    let found = paths.into_iter();
-                    examples.extend(found.map(|path| SftExample { prompt_len: path.prompt_len(), ids: path.ids }));
-                }
+                examples.extend(of_trees(folder, |tree| {
+                    let paths = sft_paths(tree, config.sft.max_paths_per_problem, config.seed).into_iter();
+                    paths.map(|path| SftExample { prompt_len: path.prompt_len(), ids: path.ids })
+                })?);
             }
             Ok(examples)
         };
         self.run(config, None, examples, |model, examples, work, bar| {
-            train_sft(model, examples, &config.sft.train, work, bar).context("supervised training stopped")
+            train_sft(model, &examples, &config.sft.train, work, bar).context("supervised training stopped")
         })
     }
 
     /// Regression of the value head on the Q of stored trees; the policy's own weights stay as they are.
     pub fn value(&self, trees: &Path, config: &RunConfig) -> Result<TrainManifest> {
         let examples = |_: &Tokenizer| {
-            let mut examples = Vec::new();
-            for tree in read_trees(trees).with_context(|| format!("cannot read trees in {}", trees.display()))? {
-                examples.extend(value_examples(&tree?).into_iter().map(|example| ValueExample {
-                    ids: example.ids,
-                    ends: example.ends,
-                    targets: example.targets,
-                }));
-            }
-            Ok(examples)
+            of_trees(trees, |tree| {
+                let found = value_examples(tree).into_iter();
+                found.map(|example| ValueExample { ids: example.ids, ends: example.ends, targets: example.targets })
+            })
         };
         self.run(config, None, examples, |model, examples, work, bar| {
-            train_value(model, examples, &config.value, work, bar).context("value training stopped")
+            train_value(model, &examples, &config.value, work, bar).context("value training stopped")
         })
     }
+}
+
+/// The examples of every stored tree in a folder, in order.
+pub(super) fn of_trees<E, I: IntoIterator<Item = E>>(folder: &Path, examples: impl Fn(&Tree) -> I) -> Result<Vec<E>> {
+    let mut all = Vec::new();
+    for tree in read_trees(folder).with_context(|| format!("cannot read trees in {}", folder.display()))? {
+        all.extend(examples(&tree?));
+    }
+    Ok(all)
 }
 
 /// Worked solutions as they would have been sampled: each step is encoded alone, so that no token spans two steps.
