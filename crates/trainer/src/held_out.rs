@@ -14,6 +14,7 @@ use crate::metrics::{Numbers, Observer};
 use crate::objectives::{ListInputs, Loss};
 use crate::preference::{pair_inputs, record};
 use crate::reference;
+use crate::siblings::similarity;
 use crate::start::{Trained, sift_for};
 use crate::{PreferencePair, TrainConfig, TrainerError};
 use tch::{Kind, Tensor, no_grad};
@@ -92,7 +93,7 @@ impl<'a> HeldOut<'a> {
             let pairs: Vec<&PreferencePair> = rows.iter().map(|&row| self.pairs[row]).collect();
             let reference: Vec<f64> =
                 rows.iter().flat_map(|&row| [self.reference[2 * row], self.reference[2 * row + 1]]).collect();
-            self.score(&mut means, &pairs, &lp, &reference)?;
+            self.score(&mut means, &pairs, &lp, &batch.step_states(&states), &reference)?;
             if let (Some(looked_at), Some(before)) = (take(&states, &mut left), distributions.next()) {
                 let now = distribution(trained, &looked_at);
                 describe(&mut means, &now, &before)?;
@@ -103,12 +104,13 @@ impl<'a> HeldOut<'a> {
         Ok(means.take())
     }
 
-    /// Loss and rankings of `pairs`, whose steps have log-probabilities `lp` `[2 B]`.
+    /// Loss and rankings of `pairs`, whose steps have log-probabilities `lp` `[2 B]` and states `[2 B, H]`.
     fn score(
         &self,
         means: &mut Means,
         pairs: &[&PreferencePair],
         lp: &Tensor,
+        states: &Tensor,
         reference: &[f64],
     ) -> Result<(), TrainerError> {
         let x = pair_inputs(pairs, lp, reference);
@@ -125,7 +127,9 @@ impl<'a> HeldOut<'a> {
                 let mut rewards = Vec::new();
                 for pair in 0..pairs.len() as i64 {
                     let of = |columns: &Tensor| columns.get(pair);
-                    let list = ListInputs { lp: of(&lps), reference: of(&refs), q: of(&qs), len: of(&lens) };
+                    let similarity = similarity(&states.narrow(0, 2 * pair, 2), 0);
+                    let list =
+                        ListInputs { lp: of(&lps), reference: of(&refs), q: of(&qs), len: of(&lens), similarity };
                     let output = loss.evaluate(&list);
                     means.add("loss", &[output.loss.double_value(&[])]);
                     rewards.push(output.rewards);

@@ -10,7 +10,8 @@
 //! Letters: B pairs, T tokens of a row, M predicted tokens, K siblings of a state, V vocabulary, H hidden size.
 //!
 //! - [`train_sft`] imitates whole paths, [`train_preference`] and [`train_siblings`] learn from what the tree prefers,
-//!   [`train_value`] fits the value head. All four resume after being killed, with the same bits.
+//!   [`train_value`] fits the value head, [`train_joint`] imitates and fits the head at once. All resume after being killed,
+//!   with the same bits.
 //! - [`objectives`] holds the losses, each a pure function.
 //!
 //! ```no_run
@@ -44,6 +45,7 @@ mod early_stop;
 mod error;
 mod fingerprint;
 mod held_out;
+mod joint;
 mod means;
 mod metrics;
 pub mod objectives;
@@ -62,6 +64,7 @@ mod value;
 pub use config::{Layout, LoraConfig, Order, Precision, Schedule, TrainConfig};
 pub use data::{PreferencePair, SftExample, SiblingList, SkipReason, SkippedRow, ValueExample};
 pub use error::TrainerError;
+pub use joint::{JointExample, train_joint};
 pub use metrics::Observer;
 pub use objectives::Objective;
 pub use preference::train_preference;

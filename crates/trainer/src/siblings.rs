@@ -92,8 +92,8 @@ struct Siblings<'a> {
 }
 
 impl Siblings<'_> {
-    /// The loss of one list, a scalar, from its steps' log-probabilities `lp` `[K]`.
-    fn list_loss(&mut self, row: usize, lp: Tensor) -> Result<Tensor, TrainerError> {
+    /// The loss of one list, a scalar, from its steps' log-probabilities `lp` `[K]` and states `[K, H]`.
+    fn list_loss(&mut self, row: usize, lp: Tensor, states: &Tensor) -> Result<Tensor, TrainerError> {
         let list = self.lists[row];
         let device = lp.device();
         let tensor = |values: Vec<f64>| Tensor::from_slice(&values).to_device(device);
@@ -107,6 +107,7 @@ impl Siblings<'_> {
             reference: tensor(reference.clone()),
             q: tensor(list.q.iter().map(|&q| f64::from(q)).collect()),
             len: tensor(lengths),
+            similarity: similarity(states, best),
         };
         let output = self.loss.evaluate(&x);
         let rewards = Vec::<f64>::try_from(output.rewards)?;
@@ -121,6 +122,12 @@ impl Siblings<'_> {
         means.add("displacement/rejected", &[numbers[worst] - reference[worst]]);
         Ok((output.loss + sft) * f64::from(list.weight))
     }
+}
+
+/// Cosine of each of `states` `[K, H]` and the `best` of them, `[K]`, float64.
+pub(crate) fn similarity(states: &Tensor, best: usize) -> Tensor {
+    let best = states.narrow(0, best as i64, 1);
+    Tensor::cosine_similarity(states, &best, 1, 1e-8).to_kind(Kind::Double)
 }
 
 /// The indices of the greatest and the least Q; the first of equal ones. `q` is not empty and has no NaN.
@@ -148,10 +155,11 @@ impl Stage for Siblings<'_> {
         let input = Batch::new(&groups, self.config.layout, window, &mut self.masks, device);
         let (states, checkpointed) = input.states(model, self.config.gradient_checkpointing);
         let lp = input.step_logprobs(model, &states);
+        let of_steps = input.step_states(&states);
         let (mut total, mut start) = (Tensor::zeros([], (Kind::Double, device)), 0);
         for &row in rows {
             let steps = self.lists[row].steps.len() as i64;
-            total += self.list_loss(row, lp.narrow(0, start, steps))?;
+            total += self.list_loss(row, lp.narrow(0, start, steps), &of_steps.narrow(0, start, steps))?;
             start += steps;
         }
         Ok(Part { loss: total / batch.len() as f64, tokens: input.tokens, checkpointed })

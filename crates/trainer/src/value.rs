@@ -14,7 +14,7 @@ use std::path::Path;
 use tch::{Kind, Tensor, no_grad};
 
 /// The head's name in saved states.
-const HEAD: &str = "value_head";
+pub(crate) const HEAD: &str = "value_head";
 
 /// Fits the value head: V(s) = tanh(w . h), h the last hidden state of the last token of s, by the mean squared error
 /// against the targets (algorithm, section 6).
@@ -33,10 +33,7 @@ pub fn train_value(
     let Start { rows, skipped, identity } = start::begin("value", model, data, config, &Value::Null, folder)?;
     let examples: Vec<&ValueExample> = rows.iter().map(|&row| &data[row]).collect();
     let states = States::of(Trained::new(model), &examples, config, observer)?;
-    let head = match model.value_head() {
-        Some(head) => head.to_kind(Kind::Float).copy(),
-        None => Tensor::zeros([states.hidden.size()[1]], (Kind::Float, states.hidden.device())),
-    };
+    let head = head_of(model);
     let mut optimizer = AdamW::new(&[(HEAD.to_owned(), head.shallow_clone())], config)?;
     let lengths = examples.iter().map(|example| example.ends.len()).collect();
     let plan = Plan::new(lengths, config.batch_size, config.seed, config.order);
@@ -47,6 +44,14 @@ pub fn train_value(
     let head = stage.weights.detach().copy();
     model.set_value_head(Some(head))?;
     Ok(TrainSummary { skipped, ..summary })
+}
+
+/// A copy of the model's value head, w `[H]`, float32; zeros if it has none.
+pub(crate) fn head_of(model: &Transformer) -> Tensor {
+    match model.value_head() {
+        Some(head) => head.to_kind(Kind::Float).copy(),
+        None => Tensor::zeros([model.config().hidden_size as i64], (Kind::Float, model.device())),
+    }
 }
 
 /// The states of all examples, N in all.

@@ -112,6 +112,8 @@ pub(crate) struct Batch {
     step_of: Tensor,
     /// S.
     steps: i64,
+    /// Index among the M of the first token of each step, `[S]`.
+    first_tokens: Vec<usize>,
     /// Distinct tokens fed, without padding.
     pub tokens: usize,
 }
@@ -236,6 +238,11 @@ impl Batch {
             Tensor::from_slice(&values).view([shape[0], 1, shape[1], shape[1]]).to_device(device)
         };
         let tensor = |values: Vec<i64>| Tensor::from_slice(&values).to_device(device);
+        let mut first_tokens = vec![0; steps];
+        // Backwards, so that a step's first token has the last word.
+        for (token, &(_, step)) in targets.steps.iter().enumerate().rev() {
+            first_tokens[step as usize] = token;
+        }
         Batch {
             ids: tensor(ids).view(shape),
             positions: tensor(positions).view(shape),
@@ -245,6 +252,7 @@ impl Batch {
             edge_of: tensor(targets.steps.iter().map(|&(edge, _)| edge).collect()),
             step_of: tensor(targets.steps.iter().map(|&(_, step)| step).collect()),
             steps: steps as i64,
+            first_tokens,
             tokens: rows.iter().map(Forest::len).sum(),
         }
     }
@@ -266,6 +274,34 @@ impl Batch {
     pub fn token_logprobs(&self, model: &Transformer, states: &Tensor) -> Tensor {
         // Logits only where a token is predicted, and once for each: [E, V] instead of [B, T, V].
         model.token_logprobs(states, &self.targets).index_select(0, &self.edge_of)
+    }
+
+    /// Index among the M of the first token of a step; its other tokens follow.
+    pub fn first_token(&self, step: usize) -> usize {
+        self.first_tokens[step]
+    }
+
+    /// log pi(token | before) of those among the M that `tokens` `[N]` says, `[N]`, float32, from the
+    /// [`states`](Self::states).
+    pub fn logprobs_of(&self, model: &Transformer, states: &Tensor, tokens: &Tensor) -> Tensor {
+        let edges = self.edge_of.index_select(0, tokens);
+        model.token_logprobs(&states.index_select(0, &edges), &self.targets.index_select(0, &edges))
+    }
+
+    /// The states that predict those among the M that `tokens` `[N]` says, `[N, H]`, from the [`states`](Self::states).
+    pub fn states_of(&self, states: &Tensor, tokens: &Tensor) -> Tensor {
+        states.index_select(0, &self.edge_of.index_select(0, tokens))
+    }
+
+    /// The sum of the states that predict each step's tokens, `[S, H]`, float32, without gradient; its direction is that
+    /// of their mean.
+    pub fn step_states(&self, states: &Tensor) -> Tensor {
+        let states = states.detach().to_kind(Kind::Float).index_select(0, &self.edge_of);
+        Tensor::zeros([self.steps, states.size()[1]], (Kind::Float, states.device())).index_add(
+            0,
+            &self.step_of,
+            &states,
+        )
     }
 
     /// log pi(step | prompt) of each step: the sum over its own tokens, `[S]`, float64, from the

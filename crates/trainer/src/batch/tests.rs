@@ -122,6 +122,21 @@ fn loss_and_gradients(groups: &[Group], layout: Layout, checkpointing: bool) -> 
     (loss.double_value(&[]), model.parameters().map(|(_, tensor)| tensor.grad()).collect())
 }
 
+#[test]
+fn a_steps_state_is_the_sum_of_those_that_predict_its_tokens() {
+    for layout in [Layout::Packed, Layout::Padded] {
+        let batch = batch(layout, None);
+        // The i-th predicting token's state is (i, 1), so a step's is (the sum of its indices, the number of its tokens).
+        let edges = batch.predictors.size()[0];
+        let states = Tensor::stack(
+            &[Tensor::arange(edges, (Kind::Float, Device::Cpu)), Tensor::ones([edges], (Kind::Float, Device::Cpu))],
+            1,
+        );
+        let sums = integers(&batch.step_states(&states).to_kind(Kind::Int64));
+        assert_eq!(sums, [1 + 2, 3, 3, 1, 4 + 5, 2, 6 + 7, 2, 8 + 9 + 10, 3]);
+    }
+}
+
 /// All sibling pairs of a tree of three levels: several pairs share each step, and steps are parts of deeper prompts.
 fn tree_pairs(prompts: &mut Vec<Vec<u32>>) -> Vec<(usize, [Vec<u32>; 2])> {
     let steps: [Vec<u32>; 4] = [vec![5, 6, 7], vec![5, 6, 8, 9], vec![20], vec![21, 22, 23, 24, 25]];

@@ -54,7 +54,7 @@ pub struct PairCase {
     pub n_l: f64,
 }
 
-/// K siblings; every list holds K numbers. Absent lengths are 1.
+/// K siblings; every list holds K numbers. Absent lengths and similarities are 1.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "the names are those of ListInputs")]
@@ -64,6 +64,7 @@ pub struct ListCase {
     pub reference: Vec<f64>,
     pub q: Vec<f64>,
     pub len: Option<Vec<f64>>,
+    pub similarity: Option<Vec<f64>>,
 }
 
 fn one() -> f64 {
@@ -177,8 +178,10 @@ impl PairCase {
 impl ListCase {
     fn tensors(&self) -> Result<ListInputs, TrainerError> {
         let siblings = self.lp.len();
-        let len = self.len.clone().unwrap_or_else(|| vec![1.0; siblings]);
-        for (field, given) in [("ref", self.reference.len()), ("q", self.q.len()), ("len", len.len())] {
+        let or_ones = |numbers: &Option<Vec<f64>>| numbers.clone().unwrap_or_else(|| vec![1.0; siblings]);
+        let (len, similarity) = (or_ones(&self.len), or_ones(&self.similarity));
+        let lists = [("ref", &self.reference), ("q", &self.q), ("len", &len), ("similarity", &similarity)];
+        for (field, given) in lists.map(|(field, numbers)| (field, numbers.len())) {
             if given != siblings || siblings == 0 {
                 return Err(TrainerError::BadCase { field, given, siblings });
             }
@@ -189,6 +192,7 @@ impl ListCase {
             reference: column(&self.reference),
             q: column(&self.q),
             len: column(&len),
+            similarity: column(&similarity),
         })
     }
 }

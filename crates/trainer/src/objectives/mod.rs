@@ -26,6 +26,7 @@ mod registry;
 mod simpo;
 mod sppo;
 mod step;
+mod tpo;
 
 pub use apo::{ApoDown, ApoZero};
 pub use case::{Case, CaseInputs, Evaluated, ListCase, PairCase};
@@ -45,6 +46,7 @@ pub use registry::{Entry, ErasedList, ErasedPair, Loss, Objective, REGISTRY, ent
 pub use simpo::Simpo;
 pub use sppo::{SppoHard, SppoSoft};
 pub use step::{StepApo, StepDpo};
+pub use tpo::Tpo;
 
 use serde::{Serialize, de::DeserializeOwned};
 use tch::Tensor;
@@ -147,6 +149,8 @@ pub struct ListInputs {
     pub q: Tensor,
     /// Tokens of each step.
     pub len: Tensor,
+    /// Cosine of each step's mean hidden state and that of the step of greatest Q, in [-1, 1].
+    pub similarity: Tensor,
 }
 
 /// Values of one list of siblings.

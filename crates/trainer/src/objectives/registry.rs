@@ -3,7 +3,7 @@
 use super::{
     About, ApoDown, ApoZero, BadParameter, Cdpo, Cpo, Dpo, Exo, FDpoAlpha, FDpoForwardKl, FDpoJs, Hinge, Ipo,
     LipoLambda, ListInputs, ListObjective, ListOutput, LnDpo, MctsDpo, Nca, Orpo, PairInputs, PairObjective,
-    PairOutput, PlackettLuce, Robust, Simpo, Slic, SppoHard, SppoSoft, StepApo, StepDpo,
+    PairOutput, PlackettLuce, Robust, Simpo, Slic, SppoHard, SppoSoft, StepApo, StepDpo, Tpo,
 };
 use crate::TrainerError;
 use serde_json::{Map, Value};
@@ -35,6 +35,7 @@ pub const REGISTRY: &[Entry] = &[
     pair::<ApoDown>(),
     list::<PlackettLuce>(),
     list::<LipoLambda>(),
+    list::<Tpo>(),
 ];
 
 /// Every objective with its parameters' defaults, its formula and its source, as a Markdown table.

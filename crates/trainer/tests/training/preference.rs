@@ -189,7 +189,7 @@ fn lists(count: usize) -> Vec<SiblingList> {
 
 #[test]
 fn losses_over_lists_raise_the_best_sibling() {
-    for name in ["plackett_luce", "lipo_lambda"] {
+    for name in ["plackett_luce", "lipo_lambda", "tpo"] {
         let folder = tempfile::tempdir().unwrap();
         let config = TrainConfig { epochs: 10, learning_rate: 3e-3, ..toy::config() };
         let objective = objective(name, &[]);

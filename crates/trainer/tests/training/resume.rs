@@ -3,8 +3,8 @@
 use crate::toy::{self, StopAfter};
 use espalier_model::Transformer;
 use espalier_trainer::{
-    Objective, Observer, TrainConfig, TrainSummary, TrainerError, remove_state, train_preference, train_sft,
-    train_value,
+    JointExample, Objective, Observer, TrainConfig, TrainSummary, TrainerError, remove_state, train_joint,
+    train_preference, train_sft, train_value,
 };
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -40,6 +40,17 @@ fn value(
     train_value(model, &toy::valued(14), config, folder, observer)
 }
 
+fn joint(
+    model: &mut Transformer,
+    config: &TrainConfig,
+    folder: &Path,
+    observer: &mut dyn Observer,
+) -> Result<TrainSummary, TrainerError> {
+    let paths = toy::sequences(7).into_iter().map(JointExample::Path);
+    let data: Vec<JointExample> = paths.chain(toy::valued(7).into_iter().map(JointExample::States)).collect();
+    train_joint(model, &data, 0.3, config, folder, observer)
+}
+
 /// All that training changes, as bits.
 fn outcome(model: &Transformer) -> Vec<(String, Vec<u32>)> {
     let mut bits = toy::bits(model);
@@ -63,7 +74,7 @@ fn timeless(folder: &Path) -> Vec<serde_json::Value> {
 fn stopped_at_any_step_every_stage_ends_with_the_same_bits() {
     // 4 batches an epoch, 12 steps.
     let config = TrainConfig { epochs: 3, save_every_s: 0.0, ..toy::config() };
-    for (name, stage) in [("sft", sft as Stage), ("preference", preference), ("value", value)] {
+    for (name, stage) in [("sft", sft as Stage), ("preference", preference), ("value", value), ("joint", joint)] {
         let whole = tempfile::tempdir().unwrap();
         let mut model = toy::model();
         stage(&mut model, &config, whole.path(), &mut ()).unwrap();
