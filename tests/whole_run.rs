@@ -1,6 +1,7 @@
 //! Rounds of search and training, and what they leave behind.
 
-use crate::tiny::{finished, mcts_gen, shared, step_train, succeed, text};
+use crate::tiny::{finished, init, mcts_gen, shared, step_train, succeed, text};
+use espalier_model::Transformer;
 use espalier_tree::{read_pairs, read_trees};
 use std::fs;
 
@@ -148,4 +149,35 @@ fn each_stage_also_runs_by_hand() {
         );
         assert!(eval.is_file());
     }
+}
+
+#[test]
+fn a_round_trains_the_stages_that_are_named_and_extrapolates() {
+    let root = tempfile::tempdir().unwrap();
+    let run = init(root.path(), "extrapolated");
+    let config = run.join("config.toml");
+    let mut table: toml::Table = toml::from_str(&fs::read_to_string(&config).unwrap()).unwrap();
+    table["round"] = toml::from_str::<toml::Table>("stages = ['prefer']\nextrapolation = 0.5").unwrap().into();
+    fs::write(&config, toml::to_string(&table).unwrap()).unwrap();
+    let round = |until: &str| succeed(step_train().args(["round", "--until", until, "--run"]).arg(&run));
+    let weights = |folder: &str| -> Vec<f32> {
+        let model = Transformer::load(&run.join(folder), tch::Device::Cpu, tch::Kind::Float).unwrap();
+        model.parameters().flat_map(|(_, weight)| Vec::<f32>::try_from(weight.flatten(0, -1)).unwrap()).collect()
+    };
+    // What the rounds trained, before it was extrapolated, lies there as long as the next round needs it.
+    let trained = ["policy-001", "round-001/train/prefer/policy", "round-002/train/prefer/policy"];
+    let mut before = Vec::new();
+    for number in [1, 2] {
+        round(&number.to_string());
+        assert!(!run.join(format!("round-{number:03}/train/sft")).exists(), "no stage that is not named");
+        let previous = if number == 1 { weights(trained[0]) } else { before };
+        let now = weights(trained[number]);
+        assert_ne!(now, previous, "round {number} changed something");
+        let extrapolated = weights(&format!("policy-{:03}", number + 1));
+        for ((&new, &theta), &previous) in extrapolated.iter().zip(&now).zip(&previous) {
+            assert!((new - (theta + 0.5 * (theta - previous))).abs() < 1e-6, "{previous}, {theta}, {new}");
+        }
+        before = now;
+    }
+    assert!(!run.join(trained[1]).exists(), "nobody needs it any more");
 }

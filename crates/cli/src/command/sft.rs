@@ -48,6 +48,10 @@ struct SftFlags {
     /// At most this many correct paths of a problem, chosen at random [default: 4]
     #[arg(long)]
     max_paths_per_problem: Option<usize>,
+    /// With --trees: weight of the value head's squared error, to train head and policy at once [default: 0, the policy
+    /// alone]
+    #[arg(long, value_name = "WEIGHT", conflicts_with = "problems")]
+    value_weight: Option<f64>,
     #[command(flatten)]
     train: SftTrainFlags,
 }

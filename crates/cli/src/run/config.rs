@@ -1,6 +1,10 @@
 //! The one configuration of every command: the same tables in a TOML file, in a run's `config.toml` and beside every
 //! output. The defaults are the paper's; `small.toml` is what the embedded run changes of them.
 
+mod round;
+
+pub use round::{RoundConfig, RoundStage};
+
 use crate::stage::eval::Method;
 use crate::stage::policy_folder::PolicyFolder;
 use anyhow::{Context, Result, bail};
@@ -24,6 +28,9 @@ pub struct RunConfig {
     pub seed: u64,
     /// CPL rounds after the warm start.
     pub rounds: u32,
+    /// What a CPL round trains.
+    #[serde(default)]
+    pub round: RoundConfig,
     /// Prompt format; without one, the policy folder's own, else `instruct`.
     pub format: Option<Format>,
     /// What one step is; without one, the policy folder's own, else `plan`.
@@ -121,6 +128,10 @@ pub struct SftConfig {
     /// Whether a round trains on the worked solutions of round 0 and the found paths of earlier rounds too, as
     /// rejection-sampling fine-tuning does (arXiv:2308.01825), instead of on its own found paths only.
     pub rehearse: bool,
+    /// Weight of the value head's squared error in training on trees, head and policy being trained at once
+    /// (arXiv:2405.03553); 0 leaves the value to a stage of its own.
+    #[serde(default)]
+    pub value_weight: f64,
     /// Optimisation.
     pub train: TrainConfig,
 }
@@ -180,6 +191,7 @@ impl Default for RunConfig {
             name: "run".into(),
             seed: 0,
             rounds: 2,
+            round: RoundConfig::default(),
             format: None,
             granularity: None,
             runtime: RuntimeConfig { device: "cpu".into(), threads: 0, max_rows: 96 },
@@ -205,7 +217,7 @@ impl Default for RunConfig {
             sampling: SamplingConfig::default(),
             pairs: PairRules::default(),
             warm_start: train(1e-5, 5),
-            sft: SftConfig { max_paths_per_problem: 4, rehearse: false, train: train(1e-5, 5) },
+            sft: SftConfig { max_paths_per_problem: 4, rehearse: false, value_weight: 0.0, train: train(1e-5, 5) },
             prefer: PreferConfig {
                 loss: "step_apo".into(),
                 parameters: std::collections::BTreeMap::new(),
@@ -246,6 +258,10 @@ impl RunConfig {
                 bail!("{name} is 0, but must be at least 1");
             }
         }
+        let weight = self.sft.value_weight;
+        if !(weight.is_finite() && weight >= 0.0) {
+            bail!("sft.value_weight is {weight}, but must be a number of at least 0");
+        }
         let fraction = self.prefer.held_out_fraction;
         if !(0.0..1.0).contains(&fraction) {
             bail!("prefer.held_out_fraction is {fraction}, but must be at least 0 and below 1");
@@ -265,6 +281,7 @@ impl RunConfig {
         if self.name.is_empty() {
             bail!("name is empty");
         }
+        self.round.validate()?;
         self.search.validate().context("search")?;
         self.sampling.validate().context("sampling")?;
         self.pairs.validate().context("pairs")?;

@@ -3,10 +3,11 @@
 //! Round 0 is the warm start. Each stage publishes its own output, so a killed round goes on where it was.
 
 use crate::folder::{self, MANIFEST};
-use crate::run::config::RunConfig;
+use crate::run::config::{RoundStage, RunConfig};
 use crate::run::folder::RunFolder;
 use crate::run::problems::ProblemSets;
 use crate::stage::eval::{self, EvalReport, Group};
+use crate::stage::extrapolate;
 use crate::stage::pairs::{self, PairsManifest};
 use crate::stage::policy_folder::Prompting;
 use crate::stage::search::{self, Search, SearchManifest};
@@ -16,7 +17,10 @@ use espalier_task::{Format, Granularity};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Name of the policy between the stages that is extrapolated.
+const EXTRAPOLATED: &str = "extrapolated";
 
 /// `round-NNN/manifest.json`: everything the round's stages report.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -65,10 +69,7 @@ pub fn run(run: &RunFolder, round: u32, config: &RunConfig) -> Result<RoundManif
     let title = format!("round {round}: eval");
     manifest.eval = eval::run(&groups(&sets), &run.policy(round + 1), &out.join("eval.json"), &title, config)?;
     folder::write_json(&out.join(MANIFEST), &manifest)?;
-    // The policies between the stages served to continue a killed round.
-    for stage in ["sft", "prefer"] {
-        remove(&between(&out, stage))?;
-    }
+    tidy(run, round, config)?;
     Ok(manifest)
 }
 
@@ -90,50 +91,81 @@ fn warm_start(run: &RunFolder, sets: &ProblemSets, config: &RunConfig) -> Result
         granularity: config.granularity.unwrap_or(Granularity::Plan),
     };
     let trained = training.sft_on_solutions(&sets.warm_start, &config.warm_start, prompting, config)?;
-    Ok(unevaluated(0, None, None, [("warm_start", trained)]))
+    let training = BTreeMap::from([("warm_start".to_owned(), trained)]);
+    Ok(RoundManifest { round: 0, search: None, pairs: None, training, eval: EvalReport::default() })
 }
 
 /// A CPL round (algorithm, section 6).
 fn improve(run: &RunFolder, round: u32, sets: &ProblemSets, config: &RunConfig) -> Result<RoundManifest> {
-    let out = run.round(round);
-    let (trees, pairs_out) = (out.join("trees"), out.join("pairs"));
     let problems = sets.of_round(round, config.problems.per_round);
-    let policy = run.policy(round);
+    let (policy, trees) = (run.policy(round), trees(run, round));
     let searched = search::run(&Search { problems: &problems, policy: &policy, round, out: &trees }, config)?;
-    let paired = pairs::run(&trees, &pairs_out, config)?;
-
-    let (after_sft, after_prefer) = (between(&out, "sft"), between(&out, "prefer"));
-    let stage = |name: &str| (format!("round {round}: {name}"), out.join("train").join(name));
-    let (title, work) = stage("sft");
-    let (found, worked) = if config.sft.rehearse {
-        ((1..=round).map(|round| run.round(round).join("trees")).collect(), sets.warm_start.as_slice())
-    } else {
-        (vec![trees.clone()], [].as_slice())
-    };
-    let sft = Training { title: &title, policy: &policy, out: &after_sft, work: &work }
-        .sft_on_trees(&found, worked, config)?;
-    let (title, work) = stage("prefer");
-    let prefer = Training { title: &title, policy: &after_sft, out: &after_prefer, work: &work }
-        .prefer(&pairs_out, None, config)?;
-    let (title, work) = stage("value");
-    let value = Training { title: &title, policy: &after_prefer, out: &run.policy(round + 1), work: &work }
-        .value(&trees, config)?;
-    Ok(unevaluated(round, Some(searched), Some(paired), [("sft", sft), ("prefer", prefer), ("value", value)]))
+    let paired = pairs::run(&trees, &run.round(round).join("pairs"), config)?;
+    let training = train(run, round, sets, config)?;
+    Ok(RoundManifest { round, search: Some(searched), pairs: Some(paired), training, eval: EvalReport::default() })
 }
 
-fn unevaluated<const N: usize>(
+/// The round's training stages, each from the policy of the one before it.
+fn train(
+    run: &RunFolder,
     round: u32,
-    search: Option<SearchManifest>,
-    pairs: Option<PairsManifest>,
-    training: [(&str, TrainManifest); N],
-) -> RoundManifest {
-    let training = training.into_iter().map(|(name, manifest)| (name.to_owned(), manifest)).collect();
-    RoundManifest { round, search, pairs, training, eval: EvalReport::default() }
+    sets: &ProblemSets,
+    config: &RunConfig,
+) -> Result<BTreeMap<String, TrainManifest>> {
+    let out = run.round(round);
+    let stages = &config.round.stages;
+    let mut policy = run.policy(round);
+    let mut manifests = BTreeMap::new();
+    for (at, &stage) in stages.iter().enumerate() {
+        let name = stage.name();
+        let published = |is_last: bool, name: &str| if is_last { run.policy(round + 1) } else { between(&out, name) };
+        let is_last = at + 1 == stages.len();
+        let is_extrapolated = config.round.extrapolated() == Some(stage);
+        let next = published(is_last && !is_extrapolated, name);
+        let (title, work) = (format!("round {round}: {name}"), out.join("train").join(name));
+        let training = Training { title: &title, policy: &policy, out: &next, work: &work };
+        let manifest = match stage {
+            RoundStage::Sft if config.sft.rehearse => {
+                let found: Vec<PathBuf> = (1..=round).map(|round| trees(run, round)).collect();
+                training.sft_on_trees(&found, &sets.warm_start, config)?
+            }
+            RoundStage::Sft => training.sft_on_trees(&[trees(run, round)], &[], config)?,
+            RoundStage::Prefer => training.prefer(&out.join("pairs"), None, config)?,
+            RoundStage::Value => training.value(&trees(run, round), config)?,
+        };
+        manifests.insert(name.to_owned(), manifest);
+        policy = next;
+        if is_extrapolated {
+            let previous = if round == 1 { run.policy(1) } else { between(&run.round(round - 1), name) };
+            let next = published(is_last, EXTRAPOLATED);
+            extrapolate::run(&policy, &previous, config.round.extrapolation, &next, config)?;
+            policy = next;
+        }
+    }
+    Ok(manifests)
+}
+
+fn trees(run: &RunFolder, round: u32) -> PathBuf {
+    run.round(round).join("trees")
 }
 
 /// The policy after a stage in the middle of a round.
-fn between(out: &Path, stage: &str) -> std::path::PathBuf {
+fn between(out: &Path, stage: &str) -> PathBuf {
     out.join("train").join(stage).join("policy")
+}
+
+/// Removes the policies between the stages, which served to continue a killed round, but for the one that the next round
+/// extrapolates from.
+fn tidy(run: &RunFolder, round: u32, config: &RunConfig) -> Result<()> {
+    let kept = config.round.extrapolated().map(RoundStage::name);
+    for name in config.round.stages.iter().map(|stage| stage.name()).chain([EXTRAPOLATED]) {
+        if Some(name) != kept {
+            remove(&between(&run.round(round), name))?;
+        } else if round > 1 {
+            remove(&between(&run.round(round - 1), name))?;
+        }
+    }
+    Ok(())
 }
 
 fn remove(folder: &Path) -> Result<()> {

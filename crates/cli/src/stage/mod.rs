@@ -1,6 +1,7 @@
 //! One unit of work each: inputs, a resolved configuration, an output that is published whole.
 
 pub mod eval;
+pub mod extrapolate;
 pub mod pair_data;
 pub mod pairs;
 pub mod policy_folder;

@@ -6,13 +6,14 @@
 use crate::exit::Outcome;
 use crate::folder::{self, MANIFEST};
 use crate::progress::Progress;
-use crate::run::config::RunConfig;
+use crate::run::config::{RunConfig, SftConfig};
 use crate::stage::policy_folder::{self, PolicyFolder, Prompting};
 use anyhow::{Context, Result, bail};
 use espalier_model::{Tokenizer, Transformer};
 use espalier_task::Problem;
 use espalier_trainer::{
-    Observer, SftExample, SkippedRow, TrainConfig, TrainSummary, ValueExample, remove_state, train_sft, train_value,
+    JointExample, Observer, SftExample, SkippedRow, TrainConfig, TrainSummary, ValueExample, remove_state, train_joint,
+    train_sft, train_value,
 };
 use espalier_tree::{Tree, read_trees, sft_paths, value_examples};
 use serde::{Deserialize, Serialize};
@@ -117,35 +118,49 @@ impl Training<'_> {
         })
     }
 
-    /// Supervised training on the correct paths of stored trees, and on worked solutions where there are some.
+    /// Supervised training on the correct paths of stored trees, and on worked solutions where there are some; jointly
+    /// with the value head if `sft.value_weight` says so.
     pub fn sft_on_trees(&self, trees: &[PathBuf], worked: &[Problem], config: &RunConfig) -> Result<TrainManifest> {
         let prompting = PolicyFolder::open(self.policy)?.prompting();
-        let examples = |tokenizer: &Tokenizer| {
-            let mut examples = match prompting {
-                Some(prompting) => worked_examples(worked, prompting, tokenizer)?,
-                None => Vec::new(),
+        let SftConfig { max_paths_per_problem, value_weight, train, .. } = &config.sft;
+        let paths = |tree: &Tree| {
+            let paths = sft_paths(tree, *max_paths_per_problem, config.seed).into_iter();
+            paths.map(|path| SftExample { prompt_len: path.prompt_len(), ids: path.ids })
+        };
+        let worked = |tokenizer: &Tokenizer| match prompting {
+            Some(prompting) => worked_examples(worked, prompting, tokenizer),
+            None => Ok(Vec::new()),
+        };
+        if *value_weight > 0.0 {
+            let examples = |tokenizer: &Tokenizer| {
+                let mut examples: Vec<_> = worked(tokenizer)?.into_iter().map(JointExample::Path).collect();
+                for folder in trees {
+                    examples.extend(of_trees(folder, |tree| {
+                        let states = value_targets(tree).map(JointExample::States);
+                        paths(tree).map(JointExample::Path).chain(states).collect::<Vec<_>>()
+                    })?);
+                }
+                Ok(examples)
             };
+            return self.run(config, None, examples, |model, examples, work, bar| {
+                train_joint(model, &examples, *value_weight, train, work, bar).context("joint training stopped")
+            });
+        }
+        let examples = |tokenizer: &Tokenizer| {
+            let mut examples = worked(tokenizer)?;
             for folder in trees {
-                examples.extend(of_trees(folder, |tree| {
-                    let paths = sft_paths(tree, config.sft.max_paths_per_problem, config.seed).into_iter();
-                    paths.map(|path| SftExample { prompt_len: path.prompt_len(), ids: path.ids })
-                })?);
+                examples.extend(of_trees(folder, paths)?);
             }
             Ok(examples)
         };
         self.run(config, None, examples, |model, examples, work, bar| {
-            train_sft(model, &examples, &config.sft.train, work, bar).context("supervised training stopped")
+            train_sft(model, &examples, train, work, bar).context("supervised training stopped")
         })
     }
 
     /// Regression of the value head on the Q of stored trees; the policy's own weights stay as they are.
     pub fn value(&self, trees: &Path, config: &RunConfig) -> Result<TrainManifest> {
-        let examples = |_: &Tokenizer| {
-            of_trees(trees, |tree| {
-                let found = value_examples(tree).into_iter();
-                found.map(|example| ValueExample { ids: example.ids, ends: example.ends, targets: example.targets })
-            })
-        };
+        let examples = |_: &Tokenizer| of_trees(trees, value_targets);
         self.run(config, None, examples, |model, examples, work, bar| {
             train_value(model, &examples, &config.value, work, bar).context("value training stopped")
         })
@@ -159,6 +174,12 @@ pub(super) fn of_trees<E, I: IntoIterator<Item = E>>(folder: &Path, examples: im
         all.extend(examples(&tree?));
     }
     Ok(all)
+}
+
+/// Every complete path of a tree with the Q of its states.
+fn value_targets(tree: &Tree) -> impl Iterator<Item = ValueExample> + use<> {
+    let found = value_examples(tree).into_iter();
+    found.map(|example| ValueExample { ids: example.ids, ends: example.ends, targets: example.targets })
 }
 
 /// Worked solutions as they would have been sampled: each step is encoded alone, so that no token spans two steps.
