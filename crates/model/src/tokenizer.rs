@@ -14,6 +14,7 @@ pub use chat::Message;
 use end_ids::end_ids;
 use prompt_start::prompt_start;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::path::Path;
 
 /// The tokenizer proper.
@@ -140,6 +141,21 @@ impl Tokenizer {
         self.inner
             .decode(ids, false)
             .unwrap_or_else(|_| ids.iter().filter_map(|&id| self.inner.id_to_token(id)).collect())
+    }
+
+    /// What [`encode_prompt`](Self::encode_prompt) puts before a text.
+    pub fn prompt_start(&self) -> &[u32] {
+        &self.prompt_start
+    }
+
+    /// SHA-256 over `tokenizer.json` and the tokens that begin and end texts, in hexadecimal.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        for (_, bytes) in self.files.iter().filter(|(name, _)| name == TOKENIZER) {
+            hash.update(bytes);
+        }
+        hash.update(format!("{:?} {:?}", self.prompt_start, self.eos_ids));
+        hex::encode(hash.finalize())
     }
 
     /// The tokens that end a text, rising.

@@ -7,13 +7,14 @@
 //! ```
 //!
 //! [`ModelPolicy`] implements [`espalier_search::Policy`]; [`generate`] answers whole prompts greedily over the same
-//! batch.
+//! batch. [`RemotePolicy`] implements it too, over servers that speak OpenAI's completions API, without LibTorch.
 
 mod cache;
 mod config;
 mod error;
 mod generate;
 mod policy;
+mod remote;
 mod rows;
 mod running;
 mod sampler;
@@ -25,5 +26,6 @@ pub use config::{PolicyConfig, SamplingConfig};
 pub use error::ModelPolicyError;
 pub use generate::generate;
 pub use policy::{ModelPolicy, open_policy};
+pub use remote::{Backoff, RemoteConfig, RemoteError, RemotePolicy, RemoteStats, Servers};
 pub use score::{Scored, Scoring, score};
 pub use stats::PolicyStats;

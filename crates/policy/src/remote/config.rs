@@ -1,0 +1,131 @@
+//! What a policy on servers is set up with.
+
+use super::error::RemoteError;
+use crate::config::SamplingConfig;
+use crate::error::ModelPolicyError;
+use std::fmt;
+use std::time::Duration;
+
+/// Options of a [`RemotePolicy`](super::RemotePolicy). Only sampling, context and stop strings decide results.
+#[derive(Clone)]
+pub struct RemoteConfig {
+    /// Limits on the sampled distribution; the temperature comes with each request.
+    pub sampling: SamplingConfig,
+    /// Strings that end a step, for [`Unit::Step`](espalier_search::Unit).
+    pub step_stops: Vec<String>,
+    /// Strings that end a path, for [`Unit::Path`](espalier_search::Unit).
+    pub path_stops: Vec<String>,
+    /// Longest prefix and continuation together, in tokens; `None` takes what the servers say, and no limit where they
+    /// say nothing.
+    pub max_context_tokens: Option<usize>,
+    /// Requests at the same time, over all servers. One samples one candidate.
+    pub max_requests: usize,
+    /// After so long a request counts as failed.
+    pub timeout: Duration,
+    /// So long may all servers be away at the start; later they are waited for without end.
+    pub start_patience: Duration,
+    /// How long a server that failed is left alone.
+    pub backoff: Backoff,
+    /// Sent as bearer token.
+    pub api_key: Option<String>,
+}
+
+/// The key is not shown.
+impl fmt::Debug for RemoteConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteConfig")
+            .field("sampling", &self.sampling)
+            .field("max_requests", &self.max_requests)
+            .field("timeout", &self.timeout)
+            .field("has_api_key", &self.api_key.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Exponential backoff: `first`, twice that, and so on up to `longest`; each is multiplied by a random factor between 1/2
+/// and 1, so that many clients do not come back in step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// After the first failure.
+    pub first: Duration,
+    /// At most, unless the server itself asks for longer (`Retry-After`).
+    pub longest: Duration,
+}
+
+impl Backoff {
+    /// The pause after so many failures in a row, of which there is at least one. `random` is uniform over all values.
+    pub(super) fn pause(self, failures: u32, random: u64) -> Duration {
+        let doubled = self.first.saturating_mul(1 << failures.saturating_sub(1).min(20));
+        let jitter = 0.5 + 0.5 * (random >> 11) as f64 / (1_u64 << 53) as f64;
+        doubled.min(self.longest).mul_f64(jitter)
+    }
+}
+
+impl Default for RemoteConfig {
+    fn default() -> Self {
+        RemoteConfig {
+            sampling: SamplingConfig::default(),
+            step_stops: Vec::new(),
+            path_stops: Vec::new(),
+            max_context_tokens: None,
+            max_requests: 96,
+            timeout: Duration::from_secs(600),
+            start_patience: Duration::from_secs(60),
+            backoff: Backoff { first: Duration::from_millis(250), longest: Duration::from_secs(30) },
+            api_key: None,
+        }
+    }
+}
+
+impl RemoteConfig {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// [`RemoteError::Config`] with the first value out of its range.
+    pub fn validate(&self) -> Result<(), RemoteError> {
+        if let Err(ModelPolicyError::Config { name, value, range }) = self.sampling.validate() {
+            return Err(RemoteError::Config { name, value: value.to_string(), range });
+        }
+        let wrong = |name, value: String| Err(RemoteError::Config { name, value, range: "above 0" });
+        if self.max_requests == 0 {
+            return wrong("max_requests", "0".to_owned());
+        }
+        if self.timeout.is_zero() {
+            return wrong("timeout", "0 s".to_owned());
+        }
+        if self.max_context_tokens == Some(0) {
+            return wrong("max_context_tokens", "0".to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest_and_are_spread() {
+        let backoff = Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(1) };
+        let most: Vec<u128> = (1..7).map(|failures| backoff.pause(failures, u64::MAX).as_millis()).collect();
+        assert!(most.iter().zip([100, 200, 400, 800, 1000, 1000]).all(|(&pause, end)| pause.abs_diff(end) <= 1));
+        assert_eq!(backoff.pause(3, 0), Duration::from_millis(200));
+        assert_eq!(backoff.pause(u32::MAX, 0), Duration::from_millis(500));
+    }
+
+    #[test]
+    fn the_value_out_of_range_is_named() {
+        assert!(RemoteConfig::default().validate().is_ok());
+        let sampling = SamplingConfig { top_p: 0.0, ..SamplingConfig::default() };
+        let bad = [
+            (RemoteConfig { sampling, ..RemoteConfig::default() }, "top_p is 0"),
+            (RemoteConfig { max_requests: 0, ..RemoteConfig::default() }, "max_requests is 0"),
+            (RemoteConfig { timeout: Duration::ZERO, ..RemoteConfig::default() }, "timeout is 0 s"),
+        ];
+        for (config, words) in bad {
+            assert!(config.validate().unwrap_err().to_string().starts_with(words));
+        }
+        let config = RemoteConfig { api_key: Some("secret".into()), ..RemoteConfig::default() };
+        assert!(!format!("{config:?}").contains("secret"));
+    }
+}
