@@ -1,5 +1,8 @@
-//! The README's commands, run as they stand there. A small trained policy stands in for the one that a line downloads.
+//! The README's commands, run as they stand there. A small trained policy stands in for the one that a line downloads, and
+//! a fake server for the one that a line names.
 
+use crate::fake_server::{FakeServer, Manners};
+use crate::servers::FolderBrain;
 use crate::tiny::{finished, process, shared, text};
 use std::fs;
 use std::path::Path;
@@ -26,8 +29,10 @@ fn every_command_runs() {
     let root = tempfile::tempdir().unwrap();
     fs::copy(shared().1.join("problems/warm_start.jsonl"), root.path().join("problems.jsonl")).unwrap();
     fs::write(root.path().join("prompt.txt"), "Anna has 3 apples and buys 4 more.").unwrap();
+    let server = FakeServer::new(FolderBrain::new(&finished().join("policy-003")), Manners::Vllm);
     let mut run = 0;
     for line in commands() {
+        let line = line.replace("http://localhost:8000", &server.url());
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
             // The set-up and what follows it: CI calls the one, and `whole_run` the commands inside the other.

@@ -1,10 +1,10 @@
 //! `mcts-gen complete`: continuations of one prompt, for people and for checks.
 
 use super::flags::{RuntimeFlags, SamplingFlags, number};
+use super::policy_flags::PolicyFlags;
 use super::{ConfigFile, configure, print_line};
 use crate::exit::Outcome;
 use crate::run::config::RunConfig;
-use crate::stage::policy_folder::PolicyFolder;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use espalier_model::Message;
@@ -16,9 +16,8 @@ use std::path::{Path, PathBuf};
 /// Flags of `mcts-gen complete`.
 #[derive(Args, Clone, Debug)]
 pub struct CompleteArgs {
-    /// The policy: a Hugging Face model folder
-    #[arg(long, value_name = "DIR")]
-    policy: PathBuf,
+    #[command(flatten)]
+    policy: PolicyFlags,
     /// The prompt, as it stands to the last byte; - reads the standard input
     #[arg(long, value_name = "FILE")]
     prompt_file: PathBuf,
@@ -77,20 +76,20 @@ pub fn run(args: &CompleteArgs) -> Result<Outcome> {
         }
     }
     let temperature = if args.greedy { 0.0 } else { args.temperature };
-    let folder = PolicyFolder::open(&args.policy)?;
+    let source = args.policy.source()?;
     let prompt = read_prompt(&args.prompt_file)?;
-    let mut policy = folder.sampler_until(&config, Vec::new(), args.stop.clone())?;
+    let mut policy = source.sampler_until(&config, Vec::new(), args.stop.clone())?;
     let prefix_ids = if args.chat {
         let text = policy.tokenizer().chat(&[Message::user(prompt)])?;
         policy.tokenizer().encode(&text)?
     } else {
         policy.tokenizer().encode_prompt(&prompt)?
     };
-    let (tokens, context) = (prefix_ids.len(), policy.max_context_tokens());
+    let tokens = prefix_ids.len();
     if tokens == 0 {
         bail!("the prompt {} is empty; there is nothing to continue", args.prompt_file.display());
     }
-    if tokens >= context {
+    if let Some(context) = policy.max_context_tokens().filter(|&context| tokens >= context) {
         bail!("the prompt has {tokens} tokens, which leaves nothing of the model's context of {context}");
     }
     policy.submit(StepRequest {

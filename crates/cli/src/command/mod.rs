@@ -18,6 +18,7 @@ pub mod init;
 pub mod judge;
 pub mod objective;
 pub mod pairs;
+pub mod policy_flags;
 pub mod prefer;
 pub mod problems;
 pub mod report;

@@ -1,14 +1,15 @@
 //! `mcts-gen search`: problems and a policy in, trees and pairs out.
 
 use super::flags::{CommonFlags, PairFlags, SamplingFlags, number};
+use super::policy_flags::PolicyFlags;
 use super::problems::ProblemFlags;
 use super::{ConfigFile, configure, store_config};
 use crate::exit::Outcome;
 use crate::folder::ensure_creatable;
 use crate::run::config::RunConfig;
-use crate::stage::policy_folder::PolicyFolder;
+use crate::stage::sampler::PolicySource;
 use crate::stage::{pairs, search};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -18,9 +19,8 @@ use std::path::PathBuf;
 pub struct SearchArgs {
     #[command(flatten)]
     problems: ProblemFlags,
-    /// The policy: a Hugging Face model folder
-    #[arg(long, value_name = "DIR")]
-    policy: PathBuf,
+    #[command(flatten)]
+    policy: PolicyFlags,
     /// Output folder: trees/, pairs/, config.toml
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -124,11 +124,15 @@ struct StorageFlags {
 pub fn run(args: &SearchArgs) -> Result<Outcome> {
     let config = configure(&RunConfig::default(), &args.file, &args.flags)?;
     // Everything that can be wrong with the inputs is found before anything is written.
-    PolicyFolder::open(&args.policy)?;
+    let policy = args.policy.source()?;
+    let wants_head = args.flags.search.evaluation == Some(espalier_search::Evaluation::ValueHead);
+    if wants_head && matches!(policy, PolicySource::Servers(_)) {
+        bail!("--evaluation value_head needs a model folder: servers have no value head; take rollouts:N or zero");
+    }
     let problems = args.problems.load_for_search(config.seed)?;
     ensure_creatable(&args.out)?;
     let trees = args.out.join("trees");
-    let stage = search::Search { problems: &problems, policy: &args.policy, round: 0, out: &trees };
+    let stage = search::Search { problems: &problems, policy: &policy, round: 0, out: &trees };
     let searched = search::run(&stage, &config)?;
     let paired = pairs::run(&trees, &args.out.join("pairs"), &config)?;
     store_config(&args.out, &config)?;
@@ -146,6 +150,15 @@ pub fn run(args: &SearchArgs) -> Result<Outcome> {
             "{} tokens run through the model, {} in the trees: {ratio:.3} for each; {} cached states evicted",
             searched.forwarded_tokens, searched.finished_tokens, searched.evictions
         );
+    }
+    if let Some(servers) = &searched.servers {
+        println!(
+            "{} requests to servers, {} of them failed and sent again; {} candidates left out",
+            servers.requests, servers.failures, servers.unreadable
+        );
+        if servers.recounted > 0 {
+            eprintln!("{} prompts were read by the servers as another number of tokens than stored", servers.recounted);
+        }
     }
     for skipped in &searched.skipped {
         eprintln!("skipped problem {}: {}", skipped.problem_id, skipped.reason);

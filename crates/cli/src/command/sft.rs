@@ -74,7 +74,7 @@ pub fn run(args: &SftArgs) -> Result<Outcome> {
     let training = Training { title: "sft", policy: &args.policy, out: &args.out, work: &work_folder(&args.out) };
     let trained = match (&args.trees, &args.problems) {
         (_, Some(problems)) => {
-            let (format, granularity) = config.format_of(&folder);
+            let (format, granularity) = config.format_of(folder.prompting());
             let problems = load_problems(problems, None)?;
             training.sft_on_solutions(&problems, &config.sft.train, Prompting { format, granularity }, &config)?
         }

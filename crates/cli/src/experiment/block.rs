@@ -9,6 +9,7 @@ use crate::run::problems::ProblemSets;
 use crate::run::round::{self, groups};
 use crate::stage::eval;
 use crate::stage::policy_folder::{PolicyFolder, Prompting};
+use crate::stage::sampler::PolicySource;
 use crate::stage::search::{self, Search, SearchManifest};
 use crate::stage::train::TrainManifest;
 use anyhow::{Context, Result};
@@ -27,7 +28,7 @@ impl Block {
         round::run(&run, 0, config)?;
         let sets = ProblemSets::read(&run.root().join("problems"))?;
         let policy = PolicyFolder::open(&run.policy(1))?;
-        let (format, granularity) = config.format_of(&policy);
+        let (format, granularity) = config.format_of(policy.prompting());
         Ok(Block { run, sets, prompting: Prompting { format, granularity } })
     }
 
@@ -70,7 +71,7 @@ impl Block {
 pub fn run_block(run: RunFolder, config: &RunConfig) -> Result<Vec<MethodResult>> {
     let block = Block::open(run, config)?;
     let problems = block.sets.of_round(1, config.problems.per_round);
-    let (policy, trees) = (block.policy(Method::Sft), block.trees());
+    let (policy, trees) = (PolicySource::folder(&block.policy(Method::Sft))?, block.trees());
     let searched = search::run(&Search { problems: &problems, policy: &policy, round: 1, out: &trees }, config)?;
     // The control needs to know how long the method that it is compared with trains.
     block.result(Method::RejectionSft, &searched, config)?;

@@ -6,7 +6,7 @@ mod round;
 pub use round::{RoundConfig, RoundStage};
 
 use crate::stage::eval::Method;
-use crate::stage::policy_folder::PolicyFolder;
+use crate::stage::policy_folder::Prompting;
 use anyhow::{Context, Result, bail};
 use espalier_policy::SamplingConfig;
 use espalier_search::SearchConfig;
@@ -316,9 +316,9 @@ impl RunConfig {
         Ok(device)
     }
 
-    /// Format and granularity: what the configuration says, else what the policy was trained on, else `instruct`, `plan`.
-    pub fn format_of(&self, policy: &PolicyFolder) -> (Format, Granularity) {
-        let own = policy.prompting();
+    /// Format and granularity: what the configuration says, else what the policy was trained on (`own`), else `instruct`,
+    /// `plan`.
+    pub fn format_of(&self, own: Option<Prompting>) -> (Format, Granularity) {
         (
             self.format.or(own.map(|own| own.format)).unwrap_or(Format::Instruct),
             self.granularity.or(own.map(|own| own.granularity)).unwrap_or(Granularity::Plan),

@@ -10,6 +10,7 @@ use crate::stage::eval::{self, EvalReport, Group};
 use crate::stage::extrapolate;
 use crate::stage::pairs::{self, PairsManifest};
 use crate::stage::policy_folder::Prompting;
+use crate::stage::sampler::PolicySource;
 use crate::stage::search::{self, Search, SearchManifest};
 use crate::stage::train::{TrainManifest, Training};
 use anyhow::{Context, Result};
@@ -98,7 +99,7 @@ fn warm_start(run: &RunFolder, sets: &ProblemSets, config: &RunConfig) -> Result
 /// A CPL round (algorithm, section 6).
 fn improve(run: &RunFolder, round: u32, sets: &ProblemSets, config: &RunConfig) -> Result<RoundManifest> {
     let problems = sets.of_round(round, config.problems.per_round);
-    let (policy, trees) = (run.policy(round), trees(run, round));
+    let (policy, trees) = (PolicySource::folder(&run.policy(round))?, trees(run, round));
     let searched = search::run(&Search { problems: &problems, policy: &policy, round, out: &trees }, config)?;
     let paired = pairs::run(&trees, &run.round(round).join("pairs"), config)?;
     let training = train(run, round, sets, config)?;

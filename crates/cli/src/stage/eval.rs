@@ -90,7 +90,7 @@ pub fn run(groups: &[Group], policy: &Path, out: &Path, title: &str, config: &Ru
     let problems: Vec<&Problem> = groups.iter().flat_map(|group| group.problems).collect();
     let grader = Grader::new(problems.iter().copied(), config.eval.boxed_only)?;
     let source = PolicyFolder::open(policy)?;
-    let (format, granularity) = config.format_of(&source);
+    let (format, granularity) = config.format_of(source.prompting());
     let mut sampler = source.sampler(config, format, granularity)?;
     let hash = sampler.policy_hash();
     let identity = Identity { config: config.without_runtime(), policy: &hash, problems: &problems };

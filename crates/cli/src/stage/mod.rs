@@ -6,6 +6,7 @@ pub mod pair_data;
 pub mod pairs;
 pub mod policy_folder;
 pub mod prefer;
+pub mod sampler;
 pub mod search;
 pub mod shards;
 pub mod train;

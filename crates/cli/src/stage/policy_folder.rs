@@ -41,9 +41,7 @@ impl PolicyFolder {
                 bail!("{} has no {file} ({what}); save the model with its tokenizer there", path.display());
             }
         }
-        let prompting = path.join(PROMPTING);
-        let prompting = if prompting.exists() { Some(read_json(&prompting)?) } else { None };
-        Ok(PolicyFolder { path: path.to_owned(), prompting })
+        Ok(PolicyFolder { path: path.to_owned(), prompting: prompting_of(path)? })
     }
 
     /// How this policy's prompts are written, if it says so.
@@ -82,6 +80,12 @@ impl PolicyFolder {
         };
         ModelPolicy::new(model, tokenizer, settings).context("cannot sample from the policy")
     }
+}
+
+/// How the prompts of the policy in a folder are written, if the folder says so.
+pub fn prompting_of(folder: &Path) -> Result<Option<Prompting>> {
+    let path = folder.join(PROMPTING);
+    if path.exists() { read_json(&path).map(Some) } else { Ok(None) }
 }
 
 /// Publishes a policy: weights, value head, tokenizer, prompting, and the `adapter` that is merged into the weights, with

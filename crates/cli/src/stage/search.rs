@@ -4,10 +4,10 @@ use crate::folder::{self, MANIFEST, fingerprint, seed_from};
 use crate::judge::FormatJudge;
 use crate::progress::Progress;
 use crate::run::config::RunConfig;
-use crate::stage::policy_folder::PolicyFolder;
+use crate::stage::sampler::PolicySource;
 use crate::stage::shards::{Shards, resume_folder};
 use anyhow::{Context, Result, bail};
-use espalier_policy::ModelPolicy;
+use espalier_policy::RemoteStats;
 use espalier_search::{Evaluation, SearchConfig, SearchError, TreeJob};
 use espalier_task::Problem;
 use espalier_tree::{ShardInfo, TreeInfo};
@@ -19,8 +19,8 @@ use std::time::Instant;
 pub struct Search<'a> {
     /// The problems, in order.
     pub problems: &'a [Problem],
-    /// The policy's folder.
-    pub policy: &'a Path,
+    /// The policy.
+    pub policy: &'a PolicySource,
     /// The round, for the trees' seeds and rows.
     pub round: u32,
     /// The folder of the shards.
@@ -58,6 +58,9 @@ pub struct SearchManifest {
     /// Cached states dropped to keep within the memory budget, whose tokens were run again where they were needed.
     #[serde(default)]
     pub evictions: u64,
+    /// What this process asked of servers, where they are the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub servers: Option<RemoteStats>,
     /// Trees with at least one correct path.
     pub solved: u64,
     /// Problems without a tree, with the reason.
@@ -69,9 +72,10 @@ pub struct SearchManifest {
 impl SearchManifest {
     /// Tokens run through the model for each token in the trees, of what this process did: about 1, since nothing is
     /// computed twice; less where equal siblings were merged, more where states were evicted or trees given up. `None`
-    /// if it finished no tree.
+    /// if it finished no tree, or servers ran the model.
     pub fn forwarded_per_token(&self) -> Option<f64> {
-        (self.finished_tokens > 0).then(|| self.forwarded_tokens as f64 / self.finished_tokens as f64)
+        (self.finished_tokens > 0 && self.servers.is_none())
+            .then(|| self.forwarded_tokens as f64 / self.finished_tokens as f64)
     }
 }
 
@@ -87,10 +91,9 @@ pub struct Skipped {
 /// Searches all problems that have no tree yet and publishes the shards.
 pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
     let began = Instant::now();
-    let policy_folder = PolicyFolder::open(search.policy)?;
-    let (format, granularity) = config.format_of(&policy_folder);
-    let mut policy = policy_folder.sampler(config, format, granularity)?;
-    let settings = settings(config, &policy);
+    let (format, granularity) = config.format_of(search.policy.prompting());
+    let mut policy = search.policy.sampler(config, format, granularity)?;
+    let settings = settings(config, policy.has_value_head());
     // Without what decides only the speed.
     let deciding = SearchConfig { in_flight: 1, ..settings };
     let identity = Identity {
@@ -176,6 +179,7 @@ pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
         forwarded_tokens: stats.tokens_forwarded,
         finished_tokens,
         evictions: stats.evictions,
+        servers: policy.server_stats(),
         solved: counts.solved,
         skipped,
         wall_s: began.elapsed().as_secs_f64(),
@@ -190,8 +194,8 @@ pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
 }
 
 /// The search's settings for this policy: one without a value head is searched without leaf values.
-pub(crate) fn settings(config: &RunConfig, policy: &ModelPolicy) -> SearchConfig {
-    let lacks_head = config.search.evaluation == Evaluation::ValueHead && policy.model().value_head().is_none();
+pub(crate) fn settings(config: &RunConfig, has_value_head: bool) -> SearchConfig {
+    let lacks_head = config.search.evaluation == Evaluation::ValueHead && !has_value_head;
     let evaluation = if lacks_head { Evaluation::Zero } else { config.search.evaluation };
     SearchConfig { evaluation, ..config.search }
 }

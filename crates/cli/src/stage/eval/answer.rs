@@ -124,7 +124,7 @@ impl Task<'_> {
 
     /// A tree each, searched without the reference; every solution in it is an answer.
     fn search(&self, policy: &mut ModelPolicy, strategy: Strategy, sink: &mut Sink) -> Result<()> {
-        let settings = settings(self.config, policy);
+        let settings = settings(self.config, policy.model().value_head().is_some());
         // A step is part of an answer.
         let max_step_tokens = settings.max_step_tokens.min(self.config.eval.max_tokens);
         // To the blind judge the first solution is correct; a search that ends there would not be guided at all.

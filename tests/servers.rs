@@ -1,0 +1,207 @@
+//! The commands with a policy on servers: a fake one, behind which the tiny policy computes.
+
+use crate::fake_server::{Asked, Brain, Drawn, FakeServer, Fault, Manners};
+use crate::tiny::{finished, mcts_gen, process, shared, succeed, text};
+use espalier_model::Tokenizer;
+use espalier_policy::{ModelPolicy, PolicyConfig, open_policy};
+use espalier_search::{Candidate, Finish, Policy, StepRequest, Unit};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const PROMPT: &str = "<question>Anna has 3 apples and buys 4 more. How many apples has she?</question><plan>";
+
+/// A policy's folder as the model behind a server.
+pub struct FolderBrain {
+    folder: PathBuf,
+    tokenizer: Tokenizer,
+    /// By stop strings.
+    policies: Mutex<HashMap<Vec<String>, ModelPolicy>>,
+}
+
+impl FolderBrain {
+    pub fn new(folder: &Path) -> Arc<FolderBrain> {
+        tch::set_num_threads(1);
+        let tokenizer = Tokenizer::load(folder).unwrap();
+        Arc::new(FolderBrain { folder: folder.to_owned(), tokenizer, policies: Mutex::default() })
+    }
+}
+
+impl Brain for FolderBrain {
+    fn encode(&self, text: &str) -> Vec<u32> {
+        self.tokenizer.encode(text).unwrap()
+    }
+
+    fn decode(&self, ids: &[u32]) -> String {
+        self.tokenizer.decode(ids)
+    }
+
+    fn draw(&self, asked: &Asked) -> Drawn {
+        let mut policies = self.policies.lock().unwrap();
+        let policy = policies.entry(asked.stops.clone()).or_insert_with(|| {
+            let config = PolicyConfig { path_stops: asked.stops.clone(), ..PolicyConfig::default() };
+            open_policy(&self.folder, tch::Device::Cpu, config).unwrap()
+        });
+        let request = StepRequest {
+            ticket: 0,
+            tree: 0,
+            prefix_ids: asked.prefix_ids.clone(),
+            step_ends: vec![asked.prefix_ids.len() as u32],
+            k: 1,
+            max_tokens: asked.max_tokens,
+            unit: Unit::Path,
+            temperature: asked.temperature,
+            seed: asked.seed,
+            want_value: false,
+        };
+        policy.submit(request).unwrap();
+        let answer = policy.poll().unwrap().remove(0).candidates.remove(0);
+        policy.forget(0);
+        let Candidate { token_ids, logprobs, finish, .. } = answer;
+        let text = self.tokenizer.decode(&token_ids);
+        Drawn { ids: token_ids, logprobs, text, is_stopped: finish == Finish::Stop }
+    }
+}
+
+fn complete(policy: &[&str], folder: &Path, flags: &[&str]) -> Vec<Value> {
+    let prompt = folder.join("prompt.txt");
+    fs::write(&prompt, PROMPT).unwrap();
+    let mut command = mcts_gen();
+    command.args(["complete", "--threads", "1"]).args(policy).arg("--prompt-file").arg(prompt).args(flags);
+    text(&succeed(&mut command).stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_server_completes_as_the_folder_does() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = finished().join("policy-002");
+    let path = folder.to_str().unwrap();
+    let server = FakeServer::new(FolderBrain::new(&folder), Manners::LlamaCpp);
+    let url = server.url();
+    let remote = ["--policy", url.as_str(), "--tokenizer", path];
+    for flags in [&["--greedy", "-n", "2"][..], &["--greedy", "--stop", "</step>"], &["--greedy", "--max-tokens", "3"]]
+    {
+        let (served, own) = (complete(&remote, root.path(), flags), complete(&["--policy", path], root.path(), flags));
+        assert_eq!(served.len(), own.len());
+        for (served, own) in served.iter().zip(&own) {
+            for key in ["text", "token_ids", "ending"] {
+                assert_eq!(served[key], own[key], "{flags:?}");
+            }
+            let numbers = |line: &Value| serde_json::from_value::<Vec<f64>>(line["logprobs"].clone()).unwrap();
+            let (served, own) = (numbers(served), numbers(own));
+            assert!(!own.is_empty() && served.iter().zip(&own).all(|(a, b)| (a - b).abs() < 1e-4));
+        }
+    }
+}
+
+fn search_args(urls: &str, tokenizer: &Path, out: &Path) -> Vec<String> {
+    let problems = shared().1.join("problems/warm_start.jsonl");
+    let (problems, tokenizer, out) = (problems.to_string_lossy(), tokenizer.to_string_lossy(), out.to_string_lossy());
+    let flags = [
+        ("--problems", &*problems),
+        ("--policy", urls),
+        ("--tokenizer", &*tokenizer),
+        ("--out", &*out),
+        ("--simulations", "40"),
+        ("--temperature", "1.3"),
+        ("--max-step-tokens", "60"),
+        ("--evaluation", "rollouts:1"),
+        ("--in-flight", "2"),
+        ("--shard-trees", "1"),
+        ("--max-rows", "4"),
+    ];
+    let flags = flags.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value.to_owned()]);
+    std::iter::once("search".to_owned()).chain(flags).collect()
+}
+
+/// The bytes of all shards.
+fn shards(out: &Path) -> Vec<Vec<u8>> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(out.join("trees")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "parquet"));
+    paths.sort();
+    paths.iter().map(|path| fs::read(path).unwrap()).collect()
+}
+
+#[test]
+fn a_search_survives_faults_and_kills_of_both_sides() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = finished().join("policy-002");
+    let brain = FolderBrain::new(&folder);
+    let server = FakeServer::new(Arc::clone(&brain) as Arc<dyn Brain>, Manners::Vllm);
+    let whole = root.path().join("whole");
+    let output = succeed(mcts_gen().args(search_args(&server.url(), &folder, &whole)));
+    let said = text(&output.stdout);
+    assert!(said.contains("requests to servers, 0 of them failed"), "{said}");
+    assert!(!said.contains("run through the model"), "{said}");
+
+    // Two others, elsewhere, of which one fails at times and the other dies, and the searching process with it.
+    let faults = |number| match number % 11 {
+        5 => Fault::Status(500),
+        7 => Fault::Cut,
+        9 => Fault::Busy(20),
+        _ => Fault::None,
+    };
+    let flaky = FakeServer::with_faults(Arc::clone(&brain) as Arc<dyn Brain>, Manners::Vllm, None, faults);
+    let mortal = FakeServer::new(brain, Manners::Vllm);
+    let killed = root.path().join("killed");
+    let urls = format!("{},{}/v1#fake", flaky.url(), mortal.url());
+    let args = search_args(&urls, &folder, &killed);
+    let mut child = process("mcts-gen").args(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let first = killed.join("trees/part-00000.parquet");
+    while !first.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "the search ended before its first shard was seen");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    mortal.die();
+    assert!(!killed.join("trees/manifest.json").exists(), "the search was over before the kill; search more");
+    let written = fs::metadata(&first).unwrap().modified().unwrap();
+    let output = succeed(mcts_gen().args(&args));
+    assert!(text(&output.stderr).contains("starting without"), "{}", text(&output.stderr));
+    assert_eq!(fs::metadata(&first).unwrap().modified().unwrap(), written, "the first shard was written again");
+    assert!(shards(&whole).len() > 5);
+    assert!(shards(&killed) == shards(&whole), "the trees differ");
+}
+
+#[test]
+fn what_cannot_be_served_is_said_in_one_line() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = finished().join("policy-002");
+    let server = FakeServer::with_faults(FolderBrain::new(&folder), Manners::Vllm, Some("secret"), |_| Fault::None);
+    let (url, path) = (server.url(), folder.to_string_lossy().into_owned());
+    let dead = "http://127.0.0.1:9";
+    let cases: [(&[&str], &[&str]); 8] = [
+        (&["--policy", &url], &["--tokenizer DIR"]),
+        (&["--policy", &url, "--tokenizer", "nowhere"], &["nowhere", "tokenizer.json"]),
+        (&["--policy", &format!("{url},localhost:1"), "--tokenizer", &path], &["localhost:1", "http://HOST:PORT"]),
+        (&["--policy", &path, "--policy", &path], &["one folder"]),
+        (&["--policy", &path, "--tokenizer", &path], &["--tokenizer", "not with a folder"]),
+        (&["--policy", &url, "--tokenizer", &path, "--evaluation", "value_head"], &["value_head", "rollouts:N"]),
+        (&["--policy", &url, "--tokenizer", &path], &["401", "OPENAI_API_KEY"]),
+        (&["--policy", dead, "--tokenizer", &path, "--request-timeout", "0.3"], &["no server answers", dead]),
+    ];
+    for (flags, words) in cases {
+        let out = root.path().join("out");
+        let mut command = mcts_gen();
+        command.args(["search", "--problems"]).arg(shared().1.join("problems/warm_start.jsonl"));
+        let output = command.args(flags).arg("--out").arg(&out).env_remove("OPENAI_API_KEY").output().unwrap();
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{flags:?}: {message}");
+        let last = message.lines().last().unwrap();
+        for word in words {
+            assert!(last.contains(word), "{word:?} is not in: {message}");
+        }
+        assert!(!out.exists(), "{flags:?} left something behind");
+    }
+    // With the key it works.
+    let mut command = mcts_gen();
+    let prompt = root.path().join("prompt.txt");
+    fs::write(&prompt, PROMPT).unwrap();
+    command.args(["complete", "--policy", &url, "--tokenizer", &path, "--prompt-file"]).arg(&prompt);
+    succeed(command.env("OPENAI_API_KEY", "secret\n"));
+}
