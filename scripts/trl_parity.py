@@ -30,13 +30,14 @@ LOSSES = {  # TRL's name: ours, and TRL's label_smoothing
 TOLERANCE = 1e-4
 
 
-def steps_of(problem, problems, at):
-    """Two right continuations and two wrong ones: the worked solution as it is and reworded; with wrong numbers."""
-    solution = " " + problem["solution"]["solution"]
-    reworded = " So: " + solution.strip()
-    wrong = re.sub(r"= (\d+)\.", lambda number: f"= {int(number[1]) + 3}.", solution)
-    other = " " + problems[(at + 1) % len(problems)]["solution"]["solution"]
-    return [solution, reworded], [wrong, other]
+def steps_of(problems, at, text, number):
+    """Two right continuations and two wrong ones: what is right as it is and reworded; with wrong numbers, and another
+    problem's. `text` takes them from a problem's worked solution, `number` is the pattern of what is made wrong."""
+    right = " " + text(problems[at]["solution"])
+    reworded = " So: " + right.strip()
+    wrong = re.sub(number, lambda found: f"= {int(found[1]) + 3}", right)
+    other = " " + text(problems[(at + 1) % len(problems)]["solution"])
+    return [right, reworded], [wrong, other]
 
 
 def few_shot(problems, at, count):
@@ -48,18 +49,18 @@ def few_shot(problems, at, count):
 def loss_pairs(problems, count=32):
     pairs = []
     for at in range(count):
-        right, wrong = steps_of(problems[at], problems, at)
+        right, wrong = steps_of(problems, at, lambda worked: worked["solution"], r"= (\d+)(?=\.)")
         pairs.append({"prompt": few_shot(problems, at, 0), "chosen": right[at % 2], "rejected": wrong[at // 2 % 2]})
     return pairs
 
 
 def tree_pairs(problems, tokenizer, states=4):
-    """Pairs whose prompt is about 150 tokens and whose steps are about 20."""
+    """Pairs of plan steps, whose prompt is about 150 tokens and whose steps are about 20."""
     length = lambda text: len(tokenizer(text)["input_ids"])
     pairs = []
     for at in range(len(problems)):
         prompt = next((few_shot(problems, at, n) for n in range(6) if length(few_shot(problems, at, n)) >= 140), "")
-        right, wrong = steps_of(problems[at], problems, at)
+        right, wrong = steps_of(problems, at, lambda worked: worked["plan"][0], r"= (\d+)")
         if 140 <= length(prompt) <= 165 and all(14 <= length(step) <= 28 for step in right + wrong):
             pairs += [{"prompt": prompt, "chosen": w, "rejected": l} for w in right for l in wrong]
         if len(pairs) == 4 * states:
