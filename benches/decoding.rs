@@ -47,8 +47,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             policy.submit(StepRequest {
                 ticket: tree,
                 tree,
-                prefix_ids: (0..PROMPT as u32).map(|place| 100 + (place * 7 + tree as u32) % 150).collect(),
-                step_ends: vec![PROMPT as u32],
+                prefix_ids: (0..PROMPT as u32)
+                    .map(|place| 100 + (place * 7 + tree as u32) % 150)
+                    .collect::<Vec<_>>()
+                    .into(),
+                step_ends: vec![PROMPT as u32].into(),
                 k: SIBLINGS,
                 max_tokens: NEW,
                 unit: Unit::Step,

@@ -56,7 +56,8 @@ fn job(index: u64) -> TreeJob {
 /// Three steps of eight tokens for every request, a few of them solutions.
 #[derive(Default)]
 struct Steps {
-    pending: VecDeque<StepRequest>,
+    /// Ticket, seed and K.
+    pending: VecDeque<(u64, u64, usize)>,
 }
 
 impl Policy for Steps {
@@ -64,28 +65,28 @@ impl Policy for Steps {
         Ok(prompt.bytes().map(u32::from).collect())
     }
 
-    fn submit(&mut self, request: StepRequest) -> Result<(), PolicyError> {
-        self.pending.push_back(request);
+    fn submit(&mut self, request: StepRequest<'_>) -> Result<(), PolicyError> {
+        self.pending.push_back((request.ticket, request.seed, request.k));
         Ok(())
     }
 
     fn poll(&mut self) -> Result<Vec<Expansion>, PolicyError> {
         let count = self.pending.len().min(256);
-        Ok(self.pending.drain(..count).map(|request| answer(&request)).collect())
+        Ok(self.pending.drain(..count).map(|(ticket, seed, k)| answer(ticket, seed, k)).collect())
     }
 
     fn forget(&mut self, _: u64) {}
 }
 
-fn answer(request: &StepRequest) -> Expansion {
+fn answer(ticket: u64, seed: u64, k: usize) -> Expansion {
     let candidate = |place: usize| Candidate {
-        text: format!("{} {}", if place == 2 { "so it is" } else { "now add" }, (request.seed >> (8 * place)) % 97),
+        text: format!("{} {}", if place == 2 { "so it is" } else { "now add" }, (seed >> (8 * place)) % 97),
         token_ids: (0..8).map(|token| token + place as u32).collect(),
         logprobs: vec![-0.3; 8],
         finish: Finish::Stop,
     };
-    let value = Some((request.seed % 2001) as f32 / 1000.0 - 1.0);
-    Expansion { ticket: request.ticket, value, candidates: (0..request.k.min(3)).map(candidate).collect() }
+    let value = Some((seed % 2001) as f32 / 1000.0 - 1.0);
+    Expansion { ticket, value, candidates: (0..k.min(3)).map(candidate).collect() }
 }
 
 struct Words;

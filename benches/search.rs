@@ -1,6 +1,6 @@
 //! How fast the search itself is: the policy's answers cost next to nothing, so that the engine is what is timed.
 //!
-//! `RAYON_NUM_THREADS=1 cargo bench --bench search` prints the median of five runs for each setting.
+//! `RAYON_NUM_THREADS=1 cargo bench -p espalier-search --bench search` prints the median of five runs for each setting.
 
 #![allow(missing_docs, reason = "a program")]
 
@@ -62,26 +62,35 @@ fn job(index: u64, run: u64) -> TreeJob {
 /// [`BATCH`] requests at a time, as a model does, and in memory that it used before.
 #[derive(Default)]
 struct Table {
-    pending: VecDeque<StepRequest>,
+    pending: VecDeque<Asked>,
     spare: Vec<Expansion>,
 }
 
 const BATCH: usize = 256;
+
+/// What of a request decides its answer.
+struct Asked {
+    ticket: u64,
+    seed: u64,
+    k: usize,
+    steps: usize,
+}
 
 impl Policy for Table {
     fn tokenize(&self, _: &str) -> Result<Vec<u32>, PolicyError> {
         Ok(vec![0])
     }
 
-    fn submit(&mut self, request: StepRequest) -> Result<(), PolicyError> {
-        self.pending.push_back(request);
+    fn submit(&mut self, request: StepRequest<'_>) -> Result<(), PolicyError> {
+        let StepRequest { ticket, seed, k, .. } = request;
+        self.pending.push_back(Asked { ticket, seed, k, steps: request.step_ends.len() });
         Ok(())
     }
 
     fn poll(&mut self) -> Result<Vec<Expansion>, PolicyError> {
         let count = self.pending.len().min(BATCH);
         let spare = &mut self.spare;
-        Ok(self.pending.drain(..count).map(|request| answer(&request, spare.pop())).collect())
+        Ok(self.pending.drain(..count).map(|asked| answer(&asked, spare.pop())).collect())
     }
 
     fn forget(&mut self, _: u64) {}
@@ -91,15 +100,15 @@ impl Policy for Table {
     }
 }
 
-fn answer(request: &StepRequest, spare: Option<Expansion>) -> Expansion {
+fn answer(asked: &Asked, spare: Option<Expansion>) -> Expansion {
     // Uniform in [0, 1), from the bits of the seed.
-    let uniform = |place: usize| f32::from(request.seed.rotate_left(16 * place as u32) as u16) / 65536.0;
+    let uniform = |place: usize| f32::from(asked.seed.rotate_left(16 * place as u32) as u16) / 65536.0;
     let mut answer = spare.unwrap_or_else(|| Expansion { ticket: 0, value: None, candidates: Vec::new() });
-    answer.ticket = request.ticket;
+    answer.ticket = asked.ticket;
     answer.value = Some(2.0 * uniform(3) - 1.0);
     let empty = || Candidate { text: String::new(), token_ids: vec![0], logprobs: vec![0.0], finish: Finish::Stop };
-    answer.candidates.resize_with(request.k, empty);
-    let texts = if request.step_ends.len() >= DEPTH { LAST } else { STEPS };
+    answer.candidates.resize_with(asked.k, empty);
+    let texts = if asked.steps >= DEPTH { LAST } else { STEPS };
     for (place, candidate) in answer.candidates.iter_mut().enumerate() {
         candidate.text.clear();
         candidate.text.push_str(texts[place]);

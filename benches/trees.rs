@@ -1,6 +1,6 @@
 //! What a tree takes in memory and on disk, and how fast trees become Parquet and come back.
 //!
-//! `cargo bench --bench trees` searches 300 trees of fake texts and prints the medians of five runs.
+//! `cargo bench -p espalier-search --bench trees` searches 300 trees of fake texts and prints the medians of five runs.
 
 #![allow(missing_docs, reason = "a program")]
 

@@ -30,8 +30,8 @@ pub fn generate(
         policy.submit(StepRequest {
             ticket,
             tree: tree_of(ticket),
-            step_ends: vec![prefix_ids.len() as u32],
-            prefix_ids,
+            step_ends: vec![prefix_ids.len() as u32].into(),
+            prefix_ids: prefix_ids.into(),
             k: 1,
             max_tokens,
             unit: Unit::Path,

@@ -28,7 +28,7 @@ pub struct ModelPolicy {
     config: PolicyConfig,
     max_context_tokens: usize,
     cache: PrefixCache,
-    queue: VecDeque<StepRequest>,
+    queue: VecDeque<StepRequest<'static>>,
     running: Vec<Running>,
     answered: Vec<Expansion>,
     stats: PolicyStats,
@@ -111,7 +111,7 @@ impl ModelPolicy {
         (self.model, self.tokenizer)
     }
 
-    fn check(&self, request: &StepRequest) -> Result<(), ModelPolicyError> {
+    fn check(&self, request: &StepRequest<'_>) -> Result<(), ModelPolicyError> {
         let problem = if request.prefix_ids.is_empty() {
             "its prefix has no tokens".to_owned()
         } else if request.step_ends.last().map(|&end| end as usize) != Some(request.prefix_ids.len()) {
@@ -238,9 +238,9 @@ impl Policy for ModelPolicy {
         Ok(ids)
     }
 
-    fn submit(&mut self, request: StepRequest) -> Result<(), PolicyError> {
+    fn submit(&mut self, request: StepRequest<'_>) -> Result<(), PolicyError> {
         self.check(&request).map_err(|error| PolicyError::of_tree(request.tree, error))?;
-        self.queue.push_back(request);
+        self.queue.push_back(request.into_owned());
         Ok(())
     }
 

@@ -45,7 +45,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub fn new(request: &StepRequest, index: usize, tokenizer: &Tokenizer) -> Row {
+    pub fn new(request: &StepRequest<'_>, index: usize, tokenizer: &Tokenizer) -> Row {
         Row {
             index,
             token_ids: Vec::new(),

@@ -25,7 +25,7 @@ enum Phase {
 
 /// A request and its state.
 pub(crate) struct Running {
-    pub request: StepRequest,
+    pub request: StepRequest<'static>,
     max_tokens: usize,
     phase: Phase,
     /// Keys and values of the prefix; handed over to the rows' group.
@@ -47,7 +47,7 @@ pub(crate) struct Running {
 impl Running {
     /// Looks up what is cached of the prefix and prepares the rest. `room` is what the context leaves for new tokens.
     pub fn new(
-        request: StepRequest,
+        request: StepRequest<'static>,
         room: usize,
         model: &Transformer,
         tokenizer: &Tokenizer,
@@ -214,7 +214,7 @@ impl Running {
                 (end, request.unit, &self.phase, ends_path)
             {
                 let segment = group.suffix(old_lane, 0..candidate.token_ids.len() - 1);
-                let ids = [request.prefix_ids.as_slice(), candidate.token_ids.as_slice()].concat();
+                let ids = [&*request.prefix_ids, candidate.token_ids.as_slice()].concat();
                 cache.keep(request.tree, &ids, request.prefix_ids.len(), segment, None);
             }
             self.candidates.push((index, candidate));

@@ -13,7 +13,7 @@ use crate::error::SearchError;
 use crate::judge::Judge;
 use crate::policy::{Expansion, Policy};
 use crate::summary::{SearchSummary, SearchWork, Skipped, Stop};
-use crate::tree_search::{Next, TreeSearch};
+use crate::tree_search::{Next, RequestBuffer, TreeSearch};
 use espalier_tree::{Tree, TreeInfo};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -75,6 +75,7 @@ pub fn search_with_progress<P: Policy, J: Judge + ?Sized>(
         on_tree,
         slots: Vec::new(),
         turns: Vec::new(),
+        buffer: RequestBuffer::default(),
         pending: 0,
         summary: SearchSummary::default(),
     };
@@ -97,6 +98,7 @@ struct Engine<'a, P, J: ?Sized, I, F> {
     slots: Vec<Slot>,
     /// Empty between batches; kept for its memory.
     turns: Vec<Turn>,
+    buffer: RequestBuffer,
     /// Requests without an answer.
     pending: usize,
     summary: SearchSummary,
@@ -295,7 +297,7 @@ where
     /// Sends a tree's requests and puts the tree into its slot, or hands the finished tree over.
     fn proceed(&mut self, place: usize, mut tree: Box<TreeSearch>) -> Result<(), SearchError> {
         loop {
-            match tree.next() {
+            match tree.next(&mut self.buffer) {
                 Next::Request(mut request) => {
                     let slot = &mut self.slots[place];
                     request.ticket = slot.serial * self.config.in_flight as u64 + place as u64;

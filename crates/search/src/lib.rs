@@ -73,4 +73,4 @@ pub use gumbel::Gumbel;
 pub use judge::{Judge, Verdict};
 pub use policy::{Candidate, Expansion, Finish, Policy, PolicyError, StepRequest, Unit};
 pub use summary::{EndingCounts, SearchSummary, SearchWork, Skipped, Stop, StopCounts};
-pub use tree_search::{Next, TreeSearch};
+pub use tree_search::{Next, RequestBuffer, TreeSearch};

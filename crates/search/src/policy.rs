@@ -1,5 +1,6 @@
 //! Who proposes steps: the requests that a search makes and the trait that answers them.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
@@ -13,17 +14,19 @@ pub enum Unit {
 }
 
 /// Asks for K candidates that follow one state and, if wanted, for the state's value from the same forward pass.
+///
+/// The tokens are lent: a policy copies what it needs for longer, if need be all ([`StepRequest::into_owned`]).
 #[derive(Clone, Debug, PartialEq)]
-pub struct StepRequest {
+pub struct StepRequest<'a> {
     /// Name of the request; the answer carries it back. Unique within one search.
     pub ticket: u64,
     /// The tree that asks. What was computed for a prefix can be kept until [`Policy::forget`] of this tree.
     pub tree: u64,
     /// All tokens of the state: the prompt's, then those of each step of the path, as they were sampled.
-    pub prefix_ids: Vec<u32>,
+    pub prefix_ids: Cow<'a, [u32]>,
     /// Offsets into `prefix_ids` where the prompt and then each step of the path end; they never fall, and the last is
     /// `prefix_ids.len()`.
-    pub step_ends: Vec<u32>,
+    pub step_ends: Cow<'a, [u32]>,
     /// Candidates wanted; 0 where only the value is.
     pub k: usize,
     /// Tokens that one candidate may have at most.
@@ -37,6 +40,16 @@ pub struct StepRequest {
     pub seed: u64,
     /// Whether the value head's estimate of the state is wanted.
     pub want_value: bool,
+}
+
+impl StepRequest<'_> {
+    /// The request with tokens of its own.
+    pub fn into_owned(self) -> StepRequest<'static> {
+        let StepRequest { ticket, tree, prefix_ids, step_ends, k, max_tokens, unit, temperature, seed, want_value } =
+            self;
+        let (prefix_ids, step_ends) = (prefix_ids.into_owned().into(), step_ends.into_owned().into());
+        StepRequest { ticket, tree, prefix_ids, step_ends, k, max_tokens, unit, temperature, seed, want_value }
+    }
 }
 
 /// Why a candidate ended.
@@ -82,7 +95,7 @@ pub trait Policy {
     fn tokenize(&self, prompt: &str) -> Result<Vec<u32>, PolicyError>;
 
     /// Takes a request in. Never blocks.
-    fn submit(&mut self, request: StepRequest) -> Result<(), PolicyError>;
+    fn submit(&mut self, request: StepRequest<'_>) -> Result<(), PolicyError>;
 
     /// Blocks until at least one submitted request is answered; returns all answers there are, in any order. Empty only
     /// if nothing is pending.

@@ -95,8 +95,8 @@ pub fn run(args: &CompleteArgs) -> Result<Outcome> {
     policy.submit(StepRequest {
         ticket: 0,
         tree: 0,
-        step_ends: vec![tokens as u32],
-        prefix_ids,
+        step_ends: vec![tokens as u32].into(),
+        prefix_ids: prefix_ids.into(),
         k: args.samples,
         max_tokens: args.max_tokens,
         unit: Unit::Path,

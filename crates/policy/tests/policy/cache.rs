@@ -36,7 +36,7 @@ fn forwarded_tokens_are_the_distinct_tokens_of_the_tree() {
     let first = child(&request, &stopped[0].token_ids, 21);
     let second = child(&request, &stopped[1].token_ids, 22);
     let mut reused = 0;
-    let mut visit = |request: &StepRequest| {
+    let mut visit = |request: &StepRequest<'static>| {
         let answer = answer_all(&mut policy, vec![request.clone()]).remove(0);
         forwarded += 1 + fed(std::slice::from_ref(&answer));
         all_sampled += sampled(&answer);
@@ -174,7 +174,7 @@ fn the_context_is_never_exceeded() {
     let with_length = |policy: &espalier_policy::ModelPolicy, length: usize| {
         let mut request = root(policy, length as u64, "3 + 4 = ", Step { max_tokens: 1000, ..Step::default() });
         request.prefix_ids = request.prefix_ids.iter().copied().cycle().take(length).collect();
-        request.step_ends = vec![length as u32];
+        request.step_ends = vec![length as u32].into();
         request
     };
     let requests = [5, 19, 20, 21, 500].map(|length| with_length(&policy, length));

@@ -20,11 +20,11 @@ fn naive(model: &Transformer, ids: &[u32]) -> (Vec<Vec<f32>>, Vec<f32>) {
 }
 
 /// Compares an answer with the naive pass; the number of tokens compared.
-fn compare(model: &Transformer, request: &StepRequest, answer: &Expansion) -> usize {
+fn compare(model: &Transformer, request: &StepRequest<'_>, answer: &Expansion) -> usize {
     let mut compared = 0;
     let prefix = request.prefix_ids.len();
     for candidate in &answer.candidates {
-        let ids = [request.prefix_ids.as_slice(), &candidate.token_ids].concat();
+        let ids = [&*request.prefix_ids, &candidate.token_ids].concat();
         let (logprobs, values) = naive(model, &ids);
         let value = answer.value.expect("the tiny model has a value head");
         assert!((value - values[prefix - 1]).abs() < 1e-5, "value {value}, naive {}", values[prefix - 1]);
@@ -81,7 +81,7 @@ fn greedy_tokens_are_those_of_the_naive_pass() {
     let step = Step { k: 1, max_tokens: 30, temperature: 0.0, seed: 0 };
     let request = root(&policy, 1, PROMPT, step);
     let answer = answer_all(&mut policy, vec![request.clone()]).remove(0);
-    let mut ids = request.prefix_ids.clone();
+    let mut ids = request.prefix_ids.to_vec();
     for &token in &answer.candidates[0].token_ids {
         let (logprobs, _) = naive(&reference, &ids);
         let line = &logprobs[ids.len() - 1];

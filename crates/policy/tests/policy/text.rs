@@ -66,7 +66,7 @@ fn limits_and_penalty_reach_the_sampler() {
     let mut fresh = policy_with(PolicyConfig { sampling, step_stops: Vec::new(), ..config() });
     let request = root(&fresh, 1, "Anna has", Step { temperature: 0.0, k: 1, ..Step::default() });
     let answer = answer_all(&mut fresh, vec![request.clone()]).remove(0);
-    let mut ids = [request.prefix_ids.clone(), answer.candidates[0].token_ids.clone()].concat();
+    let mut ids = [&*request.prefix_ids, &answer.candidates[0].token_ids].concat();
     let count = ids.len();
     ids.sort_unstable();
     ids.dedup();
@@ -92,11 +92,11 @@ fn what_makes_no_sense_is_refused_with_its_value() {
     let mut policy = policy();
     let good = root(&policy, 7, "Anna", Step::default());
     let bad = [
-        (StepRequest { prefix_ids: vec![], step_ends: vec![], ..good.clone() }, "no tokens"),
-        (StepRequest { step_ends: vec![1], ..good.clone() }, "[1]"),
-        (StepRequest { step_ends: vec![2, 1, good.prefix_ids.len() as u32], ..good.clone() }, "[2, 1"),
+        (StepRequest { prefix_ids: vec![].into(), step_ends: vec![].into(), ..good.clone() }, "no tokens"),
+        (StepRequest { step_ends: vec![1].into(), ..good.clone() }, "[1]"),
+        (StepRequest { step_ends: vec![2, 1, good.prefix_ids.len() as u32].into(), ..good.clone() }, "[2, 1"),
         (StepRequest { temperature: f32::NAN, ..good.clone() }, "NaN"),
-        (StepRequest { prefix_ids: vec![9999], step_ends: vec![1], ..good.clone() }, "9999"),
+        (StepRequest { prefix_ids: vec![9999].into(), step_ends: vec![1].into(), ..good.clone() }, "9999"),
     ];
     for (request, value) in bad {
         let error = policy.submit(request).unwrap_err();

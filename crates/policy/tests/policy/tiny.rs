@@ -3,6 +3,7 @@
 use espalier_model::{ModelConfig, Tokenizer, Transformer};
 use espalier_policy::{ModelPolicy, PolicyConfig};
 use espalier_search::{Expansion, Finish, Policy, StepRequest, Unit};
+use std::borrow::Cow;
 use tch::Device;
 
 /// Longest context of the tiny model.
@@ -66,25 +67,25 @@ impl Default for Step {
 }
 
 /// A request at a tree's root.
-pub fn root(policy: &ModelPolicy, tree: u64, prompt: &str, step: Step) -> StepRequest {
-    let prefix_ids = policy.tokenize(prompt).unwrap();
+pub fn root(policy: &ModelPolicy, tree: u64, prompt: &str, step: Step) -> StepRequest<'static> {
+    let prefix_ids: Cow<[u32]> = Cow::Owned(policy.tokenize(prompt).unwrap());
     let Step { k, max_tokens, temperature, seed } = step;
-    let step_ends = vec![prefix_ids.len() as u32];
+    let step_ends = Cow::Owned(vec![prefix_ids.len() as u32]);
     let unit = Unit::Step;
     StepRequest { ticket: tree, tree, prefix_ids, step_ends, k, max_tokens, unit, temperature, seed, want_value: true }
 }
 
 /// The request at a candidate of a request.
-pub fn child(parent: &StepRequest, token_ids: &[u32], seed: u64) -> StepRequest {
+pub fn child(parent: &StepRequest<'static>, token_ids: &[u32], seed: u64) -> StepRequest<'static> {
     let mut request = parent.clone();
-    request.prefix_ids.extend(token_ids);
-    request.step_ends.push(request.prefix_ids.len() as u32);
+    request.prefix_ids.to_mut().extend(token_ids);
+    request.step_ends.to_mut().push(request.prefix_ids.len() as u32);
     request.seed = seed;
     request
 }
 
 /// Submits all requests and waits for all answers, in the order of the requests. Tickets are renumbered.
-pub fn answer_all(policy: &mut ModelPolicy, requests: Vec<StepRequest>) -> Vec<Expansion> {
+pub fn answer_all(policy: &mut ModelPolicy, requests: Vec<StepRequest<'static>>) -> Vec<Expansion> {
     let count = requests.len();
     for (ticket, request) in (0..).zip(requests) {
         policy.submit(StepRequest { ticket, ..request }).unwrap();
@@ -131,9 +132,9 @@ pub fn trees(count: usize) -> Vec<Script> {
 /// search does. Every answer of each tree, in order.
 pub fn play(policy: &mut ModelPolicy, scripts: &[Script]) -> Vec<Vec<Expansion>> {
     let mut histories: Vec<Vec<Expansion>> = vec![Vec::new(); scripts.len()];
-    let mut asked: Vec<StepRequest> =
+    let mut asked: Vec<StepRequest<'static>> =
         scripts.iter().map(|script| root(policy, script.tree, &script.prompt, script.step)).collect();
-    let mut open: Vec<Vec<StepRequest>> = vec![Vec::new(); scripts.len()];
+    let mut open: Vec<Vec<StepRequest<'static>>> = vec![Vec::new(); scripts.len()];
     for request in &asked {
         policy.submit(request.clone()).unwrap();
     }

@@ -17,7 +17,7 @@ use crate::seed::mix;
 /// What a fake policy answers. An answer depends on the request alone.
 pub trait FakeSource {
     /// The answer, under the request's ticket.
-    fn answer(&self, request: &StepRequest) -> Expansion;
+    fn answer(&self, request: &StepRequest<'_>) -> Expansion;
 }
 
 /// A deterministic policy without a model.
@@ -46,7 +46,7 @@ pub struct FakePolicy<S = FakeTexts> {
 #[derive(Clone, Debug)]
 struct Pending {
     due_poll: u64,
-    request: StepRequest,
+    request: StepRequest<'static>,
 }
 
 /// What was asked of a fake policy.
@@ -121,13 +121,13 @@ impl<S: FakeSource> Policy for FakePolicy<S> {
         }
     }
 
-    fn submit(&mut self, request: StepRequest) -> Result<(), PolicyError> {
+    fn submit(&mut self, request: StepRequest<'_>) -> Result<(), PolicyError> {
         let delay = match self.order_seed {
             Some(seed) => mix(seed ^ self.stats.requests) % (self.max_delay_polls + 1),
             None => 0,
         };
         self.stats.requests += 1;
-        self.pending.push(Pending { due_poll: self.polls + delay, request });
+        self.pending.push(Pending { due_poll: self.polls + delay, request: request.into_owned() });
         self.stats.max_pending = self.stats.max_pending.max(self.pending.len());
         Ok(())
     }
@@ -176,13 +176,13 @@ mod tests {
     use super::*;
     use crate::policy::Unit;
 
-    fn request(ticket: u64) -> StepRequest {
+    fn request(ticket: u64) -> StepRequest<'static> {
         let prefix_ids = encode("<question>1 + 1?</question><plan>");
         StepRequest {
             ticket,
             tree: ticket,
-            step_ends: vec![prefix_ids.len() as u32],
-            prefix_ids,
+            step_ends: vec![prefix_ids.len() as u32].into(),
+            prefix_ids: prefix_ids.into(),
             k: 2,
             max_tokens: 200,
             unit: Unit::Step,

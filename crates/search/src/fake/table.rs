@@ -71,7 +71,7 @@ impl FakeTable {
 }
 
 impl FakeSource for FakeTable {
-    fn answer(&self, request: &StepRequest) -> Expansion {
+    fn answer(&self, request: &StepRequest<'_>) -> Expansion {
         let prompt_len = request.step_ends.first().map_or(0, |&end| end as usize);
         let Some(state) = self.states.get(&request.prefix_ids[prompt_len..]) else {
             tracing::debug!(state = decode(&request.prefix_ids[prompt_len..]), "not in the fake table");

@@ -96,7 +96,7 @@ impl FakeTexts {
 }
 
 impl FakeSource for FakeTexts {
-    fn answer(&self, request: &StepRequest) -> Expansion {
+    fn answer(&self, request: &StepRequest<'_>) -> Expansion {
         let prompt_len = request.step_ends.first().map_or(0, |&end| end as usize);
         let prompt = decode(&request.prefix_ids[..prompt_len]);
         let (layout, question) = Layout::of(&prompt);

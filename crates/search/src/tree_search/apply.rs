@@ -24,7 +24,11 @@ impl TreeSearch {
         if ask.purpose == Purpose::Expansion {
             self.expand(ask.id, answer, judge)?;
         }
-        self.tree.back_up_all(ask.id, &self.values);
+        if self.path.last() == Some(&ask.id) {
+            self.tree.back_up_path(&self.path, &self.values);
+        } else {
+            self.tree.back_up_all(ask.id, &self.values);
+        }
         match &mut self.plan {
             Plan::Mcts(mcts) => mcts.release(&self.tree, ask.id),
             Plan::Frontier(frontier) if ask.purpose != Purpose::Expansion => frontier.evaluated(&self.tree, ask.id),

@@ -33,13 +33,20 @@ const NO_ROOM: f64 = -1.0;
 
 /// What a tree search needs next.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Next {
+pub enum Next<'a> {
     /// The answer to this request; each is given once.
-    Request(StepRequest),
+    Request(StepRequest<'a>),
     /// An answer to one of the requests that it gave.
     Waiting,
     /// Nothing: the tree is finished.
     Finished,
+}
+
+/// Memory for the tokens of one request after the other; trees can share it.
+#[derive(Clone, Debug, Default)]
+pub struct RequestBuffer {
+    prefix_ids: Vec<u32>,
+    step_ends: Vec<u32>,
 }
 
 /// One tree being searched.
@@ -136,12 +143,11 @@ impl TreeSearch {
         })
     }
 
-    /// What is needed to go on.
-    #[expect(clippy::should_implement_trait, reason = "an iterator ends, and does not wait for answers in between")]
-    pub fn next(&mut self) -> Next {
+    /// What is needed to go on. A request's tokens are lent from `buffer`.
+    pub fn next<'a>(&mut self, buffer: &'a mut RequestBuffer) -> Next<'a> {
         loop {
             if let Some(at) = self.asks.iter().position(|ask| !ask.is_sent) {
-                return Next::Request(self.request(at));
+                return Next::Request(self.request(at, buffer));
             }
             if self.stop.is_none() && (self.asks.is_empty() || !self.takes_waves()) {
                 self.plan_asks();
@@ -252,14 +258,14 @@ impl TreeSearch {
         if id == NodeId::ROOT { self.config.k_root } else { self.config.k }
     }
 
-    fn request(&mut self, at: usize) -> StepRequest {
+    fn request<'a>(&mut self, at: usize, buffer: &'a mut RequestBuffer) -> StepRequest<'a> {
         let Ask { id, purpose, k, .. } = self.asks[at];
         if self.path.last() != Some(&id) {
             self.path = self.tree.path(id);
         }
-        let prefix_len = self.path.iter().map(|&at| self.tree.token_ids(at).len()).sum();
-        let mut prefix_ids = Vec::with_capacity(prefix_len);
-        let mut step_ends = Vec::with_capacity(self.path.len());
+        let RequestBuffer { prefix_ids, step_ends } = buffer;
+        prefix_ids.clear();
+        step_ends.clear();
         for &at in &self.path {
             prefix_ids.extend_from_slice(self.tree.token_ids(at));
             step_ends.push(prefix_ids.len() as u32);
@@ -271,13 +277,13 @@ impl TreeSearch {
             Purpose::Rollouts => (Unit::Path, self.config.max_step_tokens.saturating_mul(steps_left)),
         };
         let ask = &mut self.asks[at];
-        (ask.ticket, ask.is_sent, ask.prefix_len) = (self.next_ticket, true, prefix_len);
+        (ask.ticket, ask.is_sent, ask.prefix_len) = (self.next_ticket, true, prefix_ids.len());
         self.next_ticket += 1;
         StepRequest {
             ticket: ask.ticket,
             tree: self.index,
-            prefix_ids,
-            step_ends,
+            prefix_ids: prefix_ids.as_slice().into(),
+            step_ends: step_ends.as_slice().into(),
             k,
             max_tokens,
             unit,

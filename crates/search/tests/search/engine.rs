@@ -14,7 +14,7 @@ fn config(in_flight: usize) -> SearchConfig {
 /// Answers one request at a time, those of tree 0 only when there is no other.
 struct SlowForTreeZero {
     texts: FakeTexts,
-    pending: Vec<StepRequest>,
+    pending: Vec<StepRequest<'static>>,
 }
 
 impl Policy for SlowForTreeZero {
@@ -22,8 +22,8 @@ impl Policy for SlowForTreeZero {
         Ok(prompt.bytes().map(u32::from).collect())
     }
 
-    fn submit(&mut self, request: StepRequest) -> Result<(), PolicyError> {
-        self.pending.push(request);
+    fn submit(&mut self, request: StepRequest<'_>) -> Result<(), PolicyError> {
+        self.pending.push(request.into_owned());
         Ok(())
     }
 
@@ -137,7 +137,7 @@ impl<F: FnMut(Vec<Expansion>) -> Result<Vec<Expansion>, PolicyError>> Policy for
         self.0.tokenize(prompt)
     }
 
-    fn submit(&mut self, request: StepRequest) -> Result<(), PolicyError> {
+    fn submit(&mut self, request: StepRequest<'_>) -> Result<(), PolicyError> {
         self.0.submit(request)
     }
 

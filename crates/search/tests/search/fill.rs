@@ -13,10 +13,10 @@ const ROWS: usize = 64;
 /// mean of 6 units, but one in 250 takes over 100), the others queue.
 struct Simulated {
     texts: FakeTexts,
-    queue: VecDeque<StepRequest>,
+    queue: VecDeque<StepRequest<'static>>,
     /// By the time at which they end, in thousandths.
     running: BinaryHeap<Reverse<(u64, u64)>>,
-    requests: HashMap<u64, StepRequest>,
+    requests: HashMap<u64, StepRequest<'static>>,
     now: u64,
     /// Row-time that was used, up to now.
     used: u64,
@@ -57,8 +57,8 @@ impl Policy for Simulated {
         Ok(prompt.bytes().map(u32::from).collect())
     }
 
-    fn submit(&mut self, request: StepRequest) -> Result<(), PolicyError> {
-        self.queue.push_back(request);
+    fn submit(&mut self, request: StepRequest<'_>) -> Result<(), PolicyError> {
+        self.queue.push_back(request.into_owned());
         Ok(())
     }
 
@@ -116,7 +116,7 @@ fn waves_would_leave_it_empty() {
 /// The same times, but everything pending is answered together when the slowest is done.
 struct Waves<'a> {
     policy: &'a mut Simulated,
-    wave: &'a mut Vec<StepRequest>,
+    wave: &'a mut Vec<StepRequest<'static>>,
     time: &'a mut u64,
     used: &'a mut u64,
 }
@@ -126,8 +126,8 @@ impl Policy for Waves<'_> {
         self.policy.tokenize(prompt)
     }
 
-    fn submit(&mut self, request: StepRequest) -> Result<(), PolicyError> {
-        self.wave.push(request);
+    fn submit(&mut self, request: StepRequest<'_>) -> Result<(), PolicyError> {
+        self.wave.push(request.into_owned());
         Ok(())
     }
 

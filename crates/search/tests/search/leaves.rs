@@ -2,7 +2,7 @@
 
 use super::{PROMPT, info, job, searched};
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeSource, FakeTexts};
-use espalier_search::{Evaluation, Next, SearchConfig, Stop, StopWhen, TreeSearch, search};
+use espalier_search::{Evaluation, Next, RequestBuffer, SearchConfig, Stop, StopWhen, TreeSearch, search};
 use espalier_tree::{Tree, check};
 use std::sync::Arc;
 
@@ -54,13 +54,13 @@ fn a_wave_asks_about_different_leaves() {
     let ids: Vec<u32> = PROMPT.bytes().map(u32::from).collect();
     let texts = FakeTexts::new(3);
     let mut search = TreeSearch::new(&Arc::new(config(5, true)), 0, info(3), PROMPT, &ids).expect("valid");
-    let mut widths = Vec::new();
+    let (mut widths, mut buffer) = (Vec::new(), RequestBuffer::default());
     loop {
         let mut wave = Vec::new();
-        while let Next::Request(request) = search.next() {
-            wave.push(request);
+        while let Next::Request(request) = search.next(&mut buffer) {
+            wave.push(request.into_owned());
         }
-        if search.next() == Next::Finished {
+        if search.next(&mut buffer) == Next::Finished {
             break;
         }
         let mut prefixes: Vec<_> = wave.iter().map(|request| request.prefix_ids.clone()).collect();
@@ -70,7 +70,7 @@ fn a_wave_asks_about_different_leaves() {
         widths.push(wave.len());
         // Answered from the last to the first.
         for request in wave.iter().rev() {
-            assert_eq!(search.next(), Next::Waiting);
+            assert_eq!(search.next(&mut buffer), Next::Waiting);
             search.answer(&texts.answer(request), &FakeJudge).expect("a valid answer");
         }
     }
@@ -99,11 +99,12 @@ fn a_lost_request_costs_the_tree_and_no_other() {
 
 #[test]
 fn a_tree_stops_when_its_time_is_over() {
+    let mut buffer = RequestBuffer::default();
     let stop_when = StopWhen { wall_s: Some(1e-9), ..StopWhen::default() };
     let config = SearchConfig { stop_when, ..config(1, true) };
     let mut search = TreeSearch::new(&Arc::new(config), 0, info(0), PROMPT, &[1]).expect("valid");
-    assert_eq!((search.next(), search.stop()), (Next::Finished, Some(Stop::WallTime)));
+    assert_eq!((search.next(&mut buffer), search.stop()), (Next::Finished, Some(Stop::WallTime)));
     let long = SearchConfig { stop_when: StopWhen { wall_s: Some(1e6), ..StopWhen::default() }, ..config };
     let mut search = TreeSearch::new(&Arc::new(long), 0, info(0), PROMPT, &[1]).expect("valid");
-    assert!(matches!(search.next(), Next::Request(_)));
+    assert!(matches!(search.next(&mut buffer), Next::Request(_)));
 }

@@ -27,7 +27,7 @@ struct Bandit {
 }
 
 impl FakeSource for Bandit {
-    fn answer(&self, request: &StepRequest) -> Expansion {
+    fn answer(&self, request: &StepRequest<'_>) -> Expansion {
         let text: String = request.prefix_ids.iter().filter_map(|&id| char::from_u32(id)).collect();
         let arm = text.split_once("Plan 1: arm ").and_then(|(_, rest)| rest[..1].parse::<usize>().ok());
         let noise = ((request.seed >> 40) as f32 / (1_u64 << 24) as f32 - 0.5) * 0.6;

@@ -57,7 +57,7 @@ impl RandomTree {
 }
 
 impl FakeSource for RandomTree {
-    fn answer(&self, request: &StepRequest) -> Expansion {
+    fn answer(&self, request: &StepRequest<'_>) -> Expansion {
         let state = hash(&request.prefix_ids.iter().map(|&id| u64::from(id)).collect::<Vec<_>>());
         let steps = request.step_ends.len() - 1;
         // Sometimes the context is full.
@@ -228,8 +228,8 @@ impl Reference<'_> {
         self.source.answer(&StepRequest {
             ticket: 0,
             tree: 0,
-            step_ends: ends.collect(),
-            prefix_ids: states.concat().bytes().map(u32::from).collect(),
+            step_ends: ends.collect::<Vec<_>>().into(),
+            prefix_ids: states.concat().bytes().map(u32::from).collect::<Vec<_>>().into(),
             k,
             max_tokens: 1500,
             unit,

@@ -3,8 +3,8 @@
 use super::{PROMPT, child, endings, info, plan, solution, tree_of};
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeSource, FakeState, FakeTable, FakeTexts};
 use espalier_search::{
-    Candidate, Converged, Evaluation, Expansion, Finish, Next, Prior, SearchConfig, SearchError, Stop, StopWhen,
-    TreeSearch, Unit,
+    Candidate, Converged, Evaluation, Expansion, Finish, Next, Prior, RequestBuffer, SearchConfig, SearchError, Stop,
+    StopWhen, TreeSearch, Unit,
 };
 use espalier_tree::{Ending, NodeId, Tree};
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use std::sync::Arc;
 fn finished(config: &SearchConfig, source: &impl FakeSource) -> (Stop, TreeSearch) {
     let ids: Vec<u32> = PROMPT.bytes().map(u32::from).collect();
     let mut search = TreeSearch::new(&Arc::new(*config), 0, info(0), PROMPT, &ids).expect("a valid configuration");
-    while let Next::Request(request) = search.next() {
+    let mut buffer = RequestBuffer::default();
+    while let Next::Request(request) = search.next(&mut buffer) {
         search.answer(&source.answer(&request), &FakeJudge).expect("a valid answer");
     }
     (search.stop().expect("finished"), search)
@@ -164,10 +165,10 @@ fn rollouts_give_their_mean_reward() {
     let ids: Vec<u32> = PROMPT.bytes().map(u32::from).collect();
     let table = FakeTable::new().state("", root);
     let mut search = TreeSearch::new(&Arc::new(config), 0, info(0), PROMPT, &ids).expect("valid");
-    let mut requests = Vec::new();
-    while let Next::Request(request) = search.next() {
+    let (mut requests, mut buffer) = (Vec::new(), RequestBuffer::default());
+    while let Next::Request(request) = search.next(&mut buffer) {
         search.answer(&table.answer(&request), &FakeJudge).expect("valid");
-        requests.push(request);
+        requests.push(request.into_owned());
     }
     let asked: Vec<_> = requests.iter().map(|r| (r.unit, r.k, r.max_tokens, r.want_value)).collect();
     assert_eq!(asked, [(Unit::Path, 4, 700, false), (Unit::Step, 5, 100, false)]);
@@ -184,11 +185,13 @@ fn requests_carry_the_path_as_it_was_sampled() {
     let mut search = TreeSearch::new(&Arc::new(config), 9, info(3), PROMPT, &ids).expect("valid");
     let texts = distinct(2);
     let (mut seeds, mut prefix_tokens) = (std::collections::HashSet::new(), 0);
-    while let Next::Request(request) = search.next() {
-        assert_eq!(search.next(), Next::Waiting, "each is given once");
+    let mut buffer = RequestBuffer::default();
+    while let Next::Request(request) = search.next(&mut buffer) {
+        let request = request.into_owned();
+        assert_eq!(search.next(&mut buffer), Next::Waiting, "each is given once");
         assert_eq!(request.step_ends[0] as usize, PROMPT.len());
         assert_eq!(*request.step_ends.last().expect("the prompt at least") as usize, request.prefix_ids.len());
-        let found = search.tree().ids().find(|&id| search.tree().prefix_ids(id) == request.prefix_ids);
+        let found = search.tree().ids().find(|&id| *search.tree().prefix_ids(id) == *request.prefix_ids);
         let path = search.tree().path(found.expect("a node of the tree"));
         let ends: Vec<u32> = path.iter().map(|&id| search.tree().prefix_ids(id).len() as u32).collect();
         assert_eq!(request.step_ends, ends);
@@ -238,7 +241,7 @@ fn wrong_answers_are_refused() {
     let good = candidate(&[-0.1, -0.2]);
     let refused = |value: Option<f32>, candidates: Vec<Candidate>, ticket: u64| {
         let mut search = TreeSearch::new(&Arc::default(), 0, info(0), PROMPT, &[1]).expect("valid");
-        assert!(matches!(search.next(), Next::Request(_)));
+        assert!(matches!(search.next(&mut RequestBuffer::default()), Next::Request(_)));
         search.answer(&Expansion { ticket, value, candidates }, &FakeJudge).expect_err("refused").to_string()
     };
     assert!(refused(None, vec![good.clone()], 0).contains("no value of a state"));

@@ -115,16 +115,29 @@ impl Tree {
     }
 
     /// Backs values up from `node` to the root, one after the other, in a single walk.
-    #[inline]
     pub fn back_up_all(&mut self, node: NodeId, values: &[f64]) {
         let mut at = node.0;
         while at != u32::MAX {
-            let node = &mut self.nodes[at as usize];
-            node.visits += values.len() as u32;
-            for value in values {
-                node.value_sum += value;
-            }
-            at = node.parent;
+            self.add_values(at, values);
+            at = self.nodes[at as usize].parent;
+        }
+    }
+
+    /// [`back_up_all`](Self::back_up_all) where the path from the root is known: the nodes' memory is then fetched at the
+    /// same time, rather than each parent's after its child's.
+    #[inline]
+    pub fn back_up_path(&mut self, path: &[NodeId], values: &[f64]) {
+        for at in path {
+            self.add_values(at.0, values);
+        }
+    }
+
+    #[inline]
+    fn add_values(&mut self, at: u32, values: &[f64]) {
+        let node = &mut self.nodes[at as usize];
+        node.visits += values.len() as u32;
+        for value in values {
+            node.value_sum += value;
         }
     }
 

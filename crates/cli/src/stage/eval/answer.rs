@@ -89,8 +89,8 @@ impl Task<'_> {
             let submitted = policy.submit(StepRequest {
                 ticket: index as u64,
                 tree: index as u64,
-                step_ends: vec![prefix_ids.len() as u32],
-                prefix_ids,
+                step_ends: vec![prefix_ids.len() as u32].into(),
+                prefix_ids: prefix_ids.into(),
                 k,
                 max_tokens: self.config.eval.max_tokens,
                 unit: Unit::Path,
