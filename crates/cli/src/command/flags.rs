@@ -38,7 +38,7 @@ pub struct RuntimeFlags {
     /// Threads of LibTorch; 0 takes every core [default: 0]
     #[arg(long)]
     pub threads: Option<usize>,
-    /// Sequences decoded at the same time [default: 96]
+    /// Sequences decoded at the same time; with servers, requests to them [default: 96]
     #[arg(long)]
     pub max_rows: Option<usize>,
 }

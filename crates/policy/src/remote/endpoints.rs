@@ -14,6 +14,11 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// A server that fails now and then is spoken of once in this time.
+const SILENCE: Duration = Duration::from_secs(10);
+/// Failures in a row after which a server's return is worth a line.
+const OUTAGE: u32 = 3;
+
 /// Takes what people should know of the servers, a line at a time.
 pub(super) type Notice = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -42,6 +47,7 @@ struct Server {
     failures: u32,
     failed_at: Option<Instant>,
     resting_until: Option<Instant>,
+    spoken_of: Option<Instant>,
     /// One request looks whether it is back.
     is_tried: bool,
 }
@@ -107,16 +113,17 @@ impl Endpoints {
             let pause = if is_news { self.backoff.pause(server.failures, random()) } else { Duration::ZERO };
             let until = now + pause.max(retry_after.unwrap_or_default());
             server.resting_until = server.resting_until.max(Some(until));
-            if is_news && (server.failures == 1 || server.failures.is_multiple_of(10)) {
+            if is_news && server.spoken_of.is_none_or(|at| now - at >= SILENCE) {
+                server.spoken_of = Some(now);
                 let url = &self.urls[permit.server];
-                line = Some(format!("{url}: {problem}; trying again (failure {})", server.failures));
+                line = Some(format!("{url}: {problem}; trying again (failures in a row: {})", server.failures));
             }
         } else {
-            if server.failures >= 10 {
+            if server.failures >= OUTAGE {
                 line = Some(format!("{} answers again", self.urls[permit.server]));
             }
+            // What it asked for still holds: the answer may be one that was on its way.
             server.failures = 0;
-            server.resting_until = None;
         }
         drop(state);
         self.changed.notify_all();
@@ -202,10 +209,11 @@ mod tests {
     #[test]
     fn a_server_may_ask_for_a_longer_pause() {
         let (endpoints, _) = endpoints(1, Duration::from_millis(1));
-        let permit = endpoints.acquire().unwrap();
+        let (other, permit) = (endpoints.acquire().unwrap(), endpoints.acquire().unwrap());
         let retry_after = Some(Duration::from_millis(120));
         let began = Instant::now();
         endpoints.release(&permit, Some(&Failure::Passing { problem: "429".into(), retry_after }));
+        endpoints.release(&other, None);
         endpoints.acquire().unwrap();
         assert!(began.elapsed() >= Duration::from_millis(120));
     }
