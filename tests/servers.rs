@@ -49,8 +49,8 @@ impl Brain for FolderBrain {
         let request = StepRequest {
             ticket: 0,
             tree: 0,
-            prefix_ids: asked.prefix_ids.clone(),
-            step_ends: vec![asked.prefix_ids.len() as u32],
+            prefix_ids: asked.prefix_ids.as_slice().into(),
+            step_ends: vec![asked.prefix_ids.len() as u32].into(),
             k: 1,
             max_tokens: asked.max_tokens,
             unit: Unit::Path,

@@ -237,7 +237,7 @@ impl Policy for RemotePolicy {
         }
     }
 
-    fn submit(&mut self, request: StepRequest) -> Result<(), PolicyError> {
+    fn submit(&mut self, request: StepRequest<'_>) -> Result<(), PolicyError> {
         let room =
             self.max_context_tokens.map_or(usize::MAX, |context| context.saturating_sub(request.prefix_ids.len()));
         let max_tokens = request.max_tokens.min(room);

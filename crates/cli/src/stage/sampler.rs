@@ -184,7 +184,7 @@ impl Policy for Sampler {
         }
     }
 
-    fn submit(&mut self, request: StepRequest) -> Result<(), PolicyError> {
+    fn submit(&mut self, request: StepRequest<'_>) -> Result<(), PolicyError> {
         match self {
             Sampler::Model(policy) => policy.submit(request),
             Sampler::Remote(policy) => policy.submit(request),

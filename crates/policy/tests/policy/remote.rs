@@ -67,8 +67,8 @@ impl Brain for Inventor {
         let request = StepRequest {
             ticket: 0,
             tree: 0,
-            prefix_ids: asked.prefix_ids.clone(),
-            step_ends: std::iter::once(prompt).chain(ends).map(|end| end as u32).collect(),
+            prefix_ids: asked.prefix_ids.as_slice().into(),
+            step_ends: std::iter::once(prompt).chain(ends).map(|end| end as u32).collect::<Vec<_>>().into(),
             k: 1,
             max_tokens: asked.max_tokens,
             unit: if asked.stops.len() == 1 { Unit::Path } else { Unit::Step },
@@ -112,8 +112,8 @@ impl Brain for Tiny {
         let request = StepRequest {
             ticket: 0,
             tree: 0,
-            prefix_ids: asked.prefix_ids.clone(),
-            step_ends: vec![asked.prefix_ids.len() as u32],
+            prefix_ids: asked.prefix_ids.as_slice().into(),
+            step_ends: vec![asked.prefix_ids.len() as u32].into(),
             k: 1,
             max_tokens: asked.max_tokens,
             unit: Unit::Path,
@@ -122,7 +122,7 @@ impl Brain for Tiny {
             want_value: false,
         };
         let Candidate { token_ids, logprobs, finish, .. } =
-            tiny::answer_all(&mut policy, vec![request]).remove(0).candidates.remove(0);
+            tiny::answer_all(&mut policy, vec![request.into_owned()]).remove(0).candidates.remove(0);
         let text = policy.tokenizer().decode(&token_ids);
         Drawn { ids: token_ids, logprobs, text, is_stopped: finish == Finish::Stop }
     }
@@ -361,7 +361,7 @@ fn a_state_that_fills_the_context_has_no_children() {
     assert!(found.iter().all(|tree| tree.len() > 1 && tree.len() <= 4), "nothing below the first steps");
 }
 
-fn requests(policy: &impl Policy, temperature: f32) -> Vec<StepRequest> {
+fn requests(policy: &impl Policy, temperature: f32) -> Vec<StepRequest<'static>> {
     let prompts = ["Größe über alles: 5 €", "first second third", "<plan><step>Plan 1: add"];
     prompts
         .iter()
@@ -371,8 +371,8 @@ fn requests(policy: &impl Policy, temperature: f32) -> Vec<StepRequest> {
             StepRequest {
                 ticket: index as u64,
                 tree: index as u64,
-                step_ends: vec![prefix_ids.len() as u32],
-                prefix_ids,
+                step_ends: vec![prefix_ids.len() as u32].into(),
+                prefix_ids: prefix_ids.into(),
                 k: 3,
                 max_tokens: 40,
                 unit: Unit::Step,
