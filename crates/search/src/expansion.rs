@@ -31,7 +31,7 @@ pub(crate) fn merge(candidates: &[Candidate], prior: Prior, kept: &mut Vec<Kept>
             same.count += 1;
             continue;
         }
-        let start = candidate.text.len() - candidate.text.trim_start().len();
+        let start = trimmed.as_ptr().addr() - candidate.text.as_ptr().addr();
         let trimmed = (start as u32, (start + trimmed.len()) as u32);
         kept.push(Kept { index, prior: mean_probability(candidate)?, count: 1, trimmed });
     }

@@ -83,15 +83,15 @@ pub(crate) fn select_child(
 ) -> Option<NodeId> {
     let node = tree.node(parent);
     let scoring = Scoring::new(config, node, pending.at(parent));
-    let score = |id: NodeId| scoring.score(tree.node(id), pending.at(id), pending.loss);
+    let score = |id: NodeId, child: &Node| scoring.score(child, pending.at(id), pending.loss);
     let mut best = None;
     let mut best_score = f64::NEG_INFINITY;
     let mut ties = 0_u32;
-    for id in node.children() {
-        if tree.node(id).ending.is_terminal() {
+    for (id, child) in node.children().zip(tree.children(parent)) {
+        if child.ending.is_terminal() {
             continue;
         }
-        let score = score(id);
+        let score = score(id, child);
         if score > best_score {
             (best, best_score, ties) = (Some(id), score, 1);
         } else if score >= best_score {
@@ -103,7 +103,7 @@ pub(crate) fn select_child(
     }
     let chosen = below(generator, ties) as usize;
     let is_open = |&id: &NodeId| !tree.node(id).ending.is_terminal();
-    let is_best = |&id: &NodeId| score(id) >= best_score;
+    let is_best = |&id: &NodeId| score(id, tree.node(id)) >= best_score;
     node.children().filter(is_open).filter(is_best).nth(chosen)
 }
 

@@ -114,6 +114,13 @@ impl Tree {
         &self.nodes[id.index()]
     }
 
+    /// The children of a node, in the order in which they were sampled.
+    #[inline]
+    pub fn children(&self, id: NodeId) -> &[Node] {
+        let range = self.node(id).child_range();
+        &self.nodes[range.start as usize..range.end as usize]
+    }
+
     /// Number of nodes, root included.
     #[inline]
     pub fn len(&self) -> usize {

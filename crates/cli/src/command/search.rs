@@ -160,6 +160,17 @@ pub fn run(args: &SearchArgs) -> Result<Outcome> {
             eprintln!("{} prompts were read by the servers as another number of tokens than stored", servers.recounted);
         }
     }
+    let time = searched.search;
+    if time.wall_s > 0.0 {
+        let share = |seconds: f64| 100.0 * seconds / time.wall_s;
+        println!(
+            "{:.1} s of search: {:.2} % in the policy, {:.2} % in storing trees, {:.2} % in the engine itself",
+            time.wall_s,
+            share(time.policy_s),
+            share(time.store_s),
+            share(time.engine_s)
+        );
+    }
     for skipped in &searched.skipped {
         eprintln!("skipped problem {}: {}", skipped.problem_id, skipped.reason);
     }

@@ -8,7 +8,7 @@ use crate::stage::sampler::PolicySource;
 use crate::stage::shards::{Shards, resume_folder};
 use anyhow::{Context, Result, bail};
 use espalier_policy::RemoteStats;
-use espalier_search::{Evaluation, SearchConfig, SearchError, TreeJob};
+use espalier_search::{Evaluation, SearchConfig, SearchError, SearchSummary, TreeJob};
 use espalier_task::Problem;
 use espalier_tree::{ShardInfo, TreeInfo};
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,29 @@ pub struct SearchManifest {
     pub skipped: Vec<Skipped>,
     /// Seconds of the process that finished the stage.
     pub wall_s: f64,
+    /// Where they went while trees were searched.
+    #[serde(default)]
+    pub search: SearchTime,
+}
+
+/// Where the time of a search went, without the reading of models and stored trees.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct SearchTime {
+    /// Seconds of the search.
+    pub wall_s: f64,
+    /// Of them in the policy.
+    pub policy_s: f64,
+    /// In storing finished trees.
+    pub store_s: f64,
+    /// In everything else: selection, expansion, backing up, scheduling, judging.
+    pub engine_s: f64,
+}
+
+impl From<&SearchSummary> for SearchTime {
+    fn from(summary: &SearchSummary) -> SearchTime {
+        let SearchSummary { wall_s, policy_s, store_s, .. } = *summary;
+        SearchTime { wall_s, policy_s, store_s, engine_s: summary.engine_s() }
+    }
 }
 
 impl SearchManifest {
@@ -183,6 +206,7 @@ pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
         solved: counts.solved,
         skipped,
         wall_s: began.elapsed().as_secs_f64(),
+        search: (&summary).into(),
     };
     shards.close()?;
     folder::write_json(&search.out.join(MANIFEST), &manifest)?;

@@ -7,11 +7,11 @@ use crate::seed::Purpose;
 use crate::selection::{Pending, select_child};
 use espalier_tree::{Ending, NodeId, Tree};
 
-/// Selection under way, and the visits that are.
+/// What is under way: the selected leaf, visits.
 #[derive(Default)]
 pub(super) struct Mcts {
-    /// Where the selection is.
-    at: Option<NodeId>,
+    /// The leaf that was selected, until it is asked about.
+    leaf: Option<NodeId>,
     /// Visits under way by node; empty while a tree has one leaf at a time.
     pending: Vec<u32>,
     gumbel: Option<Gumbel>,
@@ -40,9 +40,9 @@ impl TreeSearch {
     /// Asks about as many leaves as a tree may have at a time. Simulations that end at an exhausted node ask nothing.
     pub(super) fn plan_simulations(&mut self) {
         while self.asks.len() < self.config.leaves_per_tree {
-            while self.descend() {}
+            self.descend();
             let Plan::Mcts(mcts) = &mut self.plan else { return };
-            let Some(leaf) = mcts.at.take() else { return };
+            let Some(leaf) = mcts.leaf.take() else { return };
             if self.asks.iter().any(|ask| ask.id == leaf) {
                 // Everything leads to a leaf that is being asked about.
                 return;
@@ -59,68 +59,64 @@ impl TreeSearch {
         }
     }
 
-    /// Takes one step of a selection: begins one if none is under way, goes from a node to its child, or ends where
-    /// nothing can be selected. False when the way is at a leaf, or when no selection is to begin.
-    fn descend(&mut self) -> bool {
-        let Plan::Mcts(mcts) = &mut self.plan else { return false };
-        let Some(at) = mcts.at else {
-            if self.asks.len() >= self.config.leaves_per_tree || self.stop.is_some() {
-                return false;
-            }
-            if let Some(stop) = self.reason_to_stop() {
-                self.stop = Some(stop);
-                return false;
-            }
-            // Those that are under way count.
-            let begun = self.work.simulations + self.asks.len() as u64;
-            if begun >= u64::from(self.config.simulations) {
-                return false;
-            }
+    /// Goes down to a leaf, unless there is one already or no simulation is to begin. A simulation that comes to a node
+    /// without an open child ends there, and the next one begins.
+    fn descend(&mut self) {
+        while self.begins() {
+            let Plan::Mcts(mcts) = &mut self.plan else { return };
             self.path.clear();
             self.path.push(NodeId::ROOT);
-            if let Plan::Mcts(mcts) = &mut self.plan {
-                mcts.at = Some(NodeId::ROOT);
-            }
-            return true;
-        };
-        if !self.tree.node(at).is_expanded() {
-            return false;
-        }
-        let child = match self.config.gumbel_root {
-            Some(considered) if at == NodeId::ROOT => {
-                let gumbel = mcts.gumbel.get_or_insert_with(|| {
-                    let root = self.tree.node(at);
-                    let open = root.children().filter(|&id| !self.tree.node(id).ending.is_terminal()).count();
-                    // The first simulation expanded the root.
-                    let simulations = self.config.simulations as usize - 1;
-                    Gumbel::new(root.children().len(), open, considered, simulations, &mut self.generator)
-                });
-                gumbel.select(&self.tree)
-            }
-            _ => {
-                let pending = if mcts.pending.is_empty() {
-                    Pending::NONE
-                } else {
-                    Pending { visits: &mcts.pending, loss: self.config.virtual_loss }
+            let mut at = NodeId::ROOT;
+            loop {
+                if !self.tree.node(at).is_expanded() {
+                    mcts.leaf = Some(at);
+                    return;
+                }
+                let child = match self.config.gumbel_root {
+                    Some(considered) if at == NodeId::ROOT => {
+                        let gumbel = mcts.gumbel.get_or_insert_with(|| {
+                            let children = self.tree.children(at);
+                            let open = children.iter().filter(|child| !child.ending.is_terminal()).count();
+                            // The first simulation expanded the root.
+                            let simulations = self.config.simulations as usize - 1;
+                            Gumbel::new(children.len(), open, considered, simulations, &mut self.generator)
+                        });
+                        gumbel.select(&self.tree)
+                    }
+                    _ => {
+                        let pending = if mcts.pending.is_empty() {
+                            Pending::NONE
+                        } else {
+                            Pending { visits: &mcts.pending, loss: self.config.virtual_loss }
+                        };
+                        select_child(&self.tree, at, &self.config, &pending, &mut self.generator)
+                    }
                 };
-                select_child(&self.tree, at, &self.config, &pending, &mut self.generator)
+                let Some(child) = child else { break };
+                self.path.push(child);
+                at = child;
             }
-        };
-        mcts.at = child;
-        if let Some(child) = child {
-            self.path.push(child);
-        } else {
-            // All children are terminal: the simulation ends here.
             self.tree.set_ending(at, Ending::Exhausted);
             self.end_simulation();
         }
-        true
+    }
+
+    /// Whether a simulation is to begin.
+    fn begins(&mut self) -> bool {
+        let is_free = matches!(&self.plan, Plan::Mcts(mcts) if mcts.leaf.is_none());
+        if !is_free || self.asks.len() >= self.config.leaves_per_tree || self.stop.is_some() {
+            return false;
+        }
+        self.stop = self.reason_to_stop();
+        // Those that are under way count.
+        let begun = self.work.simulations + self.asks.len() as u64;
+        self.stop.is_none() && begun < u64::from(self.config.simulations)
     }
 
     /// Goes as far down as [`next`](TreeSearch::next) would.
     pub(crate) fn descend_ahead(&mut self) {
         if self.asks.is_empty() || !self.takes_waves() {
-            while self.descend() {}
+            self.descend();
         }
     }
 }

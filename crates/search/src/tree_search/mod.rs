@@ -8,16 +8,20 @@
 
 mod apply;
 mod chains;
+mod fetch;
 mod frontier;
 mod mcts;
+mod request;
 mod stop;
 
-use crate::config::{Evaluation, SearchConfig, Strategy};
+pub use request::RequestBuffer;
+
+use crate::config::{SearchConfig, Strategy};
 use crate::error::SearchError;
 use crate::expansion::{Kept, reward_of};
 use crate::judge::Judge;
-use crate::policy::{Candidate, Expansion, Finish, StepRequest, Unit};
-use crate::seed::{Purpose, request_seed};
+use crate::policy::{Candidate, Expansion, Finish, StepRequest};
+use crate::seed::Purpose;
 use crate::summary::{SearchWork, Stop};
 use chains::Chains;
 use espalier_tree::{Ending, NodeId, Tree, TreeInfo};
@@ -40,13 +44,6 @@ pub enum Next<'a> {
     Waiting,
     /// Nothing: the tree is finished.
     Finished,
-}
-
-/// Memory for the tokens of one request after the other; trees can share it.
-#[derive(Clone, Debug, Default)]
-pub struct RequestBuffer {
-    prefix_ids: Vec<u32>,
-    step_ends: Vec<u32>,
 }
 
 /// One tree being searched.
@@ -251,56 +248,6 @@ impl TreeSearch {
     fn ask(&mut self, id: NodeId, purpose: Purpose, k: usize) {
         let (ticket, rollout_value, answer) = (0, None, None);
         self.asks.push(Ask { ticket, id, purpose, k, is_sent: false, prefix_len: 0, rollout_value, answer });
-    }
-
-    /// Steps that are sampled at a node.
-    fn step_count(&self, id: NodeId) -> usize {
-        if id == NodeId::ROOT { self.config.k_root } else { self.config.k }
-    }
-
-    fn request<'a>(&mut self, at: usize, buffer: &'a mut RequestBuffer) -> StepRequest<'a> {
-        let Ask { id, purpose, k, .. } = self.asks[at];
-        if self.path.last() != Some(&id) {
-            self.path = self.tree.path(id);
-        }
-        let RequestBuffer { prefix_ids, step_ends } = buffer;
-        prefix_ids.clear();
-        step_ends.clear();
-        for &at in &self.path {
-            prefix_ids.extend_from_slice(self.tree.token_ids(at));
-            step_ends.push(prefix_ids.len() as u32);
-        }
-        // A path from here has the remaining steps and one solution.
-        let steps_left = usize::from(self.config.max_depth) + 1 - usize::from(self.tree.node(id).depth);
-        let (unit, max_tokens) = match purpose {
-            Purpose::Expansion | Purpose::Value => (Unit::Step, self.config.max_step_tokens),
-            Purpose::Rollouts => (Unit::Path, self.config.max_step_tokens.saturating_mul(steps_left)),
-        };
-        let ask = &mut self.asks[at];
-        (ask.ticket, ask.is_sent, ask.prefix_len) = (self.next_ticket, true, prefix_ids.len());
-        self.next_ticket += 1;
-        StepRequest {
-            ticket: ask.ticket,
-            tree: self.index,
-            prefix_ids: prefix_ids.as_slice().into(),
-            step_ends: step_ends.as_slice().into(),
-            k,
-            max_tokens,
-            unit,
-            temperature: self.config.temperature,
-            seed: request_seed(self.tree.info.tree_seed, id, purpose),
-            want_value: self.wants_value(id, purpose),
-        }
-    }
-
-    /// Whether the value head is asked about a node: where it is evaluated, and only once.
-    fn wants_value(&self, id: NodeId, purpose: Purpose) -> bool {
-        let is_here = match (&self.plan, purpose) {
-            (_, Purpose::Value) | (Plan::Mcts(_), _) => true,
-            (Plan::Frontier(_), _) => id == NodeId::ROOT,
-            (Plan::Chains(_), _) => false,
-        };
-        is_here && self.config.evaluation == Evaluation::ValueHead
     }
 
     fn mean_reward(&self, candidates: &[Candidate], judge: &(impl Judge + ?Sized)) -> f64 {

@@ -129,6 +129,28 @@ fn the_summary_adds_up() {
     assert!(seen[0].1 > 0 && seen[0].0 == 0, "progress is told before the first tree is finished");
 }
 
+#[test]
+fn the_summary_tells_where_the_time_went() {
+    let nap = std::time::Duration::from_millis(4);
+    let (mut polls, mut stored) = (0, 0);
+    let mut policy = Broken(FakePolicy::new(FakeTexts::new(6)).shuffled(2, 2), |answers| {
+        polls += 1;
+        std::thread::sleep(nap);
+        Ok(answers)
+    });
+    let on_tree = |_, _| {
+        stored += 1;
+        std::thread::sleep(nap);
+        Ok(())
+    };
+    let summary = search(&config(8), (0..10).map(job), &mut policy, &FakeJudge, on_tree).expect("the search runs");
+    assert!(polls > 15 && stored == 10);
+    assert!(summary.policy_s >= nap.as_secs_f64() * f64::from(polls), "{summary:?}");
+    assert!(summary.store_s >= nap.as_secs_f64() * f64::from(stored), "{summary:?}");
+    // Rounding apart, the three are all there is.
+    assert!(summary.engine_s() > 0.0 && summary.policy_s + summary.store_s < summary.wall_s, "{summary:?}");
+}
+
 /// A policy that breaks its contract in one way.
 struct Broken<F>(FakePolicy, F);
 

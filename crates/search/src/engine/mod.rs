@@ -8,19 +8,22 @@
 //!                              │ finished: on_tree, and the slot takes the next job at once
 //! ```
 
+mod give_up;
+mod slots;
+mod turn;
+
 use crate::config::SearchConfig;
 use crate::error::SearchError;
 use crate::judge::Judge;
 use crate::policy::{Expansion, Policy};
-use crate::summary::{SearchSummary, SearchWork, Skipped, Stop};
+use crate::summary::{SearchSummary, Stop};
 use crate::tree_search::{Next, RequestBuffer, TreeSearch};
 use espalier_tree::{Tree, TreeInfo};
-use rayon::prelude::*;
+use slots::{Owner, Slots};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use turn::{GROUP, Turn, run_group, run_groups};
 
-/// Answers that are worked on before their trees' next requests are sent.
-const GROUP: usize = 16;
 /// The rest of a batch goes to all threads if it would take longer than this on one. To wake them takes tens of
 /// microseconds.
 const PARALLEL_FROM: Duration = Duration::from_micros(200);
@@ -66,14 +69,14 @@ pub fn search_with_progress<P: Policy, J: Judge + ?Sized>(
     mut on_progress: impl FnMut(&SearchSummary),
 ) -> Result<SearchSummary, SearchError> {
     config.validate()?;
-    let began = Instant::now();
     let mut engine = Engine {
+        began: Instant::now(),
         config: Arc::new(*config),
         policy,
         judge,
         jobs: jobs.into_iter().fuse(),
         on_tree,
-        slots: Vec::new(),
+        slots: Slots::new(config.in_flight),
         turns: Vec::new(),
         buffer: RequestBuffer::default(),
         pending: 0,
@@ -82,83 +85,26 @@ pub fn search_with_progress<P: Policy, J: Judge + ?Sized>(
     engine.fill()?;
     while engine.pending > 0 {
         engine.turn()?;
-        engine.summary.wall_s = began.elapsed().as_secs_f64();
         on_progress(&engine.summary);
     }
-    engine.summary.wall_s = began.elapsed().as_secs_f64();
+    engine.summary.wall_s = engine.began.elapsed().as_secs_f64();
     Ok(engine.summary)
 }
 
 struct Engine<'a, P, J: ?Sized, I, F> {
+    began: Instant,
     config: Arc<SearchConfig>,
     policy: &'a mut P,
     judge: &'a J,
     jobs: I,
     on_tree: F,
-    slots: Vec<Slot>,
+    slots: Slots,
     /// Empty between batches; kept for its memory.
     turns: Vec<Turn>,
     buffer: RequestBuffer,
     /// Requests without an answer.
     pending: usize,
     summary: SearchSummary,
-}
-
-/// A place for a tree in flight. The ticket of a pending request is `serial * in_flight + place`, so that the ticket
-/// alone leads to the slot.
-#[derive(Default)]
-struct Slot {
-    tree: Option<Box<TreeSearch>>,
-    /// Serial of the next request.
-    serial: u64,
-    /// Serial of the tree's first request.
-    first_serial: u64,
-    /// Requests that the policy still has of a tree that was given up, and that tree.
-    abandoned: usize,
-    given_up: u64,
-    /// Where the tree is among the turns, while it is not here.
-    turn: usize,
-}
-
-/// A tree with its answers, taken out of its slot so that trees can be worked on in parallel.
-struct Turn {
-    place: usize,
-    tree: Box<TreeSearch>,
-    answers: Answers,
-    work: SearchWork,
-    outcome: Result<(), SearchError>,
-}
-
-/// Mostly one.
-struct Answers {
-    first: Expansion,
-    more: Vec<Expansion>,
-}
-
-impl Turn {
-    fn answer(&mut self, judge: &(impl Judge + ?Sized)) {
-        let before = self.tree.work();
-        self.outcome = self.tree.answer(&self.answers.first, judge);
-        for answer in &self.answers.more {
-            if self.outcome.is_ok() {
-                self.outcome = self.tree.answer(answer, judge);
-            }
-        }
-        if self.outcome.is_ok() {
-            self.tree.descend_ahead();
-        }
-        self.work = self.tree.work().since(before);
-    }
-}
-
-/// Works on one group. The selection belongs to it, so that threads share that too.
-fn run_group(turns: &mut [Turn], judge: &(impl Judge + ?Sized)) {
-    turns.iter_mut().for_each(|turn| turn.answer(judge));
-}
-
-/// Works on several groups, on all threads.
-fn run_groups(turns: &mut [Turn], judge: &(impl Judge + ?Sized)) {
-    turns.par_chunks_mut(GROUP).for_each(|group| run_group(group, judge));
 }
 
 impl<P, J, I, F> Engine<'_, P, J, I, F>
@@ -168,13 +114,11 @@ where
     I: Iterator<Item = TreeJob>,
     F: FnMut(u64, Tree) -> Result<(), SearchError>,
 {
-    /// Starts as many trees as may be in flight. Slots are made one by one, so that a large `in_flight` costs nothing
-    /// where there are few jobs.
+    /// Starts as many trees as may be in flight.
     fn fill(&mut self) -> Result<(), SearchError> {
-        while self.slots.len() < self.config.in_flight {
-            self.slots.push(Slot::default());
-            self.start_next(self.slots.len() - 1)?;
-            if self.slots.last().is_some_and(|slot| slot.tree.is_none()) {
+        while let Some(place) = self.slots.open() {
+            self.start_next(place)?;
+            if self.slots.is_free(place) {
                 break;
             }
         }
@@ -183,9 +127,12 @@ where
 
     /// Puts the next job that can be searched into a slot, if it is free.
     fn start_next(&mut self, place: usize) -> Result<(), SearchError> {
-        while self.slots[place].tree.is_none() && self.slots[place].abandoned == 0 {
+        while self.slots.is_free(place) {
             let Some(TreeJob { index, info, prompt }) = self.jobs.next() else { break };
-            let prompt_ids = match self.policy.tokenize(&prompt) {
+            let began = Instant::now();
+            let tokenized = self.policy.tokenize(&prompt);
+            self.summary.policy_s += began.elapsed().as_secs_f64();
+            let prompt_ids = match tokenized {
                 Ok(prompt_ids) => prompt_ids,
                 Err(error) => {
                     let reason = format!("the prompt cannot be used: {}", error.reason());
@@ -196,7 +143,7 @@ where
             let problem_id = info.problem_id.clone();
             match TreeSearch::new(&self.config, index, info, &prompt, &prompt_ids) {
                 Ok(tree) => {
-                    self.slots[place].first_serial = self.slots[place].serial;
+                    self.slots.begin(place);
                     self.proceed(place, Box::new(tree))?;
                 }
                 Err(error) => self.skip(index, problem_id, error.reason()),
@@ -207,12 +154,20 @@ where
 
     /// Waits for answers and works on the trees that got one.
     fn turn(&mut self) -> Result<(), SearchError> {
-        let answers = match self.policy.poll() {
+        // The clock is read per turn, not per request.
+        let began = Instant::now();
+        let polled = self.policy.poll();
+        let answered = Instant::now();
+        self.summary.policy_s += (answered - began).as_secs_f64();
+        self.summary.wall_s = (answered - self.began).as_secs_f64();
+        let answers = match polled {
             Ok(answers) => answers,
             Err(error) => {
-                let Some(place) = error.tree().and_then(|tree| self.slot_of(tree)) else { return Err(error.into()) };
+                let Some(place) = error.tree().and_then(|tree| self.slots.place_of(tree)) else {
+                    return Err(error.into());
+                };
                 self.pending -= 1;
-                match self.slots[place].tree.take() {
+                match self.slots.take(place) {
                     Some(tree) => self.give_up(place, tree, 1, error.reason()),
                     None => self.lose_one(place),
                 }
@@ -222,11 +177,12 @@ where
         if answers.is_empty() {
             return Err(SearchError::NoAnswer { pending: self.pending });
         }
+        let count = answers.len();
         let mut answers = answers.into_iter();
         let mut turns = std::mem::take(&mut self.turns);
         let mut size = GROUP;
         while answers.len() > 0 {
-            let began = Instant::now();
+            self.fetch(&answers.as_slice()[..answers.len().min(GROUP)]);
             for answer in answers.by_ref().take(size) {
                 self.take_turn(answer, &mut turns)?;
             }
@@ -235,23 +191,30 @@ where
             } else {
                 run_groups(&mut turns, self.judge);
             }
-            // What a turn takes is mostly up to the judge.
-            if began.elapsed() * (answers.len() / GROUP) as u32 >= PARALLEL_FROM {
-                size = usize::MAX;
-            }
             for turn in turns.drain(..) {
                 self.end_turn(turn)?;
+            }
+            let left = answers.len();
+            // What a turn takes is mostly up to the judge.
+            if left > 0 && answered.elapsed() * left as u32 >= PARALLEL_FROM * (count - left) as u32 {
+                size = usize::MAX;
             }
         }
         self.turns = turns;
         Ok(())
     }
 
+    /// Reads a little of each tree that is about to have its turn, all of them at the same time. Thousands of trees are
+    /// more than the caches hold, and each would wait for its own memory otherwise.
+    fn fetch(&self, answers: &[Expansion]) {
+        let trees = || answers.iter().filter_map(|answer| self.slots.waiting(answer.ticket));
+        let read = trees().fold(0, |read, tree| read ^ tree.fetch());
+        std::hint::black_box(trees().fold(read, |read, tree| read ^ tree.fetch_path()));
+    }
+
     fn end_turn(&mut self, turn: Turn) -> Result<(), SearchError> {
-        let Turn { place, tree, work, outcome, answers } = turn;
+        let (place, tree, work, outcome) = turn.end(self.policy);
         self.summary.work += work;
-        self.policy.reclaim(answers.first);
-        answers.more.into_iter().for_each(|answer| self.policy.reclaim(answer));
         match outcome {
             Ok(()) => self.proceed(place, tree)?,
             // It would be the same for every tree.
@@ -264,31 +227,25 @@ where
     /// Adds an answer to its tree's turn.
     fn take_turn(&mut self, mut answer: Expansion, turns: &mut Vec<Turn>) -> Result<(), SearchError> {
         let unknown = SearchError::UnknownTicket { ticket: answer.ticket };
-        let in_flight = self.config.in_flight as u64;
-        let place = (answer.ticket % in_flight) as usize;
-        let serial = answer.ticket / in_flight;
-        let Some(slot) = self.slots.get_mut(place).filter(|slot| serial < slot.serial) else { return Err(unknown) };
-        if slot.abandoned > 0 {
-            self.pending -= 1;
-            self.lose_one(place);
-            self.policy.reclaim(answer);
-            return self.start_next(place);
-        }
-        let Some(ticket) = serial.checked_sub(slot.first_serial) else { return Err(unknown) };
-        answer.ticket = ticket;
-        if let Some(tree) = slot.tree.take_if(|tree| tree.awaits(ticket)) {
-            slot.turn = turns.len();
-            let (answers, work) = (Answers { first: answer, more: Vec::new() }, SearchWork::default());
-            turns.push(Turn { place, tree, answers, work, outcome: Ok(()) });
-        } else {
-            let turn = turns.get_mut(slot.turn).filter(|turn| turn.place == place);
-            let knows = |turn: &&mut Turn| {
-                let answers = &turn.answers;
-                let is_new = answers.first.ticket != ticket && answers.more.iter().all(|more| more.ticket != ticket);
-                is_new && turn.tree.awaits(ticket)
-            };
-            let Some(turn) = turn.filter(knows) else { return Err(unknown) };
-            turn.answers.more.push(answer);
+        match self.slots.owner(answer.ticket) {
+            None => return Err(unknown),
+            Some(Owner::Abandoned { place }) => {
+                self.pending -= 1;
+                self.lose_one(place);
+                self.policy.reclaim(answer);
+                return self.start_next(place);
+            }
+            Some(Owner::Tree { place, ticket }) => {
+                answer.ticket = ticket;
+                if let Some(tree) = self.slots.take_if_awaits(place, ticket, turns.len()) {
+                    turns.push(Turn::new(place, tree, answer));
+                } else {
+                    let turn = turns.get_mut(self.slots.turn(place)).filter(|turn| turn.place == place);
+                    if !turn.is_some_and(|turn| turn.add(answer)) {
+                        return Err(unknown);
+                    }
+                }
+            }
         }
         self.pending -= 1;
         Ok(())
@@ -299,9 +256,7 @@ where
         loop {
             match tree.next(&mut self.buffer) {
                 Next::Request(mut request) => {
-                    let slot = &mut self.slots[place];
-                    request.ticket = slot.serial * self.config.in_flight as u64 + place as u64;
-                    slot.serial += 1;
+                    request.ticket = self.slots.issue(place);
                     match self.policy.submit(request) {
                         Ok(()) => self.pending += 1,
                         Err(error) if error.tree() == Some(tree.index()) => {
@@ -312,7 +267,7 @@ where
                     }
                 }
                 Next::Waiting => {
-                    self.slots[place].tree = Some(tree);
+                    self.slots.put(place, tree);
                     return Ok(());
                 }
                 Next::Finished => {
@@ -321,42 +276,12 @@ where
                     let stop = tree.stop().unwrap_or(Stop::Simulations);
                     let tree = tree.into_tree();
                     self.summary.add_tree(&tree, stop);
-                    return (self.on_tree)(index, tree);
+                    let began = Instant::now();
+                    let stored = (self.on_tree)(index, tree);
+                    self.summary.store_s += began.elapsed().as_secs_f64();
+                    return stored;
                 }
             }
         }
-    }
-
-    /// Gives a tree up. Of its pending requests the policy has given up `lost`; the slot waits for the answers to the
-    /// others.
-    fn give_up(&mut self, place: usize, tree: Box<TreeSearch>, lost: usize, reason: String) {
-        let index = tree.index();
-        let slot = &mut self.slots[place];
-        (slot.abandoned, slot.given_up) = (tree.pending().saturating_sub(lost), index);
-        if slot.abandoned == 0 {
-            self.policy.forget(index);
-        }
-        self.skip(index, tree.into_tree().info.problem_id, reason);
-    }
-
-    /// One request less is pending of the tree that was given up here.
-    fn lose_one(&mut self, place: usize) {
-        let slot = &mut self.slots[place];
-        slot.abandoned -= 1;
-        if slot.abandoned == 0 {
-            self.policy.forget(slot.given_up);
-        }
-    }
-
-    fn skip(&mut self, index: u64, problem_id: String, reason: String) {
-        tracing::warn!(index, problem_id, reason, "skipped a problem");
-        self.summary.skipped.push(Skipped { index, problem_id, reason });
-    }
-
-    fn slot_of(&self, index: u64) -> Option<usize> {
-        self.slots.iter().position(|slot| match &slot.tree {
-            Some(tree) => tree.index() == index,
-            None => slot.abandoned > 0 && slot.given_up == index,
-        })
     }
 }
