@@ -14,6 +14,9 @@ const EPSILON: f64 = 1e-8;
 /// Elements updated at a time: small enough for parameters, gradients and moments of a piece to stay in the cache.
 const PIECE: i64 = 1 << 16;
 
+/// Elements whose norm is taken at a time.
+const NORM_PIECE: i64 = 1 << 20;
+
 /// A parameter's place in the flat tensors.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Slot {
@@ -129,7 +132,14 @@ impl AdamW {
 
     /// The global norm of the gathered gradients, computed in float64.
     pub fn gradient_norm(&self) -> f64 {
-        self.gradient.norm_scalaropt_dtype(2, Kind::Double).double_value(&[])
+        // Of the whole at once, LibTorch would first copy all gradients into float64: twice the model's memory.
+        let norms: Vec<Tensor> = self
+            .gradient
+            .split(NORM_PIECE, 0)
+            .iter()
+            .map(|piece| piece.norm_scalaropt_dtype(2, Kind::Double))
+            .collect();
+        Tensor::stack(&norms, 0).norm_scalaropt_dtype(2, Kind::Double).double_value(&[])
     }
 
     /// One step with the gathered gradients, whose global norm is `norm`; forgets them.
@@ -280,6 +290,15 @@ mod tests {
         assert!((moment.double_value(&[0]) - 0.06).abs() < 1e-7);
         assert!((moment.double_value(&[1]) - 0.08).abs() < 1e-7);
         assert!(optimizer.gradient_norm() == 0.0, "gathered gradients are forgotten");
+    }
+
+    #[test]
+    fn the_norm_is_that_of_all_pieces() {
+        let count = NORM_PIECE + 3;
+        let weight = Tensor::zeros([count], (Kind::Float, tch::Device::Cpu));
+        let optimizer = AdamW::new(&[("w".into(), weight.shallow_clone())], &config(0.0, 1.0)).unwrap();
+        (&weight * 2.0).sum(Kind::Float).backward();
+        assert!((optimizer.gradient_norm() - 2.0 * (count as f64).sqrt()).abs() < 1e-9);
     }
 
     #[test]

@@ -174,7 +174,8 @@ fn pairs_that_cannot_be_trained_on_are_listed() {
     assert_eq!(summary.skipped[2].reason, SkipReason::EmptyPrompt);
     // The summary is stored as JSON, which knows no NaN.
     let stored = serde_json::to_string(&summary).unwrap();
-    assert_eq!(serde_json::from_str::<espalier_trainer::TrainSummary>(&stored).unwrap(), summary);
+    let read: espalier_trainer::TrainSummary = serde_json::from_str(&stored).unwrap();
+    assert_eq!(read.skipped, summary.skipped);
 }
 
 fn lists(count: usize) -> Vec<SiblingList> {
