@@ -1,7 +1,7 @@
 //! How fast the policy samples: many requests at a time, siblings that share their prefix.
 //!
 //! `cargo bench --bench decoding` prints the median of five runs over a fresh model; `-- DIR` runs a model folder
-//! instead.
+//! instead, and `-- DIR PROMPTS SIBLINGS` so many prompts and samples of each. `scripts/decoding_speed.py` compares it.
 
 #![allow(missing_docs, reason = "a program")]
 
@@ -22,8 +22,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let threads = std::thread::available_parallelism()?.get();
     tch::set_num_threads(threads as i32);
     // Cargo passes --bench.
-    let folder = std::env::args().skip(1).find(|given| !given.starts_with("--"));
-    let (model, tokenizer) = match &folder {
+    let given: Vec<String> = std::env::args().skip(1).filter(|given| !given.starts_with("--")).collect();
+    let folder = given.first();
+    let prompts = given.get(1).map_or(Ok(REQUESTS), |given| given.parse())?;
+    let siblings = given.get(2).map_or(Ok(SIBLINGS), |given| given.parse())?;
+    let (model, tokenizer) = match folder {
         Some(folder) => {
             let folder = Path::new(folder);
             (Transformer::load(folder, Device::Cpu, Kind::Float)?, Tokenizer::load(folder)?)
@@ -37,13 +40,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let parameters: usize = model.parameters().map(|(_, tensor)| tensor.numel()).sum();
     let mut policy = ModelPolicy::new(model, tokenizer, PolicyConfig::default())?;
-    let mut rates = Vec::new();
-    let (mut sampled, mut passes) = (0, 0);
+    let mut runs = Vec::new();
+    let mut passes = 0;
     for run in 0..5 {
         let before = policy.stats();
-        let begun = Instant::now();
-        for ticket in 0..REQUESTS {
-            let tree = run * REQUESTS + ticket;
+        let (begun, processor) = (Instant::now(), processor_s());
+        for ticket in 0..prompts {
+            let tree = run * prompts + ticket;
             policy.submit(StepRequest {
                 ticket: tree,
                 tree,
@@ -52,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     .collect::<Vec<_>>()
                     .into(),
                 step_ends: vec![PROMPT as u32].into(),
-                k: SIBLINGS,
+                k: siblings,
                 max_tokens: NEW,
                 unit: Unit::Step,
                 temperature: 1.0,
@@ -66,15 +69,25 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
         let after = policy.stats();
-        (sampled, passes) = (after.tokens_sampled - before.tokens_sampled, after.passes - before.passes);
-        rates.push(sampled as f64 / begun.elapsed().as_secs_f64());
+        passes = after.passes - before.passes;
+        let sampled = after.tokens_sampled - before.tokens_sampled;
+        runs.push((sampled, begun.elapsed().as_secs_f64(), processor_s() - processor));
     }
-    rates.sort_by(f64::total_cmp);
+    runs.sort_by(|a, b| (a.1 / a.0 as f64).total_cmp(&(b.1 / b.0 as f64)));
+    let (sampled, wall_s, processor_s) = runs[2];
     println!(
-        "decoding: {:.0} sampled tokens/s ({:.2} million parameters, float32, {threads} threads, {REQUESTS} prompts of \
-         {PROMPT} tokens, {SIBLINGS} siblings of {NEW} tokens each; {sampled} tokens in {passes} passes a run)",
-        rates[2],
+        "decoding: {:.0} sampled tokens/s ({:.2} million parameters, float32, {threads} threads, {prompts} prompts of \
+         {PROMPT} tokens, {siblings} siblings of {NEW} tokens each; {sampled} tokens in {wall_s:.2} s, \
+         {processor_s:.2} s of processor time, {passes} passes a run)",
+        sampled as f64 / wall_s,
         parameters as f64 / 1e6
     );
     Ok(())
+}
+
+/// Seconds of processor time of this process so far, where Linux says so.
+fn processor_s() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
