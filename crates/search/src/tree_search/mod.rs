@@ -50,8 +50,8 @@ pub enum Next<'a> {
 ///
 /// Call [`next`](TreeSearch::next) until it is waiting, get the requests answered, give the answers to
 /// [`answer`](TreeSearch::answer), and so on. Leaf evaluation and expansion are one request; only
-/// [`Evaluation::Rollouts`] takes two. The tree depends on the configuration, its own seed and the answers, and on
-/// nothing else.
+/// [`Evaluation::Rollouts`](crate::Evaluation::Rollouts) takes two. The tree depends on the configuration, its own seed and
+/// the answers, and on nothing else.
 pub struct TreeSearch {
     config: Arc<SearchConfig>,
     index: u64,
