@@ -1,39 +1,49 @@
 //! How fast the search itself is: the policy's answers cost next to nothing, so that the engine is what is timed.
 //!
-//! `RAYON_NUM_THREADS=1 cargo bench -p espalier-search --bench search` prints the median of five runs for each setting.
+//! `RAYON_NUM_THREADS=1 cargo bench -p espalier-search --bench search` prints simulations a second of one core, and what
+//! changed since the last time. Criterion is given the thread's processor time instead of the time on the wall, so that what
+//! others do on the machine counts less.
 
 #![allow(missing_docs, reason = "a program")]
 
+use criterion::{Criterion, Throughput};
 use espalier_search::{
     Candidate, Expansion, Finish, Judge, Policy, PolicyError, SearchConfig, StepRequest, TreeJob, Verdict, search,
 };
 use espalier_tree::{Ending, Kind, TreeInfo};
 use std::collections::VecDeque;
-use std::error::Error;
+use std::hint::black_box;
+use std::time::Duration;
 
 const SIMULATIONS: u32 = 200;
 const DEPTH: usize = 6;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() {
+    let mut criterion = Criterion::default().sample_size(10).configure_from_args();
+    let mut group = criterion.benchmark_group(format!("search, k 3, depth {DEPTH}, {SIMULATIONS} simulations a tree"));
     for (trees, in_flight) in [(2000, 1), (10_000, 10_000)] {
-        let config = SearchConfig { simulations: SIMULATIONS, k: 3, k_root: 3, in_flight, ..SearchConfig::default() };
-        let mut rates = Vec::new();
-        for run in 0..5 {
-            let begun = cpu_s();
-            let jobs = (0..trees).map(|index| job(index, run));
-            let summary = search(&config, jobs, &mut Table::default(), &Words, |_, _| Ok(()))?;
-            rates.push(summary.work.simulations as f64 / (cpu_s() - begun));
-        }
-        rates.sort_by(f64::total_cmp);
-        println!(
-            "search: {:.2} million simulations/s of one core (k = 3, depth {DEPTH}, {SIMULATIONS} simulations a tree, \
-             {trees} trees, {in_flight} in flight, at most {BATCH} answers at a time); five runs: {:.2} to {:.2}",
-            rates[2] / 1e6,
-            rates[0] / 1e6,
-            rates[4] / 1e6,
-        );
+        group.throughput(Throughput::Elements(simulations(trees, in_flight, 0)));
+        group.bench_function(format!("{in_flight} in flight"), |bencher| {
+            bencher.iter_custom(|times| {
+                let begun = cpu_s();
+                for run in 0..times {
+                    black_box(simulations(trees, in_flight, run));
+                }
+                Duration::from_secs_f64(cpu_s() - begun)
+            });
+        });
     }
-    Ok(())
+    group.finish();
+    criterion.final_summary();
+}
+
+/// Searches `trees` trees, others for each `run`; the simulations that it took.
+fn simulations(trees: u64, in_flight: usize, run: u64) -> u64 {
+    let config = SearchConfig { simulations: SIMULATIONS, k: 3, k_root: 3, in_flight, ..SearchConfig::default() };
+    let jobs = (0..trees).map(|index| job(index, run));
+    let summary =
+        search(&config, jobs, &mut Table::default(), &Words, |_, _| Ok(())).expect("a policy that never fails");
+    summary.work.simulations
 }
 
 /// Seconds that this thread was on a processor: what others do on the machine counts less than by the clock on the wall.
