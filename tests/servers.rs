@@ -4,7 +4,6 @@ use crate::fake_server::{Asked, Brain, Drawn, FakeServer, Fault, Manners};
 use crate::tiny::{finished, mcts_gen, process, shared, succeed, text};
 use espalier_model::Tokenizer;
 use espalier_policy::{ModelPolicy, PolicyConfig, open_policy};
-use espalier_search::{Candidate, Finish, Policy, StepRequest, Unit};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fs;
@@ -46,24 +45,7 @@ impl Brain for FolderBrain {
             let config = PolicyConfig { path_stops: asked.stops.clone(), ..PolicyConfig::default() };
             open_policy(&self.folder, tch::Device::Cpu, config).unwrap()
         });
-        let request = StepRequest {
-            ticket: 0,
-            tree: 0,
-            prefix_ids: asked.prefix_ids.as_slice().into(),
-            step_ends: vec![asked.prefix_ids.len() as u32].into(),
-            k: 1,
-            max_tokens: asked.max_tokens,
-            unit: Unit::Path,
-            temperature: asked.temperature,
-            seed: asked.seed,
-            want_value: false,
-        };
-        policy.submit(request).unwrap();
-        let answer = policy.poll().unwrap().remove(0).candidates.remove(0);
-        policy.forget(0);
-        let Candidate { token_ids, logprobs, finish, .. } = answer;
-        let text = self.tokenizer.decode(&token_ids);
-        Drawn { ids: token_ids, logprobs, text, is_stopped: finish == Finish::Stop }
+        asked.draw_from(policy)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::optimizer::AdamW;
 use crate::order::Plan;
 use crate::run::{Part, Run, Stage, TrainSummary};
 use crate::start::{self, Start, Trained};
-use crate::value::{HEAD, head_of};
+use crate::value::{HEAD, head_of, squared_errors};
 use crate::{SftExample, TrainConfig, TrainerError, ValueExample};
 use espalier_model::Transformer;
 use serde::Serialize;
@@ -176,16 +176,10 @@ impl Stage for Joint<'_> {
         let tensor = |indices: &[i64]| Tensor::from_slice(indices).to_device(device);
         let logprobs = input.logprobs_of(model, &states, &tensor(&imitated));
         let hidden = input.states_of(&states, &tensor(&valued)).to_kind(Kind::Float);
-        let values = hidden.matmul(&self.head).tanh();
-        let targets = Tensor::from_slice(&targets).to_device(device);
-        let errors = (&values - &targets).square();
-        let numbers = |tensor: &Tensor| Vec::<f64>::try_from(tensor.detach().to_kind(Kind::Double));
-        self.means.add("logps/token", &numbers(&logprobs)?);
-        self.means.add("value/mean", &numbers(&values)?);
-        self.means.add("value/target_mean", &numbers(&targets)?);
-        self.means.add("value/absolute_error", &numbers(&(values - targets).abs())?);
+        self.means.add("logps/token", &Vec::<f64>::try_from(logprobs.detach().to_kind(Kind::Double))?);
+        let squares = squared_errors(&self.head, &hidden, &targets, &mut self.means)?;
         let imitation = -logprobs.sum(Kind::Float) / total(JointExample::imitated);
-        let regression = errors.sum(Kind::Float) / total(|example| example.states().count());
+        let regression = squares / total(|example| example.states().count());
         Ok(Part { loss: imitation + regression * self.value_weight, tokens: input.tokens, checkpointed })
     }
 

@@ -54,6 +54,24 @@ pub(crate) fn head_of(model: &Transformer) -> Tensor {
     }
 }
 
+/// The sum of (V(s) - target)^2 over the states `hidden` `[N, H]`, a scalar, differentiable by the head w `[H]` and by the
+/// states; what is valued goes to `means`.
+pub(crate) fn squared_errors(
+    head: &Tensor,
+    hidden: &Tensor,
+    targets: &[f32],
+    means: &mut Means,
+) -> Result<Tensor, TrainerError> {
+    let values = hidden.matmul(head).tanh();
+    let targets = Tensor::from_slice(targets).to_device(hidden.device());
+    let errors = (&values - &targets).square();
+    let numbers = |tensor: &Tensor| Vec::<f64>::try_from(tensor.detach().to_kind(Kind::Double));
+    means.add("value/mean", &numbers(&values)?);
+    means.add("value/target_mean", &numbers(&targets)?);
+    means.add("value/absolute_error", &numbers(&(values - targets).abs())?);
+    Ok(errors.sum(Kind::Float))
+}
+
 /// The states of all examples, N in all.
 struct States {
     /// Final-norm hidden states, `[N, H]`, float32.
@@ -114,16 +132,10 @@ impl Stage for Head<'_> {
             .collect();
         let targets: Vec<f32> = rows.iter().flat_map(|&row| self.examples[row].targets.iter().copied()).collect();
         let hidden = self.states.hidden.index_select(0, &Tensor::from_slice(&states).to_device(device));
-        let values = hidden.matmul(&self.weights).tanh();
-        let targets = Tensor::from_slice(&targets).to_device(device);
-        let errors = (&values - &targets).square();
+        let squares = squared_errors(&self.weights, &hidden, &targets, &mut self.means)?;
         let all: usize = batch.iter().map(|&row| self.examples[row].ends.len()).sum();
-        let numbers = |tensor: &Tensor| Vec::<f64>::try_from(tensor.detach().to_kind(Kind::Double));
-        self.means.add("value/mean", &numbers(&values)?);
-        self.means.add("value/target_mean", &numbers(&targets)?);
-        self.means.add("value/absolute_error", &numbers(&(values - targets).abs())?);
         let tokens = rows.iter().map(|&row| self.examples[row].ids.len()).sum();
-        Ok(Part { loss: errors.sum(Kind::Float) / all as f64, tokens, checkpointed: None })
+        Ok(Part { loss: squares / all as f64, tokens, checkpointed: None })
     }
 
     fn take_numbers(&mut self) -> Numbers {

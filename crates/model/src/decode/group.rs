@@ -91,8 +91,8 @@ impl SuffixLayer {
 }
 
 impl DecodeGroup {
-    /// A group of `rows` rows of at most `capacity` tokens each, for which memory is taken as they come, after the prefix that `segments` make up in their
-    /// order. The prefix is copied once, into one piece.
+    /// A group of `rows` rows of at most `capacity` tokens each, for which memory is taken as they come, after the prefix
+    /// that `segments` make up in their order. The prefix is copied once, into one piece.
     ///
     /// # Errors
     /// [`ModelError::Shape`] for segments of another model, [`ModelError::Group`] for no rows or no room.

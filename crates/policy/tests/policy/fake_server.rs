@@ -1,5 +1,7 @@
 //! A completions server with faults: answers as one of the known servers does, or fails as it is told to.
 
+use espalier_policy::ModelPolicy;
+use espalier_search::{Candidate, Finish, Policy, StepRequest, Unit};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -16,6 +18,31 @@ pub struct Asked {
     pub temperature: f32,
     pub seed: u64,
     pub stops: Vec<String>,
+}
+
+impl Asked {
+    /// What a model in this process draws.
+    pub fn draw_from(&self, policy: &mut ModelPolicy) -> Drawn {
+        let request = StepRequest {
+            ticket: 0,
+            tree: 0,
+            prefix_ids: self.prefix_ids.as_slice().into(),
+            step_ends: vec![self.prefix_ids.len() as u32].into(),
+            k: 1,
+            max_tokens: self.max_tokens,
+            unit: Unit::Path,
+            temperature: self.temperature,
+            seed: self.seed,
+            want_value: false,
+        };
+        policy.submit(request).unwrap();
+        let answer = policy.poll().unwrap().remove(0).candidates.remove(0);
+        assert!(policy.poll().unwrap().is_empty());
+        policy.forget(0);
+        let Candidate { token_ids, logprobs, finish, .. } = answer;
+        let text = policy.tokenizer().decode(&token_ids);
+        Drawn { ids: token_ids, logprobs, text, is_stopped: finish == Finish::Stop }
+    }
 }
 
 /// What it drew.

@@ -109,22 +109,7 @@ impl Brain for Tiny {
     fn draw(&self, asked: &Asked) -> Drawn {
         let config = PolicyConfig { path_stops: asked.stops.clone(), ..PolicyConfig::default() };
         let mut policy = tiny::policy_with(config);
-        let request = StepRequest {
-            ticket: 0,
-            tree: 0,
-            prefix_ids: asked.prefix_ids.as_slice().into(),
-            step_ends: vec![asked.prefix_ids.len() as u32].into(),
-            k: 1,
-            max_tokens: asked.max_tokens,
-            unit: Unit::Path,
-            temperature: asked.temperature,
-            seed: asked.seed,
-            want_value: false,
-        };
-        let Candidate { token_ids, logprobs, finish, .. } =
-            tiny::answer_all(&mut policy, vec![request.into_owned()]).remove(0).candidates.remove(0);
-        let text = policy.tokenizer().decode(&token_ids);
-        Drawn { ids: token_ids, logprobs, text, is_stopped: finish == Finish::Stop }
+        asked.draw_from(&mut policy)
     }
 }
 
