@@ -193,3 +193,20 @@ fn objectives_are_compared_on_the_pairs_of_a_run() {
     }
     assert_eq!(fs::read_to_string(out.join("table.md")).unwrap(), table);
 }
+
+#[test]
+fn ranked_lists_train_as_the_pairs_of_their_neighbours() {
+    let root = tempfile::tempdir().unwrap();
+    let pairs = root.path().join("pairs");
+    let mut select = crate::tiny::mcts_gen();
+    select.args(["pairs", "--rule", "ranked", "--export", "ranked-lists", "--trees"]);
+    succeed(select.arg(finished().join("round-001/trees")).arg("--out").arg(&pairs));
+    let train = |pairs: &Path, name: &str| {
+        let out = root.path().join(name);
+        succeed(&mut prefer(pairs, &out, &["--loss", "plackett_luce"]));
+        losses(&out)
+    };
+    let [by_pairs, by_lists] = [train(&pairs, "by_pairs"), train(&pairs.join("ranked_lists.jsonl"), "by_lists")];
+    assert!(by_lists.len() >= 2 && by_lists[0] > 0.1, "{by_lists:?}");
+    assert_eq!(by_lists, by_pairs);
+}

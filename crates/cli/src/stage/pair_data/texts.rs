@@ -1,16 +1,15 @@
-//! Preference pairs from files: those of `mcts-gen`, with their tokens, or any table of texts as TRL reads it.
-//!
-//! Texts become tokens as in TRL's `DPOTrainer`: the prompt and prompt + step are encoded, and the step's tokens are what
-//! follows the prompt's. A row where the prompt's tokens do not begin those of prompt + step is left out (TRL trains on
-//! it from where they part). The tokenizer's end-of-text token is appended to a step that lacks it. Nothing else is added.
+//! Rows of texts as tokens, as TRL's `DPOTrainer` makes them: the prompt and prompt + step are encoded, and the step's
+//! tokens are what follows the prompt's. A row where the prompt's tokens do not begin those of prompt + step is left out
+//! (TRL trains on it from where they part). The tokenizer's end-of-text token is appended to a step that lacks it. Nothing
+//! else is added.
 
+use super::{LoadedPair, PairData, Reading};
 use anyhow::{Context, Result, bail};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type};
 use espalier_model::Tokenizer;
 use espalier_trainer::{PreferencePair, SkipReason, SkippedRow};
-use espalier_tree::{Kind, StepPair, policy_hash, read_pairs};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Map, Value};
 use std::fs::File;
@@ -20,74 +19,8 @@ use std::path::Path;
 const NUMBERS: [&str; 5] = ["weight", "q_chosen", "q_rejected", "visits_chosen", "visits_rejected"];
 const TEXTS: [&str; 3] = ["prompt", "chosen", "rejected"];
 
-/// A pair that can be given to the trainer.
-#[derive(Clone, Debug)]
-pub struct LoadedPair {
-    /// Its row in the file, counted from 0.
-    pub row: usize,
-    /// What pairs of one tree, or of one prompt, have in common.
-    pub family: String,
-    /// The pair; its `reference` is what the sampling policy says.
-    pub pair: PreferencePair,
-}
-
-/// What a file of pairs holds.
-#[derive(Clone, Debug, Default)]
-pub struct PairData {
-    /// The pairs that were understood.
-    pub pairs: Vec<LoadedPair>,
-    /// The rows that were not.
-    pub skipped: Vec<SkippedRow>,
-    /// Hash of the policy that sampled them, whose log-probabilities the pairs hold.
-    pub policy_hash: Option<String>,
-}
-
-/// How texts and Q are read.
-#[derive(Clone, Copy, Debug)]
-pub struct Reading {
-    /// Factor on the Q of solution pairs.
-    pub solution_q_scale: f32,
-    /// Whether texts that do not end in the end-of-text token get one.
-    pub append_eos: bool,
-}
-
-/// Reads a folder of `mcts-gen`, a Parquet file, or JSON Lines.
-pub fn load(path: &Path, tokenizer: &Tokenizer, reading: Reading) -> Result<PairData> {
-    let problem = || format!("cannot read pairs in {}", path.display());
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    if path.is_file() && matches!(extension, "jsonl" | "json" | "ndjson") {
-        return Ok(encode_all(json_rows(path).with_context(problem)?, tokenizer, reading));
-    }
-    if path.is_file() && !has_tokens(path).with_context(problem)? {
-        return Ok(encode_all(parquet_rows(path).with_context(problem)?, tokenizer, reading));
-    }
-    let stored = read_pairs(path).with_context(problem)?;
-    let pairs = stored.into_iter().enumerate().map(|(row, pair)| stored_pair(row, pair, reading)).collect();
-    Ok(PairData { pairs, skipped: Vec::new(), policy_hash: policy_hash(path).with_context(problem)? })
-}
-
-fn stored_pair(row: usize, pair: StepPair, reading: Reading) -> LoadedPair {
-    let logprob = |tokens: &[f32]| tokens.iter().map(|&logprob| f64::from(logprob)).sum::<f64>() as f32;
-    LoadedPair {
-        row,
-        family: pair.problem_id,
-        pair: PreferencePair {
-            q_scale: if pair.kind == Kind::Solution { reading.solution_q_scale } else { 1.0 },
-            reference: Some([logprob(&pair.chosen_logprobs), logprob(&pair.rejected_logprobs)]),
-            prompt_ids: pair.prompt_ids,
-            chosen_ids: pair.chosen_ids,
-            rejected_ids: pair.rejected_ids,
-            q_chosen: pair.q_chosen,
-            q_rejected: pair.q_rejected,
-            visits_chosen: pair.visits_chosen,
-            visits_rejected: pair.visits_rejected,
-            weight: pair.weight,
-        },
-    }
-}
-
 /// One object a line; blank lines are no rows.
-fn json_rows(path: &Path) -> Result<Vec<Map<String, Value>>> {
+pub(super) fn json_rows(path: &Path) -> Result<Vec<Map<String, Value>>> {
     let text = std::fs::read_to_string(path)?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
@@ -97,12 +30,14 @@ fn json_rows(path: &Path) -> Result<Vec<Map<String, Value>>> {
         .collect()
 }
 
-fn has_tokens(path: &Path) -> Result<bool> {
+/// Whether a Parquet file is one of `mcts-gen`.
+pub(super) fn has_tokens(path: &Path) -> Result<bool> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
     Ok(builder.schema().column_with_name("prompt_ids").is_some())
 }
 
-fn parquet_rows(path: &Path) -> Result<Vec<Map<String, Value>>> {
+/// The rows of a Parquet file of texts.
+pub(super) fn parquet_rows(path: &Path) -> Result<Vec<Map<String, Value>>> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
     let mut rows = Vec::new();
     for batch in builder.build()? {
@@ -142,7 +77,8 @@ fn cell(column: &ArrayRef, row: usize) -> Value {
     }
 }
 
-fn encode_all(rows: Vec<Map<String, Value>>, tokenizer: &Tokenizer, reading: Reading) -> PairData {
+/// Rows of texts as pairs; those that cannot be pairs are named.
+pub(super) fn encode_all(rows: Vec<Map<String, Value>>, tokenizer: &Tokenizer, reading: Reading) -> PairData {
     let mut data = PairData::default();
     for (row, fields) in rows.into_iter().enumerate() {
         match encode(&fields, tokenizer, reading.append_eos) {
