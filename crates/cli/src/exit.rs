@@ -1,5 +1,7 @@
-//! Exit codes and the one line that says what went wrong.
+//! What a process says at its end: its result, its exit code and the one line that says what went wrong.
 
+use std::fmt::Arguments;
+use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 /// How a command ended, when it could run.
@@ -22,6 +24,12 @@ impl Outcome {
     pub fn and(self, other: Outcome) -> Outcome {
         if self == Outcome::Clean { other } else { self }
     }
+}
+
+/// Prints what a command found. A reader that has seen enough and closed the pipe, as `head` does, is no failure: the files
+/// are written by then.
+pub fn print_result(text: Arguments<'_>) {
+    let _ = stdout().write_fmt(text).and_then(|()| stdout().flush());
 }
 
 /// Prints an error as one line and maps the result to the process's exit code.

@@ -2,7 +2,7 @@
 
 use super::flags::{CommonFlags, PreferTrainFlags, number};
 use super::{ConfigFile, configure, store_config};
-use crate::exit::Outcome;
+use crate::exit::{Outcome, print_result};
 use crate::folder::{self, ensure_creatable, read_json, write_by_rename, write_json};
 use crate::progress::Progress;
 use crate::run::config::{PreferConfig, RunConfig};
@@ -110,7 +110,7 @@ pub fn run(args: &CompareArgs) -> Result<Outcome> {
     let table = table(&lines, data.pairs.len(), held_out.pairs.len());
     write_by_rename(&args.out.join("table.md"), table.as_bytes())?;
     progress.finish(&format!("{} objectives", lines.len()));
-    print!("{table}");
+    print_result(format_args!("{table}"));
     Ok(Outcome::from_failed(data.skipped.len()))
 }
 

@@ -1,6 +1,6 @@
 //! `step-train compare-evals`: two evaluations of the same problems against each other.
 
-use crate::exit::Outcome;
+use crate::exit::{Outcome, print_result};
 use crate::folder::write_json;
 use crate::run::report::table::comparison;
 use crate::stage::eval::compare::compare;
@@ -31,7 +31,7 @@ pub fn run(args: &CompareEvalsArgs) -> Result<Outcome> {
     if let Some(out) = &args.out {
         write_json(out, &compared)?;
     }
-    print!("{}", comparison(&compared));
+    print_result(format_args!("{}", comparison(&compared)));
     if compared.unpaired > 0 {
         eprintln!("{} problems are in one evaluation only and were left out", compared.unpaired);
     }

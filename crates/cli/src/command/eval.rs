@@ -3,7 +3,7 @@
 use super::flags::{CommonFlags, number};
 use super::problems::ProblemFlags;
 use super::{ConfigFile, configure};
-use crate::exit::Outcome;
+use crate::exit::{Outcome, print_result};
 use crate::folder::ensure_creatable;
 use crate::run::config::RunConfig;
 use crate::run::report::table::scores;
@@ -88,7 +88,7 @@ pub fn run(args: &EvalArgs) -> Result<Outcome> {
     let name = args.problems.problems.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let group = Group { name, problems: &problems };
     let report = eval::run(&[group], &args.policy, &args.out, "eval", &config)?;
-    print!("{}", scores(&report));
+    print_result(format_args!("{}", scores(&report)));
     for skipped in &report.skipped {
         eprintln!("skipped problem {}: {}", skipped.problem_id, skipped.reason);
     }

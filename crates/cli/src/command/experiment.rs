@@ -3,7 +3,7 @@
 use super::flags::RuntimeFlags;
 use super::init::init_generated;
 use super::{ConfigFile, configure};
-use crate::exit::Outcome;
+use crate::exit::{Outcome, print_result};
 use crate::experiment::{MethodResult, rows, run_block, table, write_report};
 use crate::folder;
 use crate::run::config::RunConfig;
@@ -65,7 +65,7 @@ pub fn run(args: &ExperimentArgs) -> Result<Outcome> {
             write_report(&args.out.join("report.html"), &rows, &toml::to_string_pretty(&config.without_runtime())?)?;
         }
     }
-    print!("{}", table(&rows(&results)));
-    println!("written to {}", args.out.join("report.html").display());
+    print_result(format_args!("{}", table(&rows(&results))));
+    print_result(format_args!("written to {}\n", args.out.join("report.html").display()));
     Ok(Outcome::Clean)
 }

@@ -2,7 +2,7 @@
 
 use super::flags::PairFlags;
 use super::{ConfigFile, configure, store_config};
-use crate::exit::Outcome;
+use crate::exit::{Outcome, print_result};
 use crate::folder::ensure_creatable;
 use crate::run::config::RunConfig;
 use crate::stage::pairs;
@@ -64,7 +64,7 @@ pub fn run(args: &PairsArgs) -> Result<Outcome> {
         }
         .with_context(|| format!("cannot export to {}", args.out.display()))?;
     }
-    print!("{}", summary(&manifest));
+    print_result(format_args!("{}", summary(&manifest)));
     Ok(Outcome::Clean)
 }
 

@@ -1,6 +1,6 @@
 //! `step-train report`: a run's table, printed and as `report.html`.
 
-use crate::exit::Outcome;
+use crate::exit::{Outcome, print_result};
 use crate::run::folder::RunFolder;
 use crate::run::report;
 use anyhow::{Result, bail};
@@ -22,8 +22,8 @@ pub fn run(args: &ReportArgs) -> Result<Outcome> {
     if rounds.is_empty() {
         bail!("{} has no finished round; run step-train round first", args.run.display());
     }
-    print!("{}", report::table::rounds(&rounds));
+    print_result(format_args!("{}", report::table::rounds(&rounds)));
     report::html::write(&folder, &rounds)?;
-    println!("written to {}", folder.report().display());
+    print_result(format_args!("written to {}\n", folder.report().display()));
     Ok(Outcome::Clean)
 }

@@ -4,7 +4,7 @@ use super::flags::{CommonFlags, PairFlags, SamplingFlags, number};
 use super::policy_flags::PolicyFlags;
 use super::problems::ProblemFlags;
 use super::{ConfigFile, configure, store_config};
-use crate::exit::Outcome;
+use crate::exit::{Outcome, print_result};
 use crate::folder::ensure_creatable;
 use crate::run::config::RunConfig;
 use crate::stage::sampler::PolicySource;
@@ -136,26 +136,26 @@ pub fn run(args: &SearchArgs) -> Result<Outcome> {
     let searched = search::run(&stage, &config)?;
     let paired = pairs::run(&trees, &args.out.join("pairs"), &config)?;
     store_config(&args.out, &config)?;
-    println!(
-        "{} trees ({} solved, {} nodes, {} simulations), {} pairs in {}",
+    print_result(format_args!(
+        "{} trees ({} solved, {} nodes, {} simulations), {} pairs in {}\n",
         searched.trees,
         searched.solved,
         searched.nodes,
         searched.simulations,
         paired.pairs(),
         args.out.display()
-    );
+    ));
     if let Some(ratio) = searched.forwarded_per_token() {
-        println!(
-            "{} tokens run through the model, {} in the trees: {ratio:.3} for each; {} cached states evicted",
+        print_result(format_args!(
+            "{} tokens run through the model, {} in the trees: {ratio:.3} for each; {} cached states evicted\n",
             searched.forwarded_tokens, searched.finished_tokens, searched.evictions
-        );
+        ));
     }
     if let Some(servers) = &searched.servers {
-        println!(
-            "{} requests to servers, {} of them failed and sent again; {} candidates left out",
+        print_result(format_args!(
+            "{} requests to servers, {} of them failed and sent again; {} candidates left out\n",
             servers.requests, servers.failures, servers.unreadable
-        );
+        ));
         if servers.recounted > 0 {
             eprintln!("{} prompts were read by the servers as another number of tokens than stored", servers.recounted);
         }
@@ -163,13 +163,13 @@ pub fn run(args: &SearchArgs) -> Result<Outcome> {
     let time = searched.search;
     if time.wall_s > 0.0 {
         let share = |seconds: f64| 100.0 * seconds / time.wall_s;
-        println!(
-            "{:.1} s of search: {:.2} % in the policy, {:.2} % in storing trees, {:.2} % in the engine itself",
+        print_result(format_args!(
+            "{:.1} s of search: {:.2} % in the policy, {:.2} % in storing trees, {:.2} % in the engine itself\n",
             time.wall_s,
             share(time.policy_s),
             share(time.store_s),
             share(time.engine_s)
-        );
+        ));
     }
     for skipped in &searched.skipped {
         eprintln!("skipped problem {}: {}", skipped.problem_id, skipped.reason);
