@@ -91,6 +91,14 @@ pub enum TaskError {
         /// Most steps that a family can tell.
         highest: u32,
     },
+    /// A share is no share.
+    #[error("{name} is {value}, but must be a share from 0 to 1")]
+    Share {
+        /// The setting.
+        name: &'static str,
+        /// Its value.
+        value: f64,
+    },
     /// A family has no more distinct questions.
     #[error("family `{family}` with {steps} steps has no more than {found} distinct questions; ask for fewer problems")]
     Exhausted {

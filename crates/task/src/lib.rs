@@ -25,6 +25,7 @@
 //!     count: 1,
 //!     min_steps: 2,
 //!     max_steps: 2,
+//!     mistakes: 0.0,
 //! };
 //! let problem = &generate(&config)?[0];
 //! let prompt = Format::Xml.prompt(Granularity::Plan, &problem.question);

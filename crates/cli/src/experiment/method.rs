@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 pub enum Method {
     /// The warm start as it is.
     Sft,
-    /// The control: as many further optimiser steps as `RejectionSft` takes, on worked solutions only.
+    /// The control: as many further optimiser steps as `RejectionSft` takes, on worked solutions with the right answer only.
     MoreSft,
-    /// Supervised training on worked solutions and on the correct paths of the trees.
+    /// Supervised training on the worked solutions with the right answer and on the correct paths of the trees.
     RejectionSft,
     /// After `RejectionSft`: DPO on whole correct against whole wrong paths of the trees.
     OutcomeDpo,
@@ -65,15 +65,10 @@ impl Method {
         let trained = match self {
             Method::Sft => return Ok(None),
             Method::MoreSft => {
-                let problems = block.sets.warm_start.iter().cycle().take(block.rejection_examples()?);
-                training.sft_on_solutions(
-                    &problems.cloned().collect::<Vec<_>>(),
-                    &config.sft.train,
-                    block.prompting,
-                    config,
-                )?
+                let problems = block.sets.rehearsed().into_iter().cycle().take(block.rejection_examples()?);
+                training.sft_on_solutions(&problems.collect::<Vec<_>>(), &config.sft.train, block.prompting, config)?
             }
-            Method::RejectionSft => training.sft_on_trees(&[block.trees()], &block.sets.warm_start, config)?,
+            Method::RejectionSft => training.sft_on_trees(&[block.trees()], &block.sets.rehearsed(), config)?,
             Method::OutcomeDpo => training.prefer_outcomes(&block.trees(), &prefer("dpo"))?,
             Method::StepDpo | Method::StepApo => {
                 pairs::run(&block.trees(), &block.pairs(), config)?;

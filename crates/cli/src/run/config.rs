@@ -82,11 +82,15 @@ pub struct StorageConfig {
 }
 
 /// The generated problems of a run: how many, of which difficulty.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProblemsConfig {
     /// Worked problems of round 0, by their number of plan steps from `min_steps` on; a number that is left out is 0.
     pub warm_start: Vec<usize>,
+    /// Share of the longer worked problems of round 0 whose solution overlooks a step, see
+    /// [`GenerateConfig`](espalier_task::families::GenerateConfig).
+    #[serde(default)]
+    pub mistakes: f64,
     /// Problems searched in each round; no two rounds share one.
     pub per_round: usize,
     /// Held-out problems of the trained families.
@@ -198,6 +202,7 @@ impl Default for RunConfig {
             storage: StorageConfig { shard_trees: 64 },
             problems: ProblemsConfig {
                 warm_start: vec![700, 700, 600],
+                mistakes: 0.0,
                 per_round: 500,
                 held_out: 500,
                 out_of_domain: 200,

@@ -3,7 +3,7 @@
 use crate::run::config::RunConfig;
 use anyhow::{Context, Result};
 use espalier_task::families::{self, GenerateConfig, Split, generate};
-use espalier_task::{Problem, load_problems, write_jsonl};
+use espalier_task::{Problem, boxed, equivalent, load_problems, write_jsonl};
 use std::collections::HashSet;
 use std::fs;
 use std::ops::RangeInclusive;
@@ -26,21 +26,26 @@ impl ProblemSets {
     /// Generates the sets of the embedded run. Warm start and search share the training split, but no problem.
     pub fn generated(config: &RunConfig) -> Result<ProblemSets> {
         let sizes = &config.problems;
-        let make = |families: &[&'static str], split, count: usize, steps: RangeInclusive<u32>, purpose: u64| {
-            generate(&GenerateConfig {
-                seed: config.seed.wrapping_mul(4).wrapping_add(purpose),
-                families: families.iter().map(|&family| family.to_owned()).collect(),
-                split,
-                count,
-                min_steps: *steps.start(),
-                max_steps: *steps.end(),
-            })
+        let worked_by =
+            |mistakes, families: &[&'static str], split, count, steps: RangeInclusive<u32>, purpose: u64| {
+                generate(&GenerateConfig {
+                    seed: config.seed.wrapping_mul(4).wrapping_add(purpose),
+                    families: families.iter().map(|&family| family.to_owned()).collect(),
+                    split,
+                    count,
+                    min_steps: *steps.start(),
+                    max_steps: *steps.end(),
+                    mistakes,
+                })
+            };
+        let make = |families: &[&'static str], split, count: usize, steps, purpose| {
+            worked_by(0.0, families, split, count, steps, purpose)
         };
         let (in_domain, out_of_domain) = (families::in_domain(), families::out_of_domain());
         let all_steps = || sizes.min_steps..=sizes.max_steps;
         let mut warm_start = Vec::new();
         for (steps, &count) in all_steps().zip(&sizes.warm_start) {
-            warm_start.extend(make(&in_domain, Split::Train, count, steps..=steps, 0)?);
+            warm_start.extend(worked_by(sizes.mistakes, &in_domain, Split::Train, count, steps..=steps, 0)?);
         }
         let worked: HashSet<&str> = warm_start.iter().map(|problem| problem.question.as_str()).collect();
         let searched = sizes.per_round * config.rounds as usize;
@@ -80,6 +85,16 @@ impl ProblemSets {
             held_out: load("held_out")?,
             out_of_domain: load("out_of_domain")?,
         })
+    }
+
+    /// The worked problems but for those whose solution boxes a wrong answer: what a round may train on again.
+    #[must_use]
+    pub fn rehearsed(&self) -> Vec<Problem> {
+        let is_right = |problem: &&Problem| {
+            let boxed = problem.solution.as_ref().and_then(|worked| boxed(&worked.solution));
+            boxed.is_none_or(|answer| equivalent(&problem.answer, answer))
+        };
+        self.warm_start.iter().filter(is_right).cloned().collect()
     }
 
     fn named(&self) -> [(&'static str, &[Problem]); 4] {

@@ -128,7 +128,7 @@ fn train(
         let manifest = match stage {
             RoundStage::Sft if config.sft.rehearse => {
                 let found: Vec<PathBuf> = (1..=round).map(|round| trees(run, round)).collect();
-                training.sft_on_trees(&found, &sets.warm_start, config)?
+                training.sft_on_trees(&found, &sets.rehearsed(), config)?
             }
             RoundStage::Sft => training.sft_on_trees(&[trees(run, round)], &[], config)?,
             RoundStage::Prefer => training.prefer(&out.join("pairs"), None, config)?,

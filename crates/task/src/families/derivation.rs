@@ -114,6 +114,22 @@ impl Derivation {
         self.steps.last().map(|step| step.value)
     }
 
+    /// The derivation of one who overlooks a step: those after it go on from what it would have changed. `None` if a result
+    /// then leaves `1..=LARGEST` or is not whole.
+    pub(super) fn without(&self, overlooked: usize) -> Option<Derivation> {
+        let gone = self.steps.get(overlooked)?.left;
+        let moved = |term| match term {
+            Term::Result(step) if step == overlooked => gone,
+            Term::Result(step) if step > overlooked => Term::Result(step - 1),
+            _ => term,
+        };
+        let mut rest = Derivation { steps: self.steps[..overlooked].to_vec() };
+        for step in &self.steps[overlooked + 1..] {
+            rest.step(step.purpose.as_str(), moved(step.left), step.op, moved(step.right))?;
+        }
+        Some(rest)
+    }
+
     /// The plan says what to calculate from what; the solution calculates it and boxes the last result.
     pub(super) fn worked(&self) -> Worked {
         let plan = self.steps.iter().enumerate().map(|(index, step)| {

@@ -1,5 +1,6 @@
 //! Distinct problems of chosen families, deterministic by seed and split by question.
 
+use super::derivation::Derivation;
 use super::draw::Draw;
 use super::{FAMILIES, Family, MAX_STEPS, MIN_STEPS};
 use crate::error::TaskError;
@@ -53,7 +54,7 @@ pub fn split_of(question: &str) -> Split {
 }
 
 /// What to generate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GenerateConfig {
     /// The same seed gives the same problems.
@@ -68,18 +69,26 @@ pub struct GenerateConfig {
     pub min_steps: u32,
     /// Most steps of a solution.
     pub max_steps: u32,
+    /// Share of the problems of three steps and more whose worked solution overlooks the step before the last and, wherever
+    /// that can be told, comes to a wrong answer: mistakes like those of the texts that language models learn from. The
+    /// problem's own answer stays the right one.
+    #[serde(default)]
+    pub mistakes: f64,
 }
 
 /// Generates `count` problems with distinct questions. Families take turns and so do difficulties, so any beginning of
 /// the list is balanced, and a larger `count` only adds to its end.
 ///
 /// # Errors
-/// [`TaskError::UnknownFamily`] (also for an empty list), [`TaskError::Difficulty`], and [`TaskError::Exhausted`] when a
+/// [`TaskError::UnknownFamily`] (also for an empty list), [`TaskError::Difficulty`], [`TaskError::Share`], and [`TaskError::Exhausted`] when a
 /// family has too few distinct questions.
 pub fn generate(config: &GenerateConfig) -> Result<Vec<Problem>, TaskError> {
-    let &GenerateConfig { seed, split, count, min_steps: min, max_steps: max, .. } = config;
+    let &GenerateConfig { seed, split, count, min_steps: min, max_steps: max, mistakes, .. } = config;
     if min > max || min < MIN_STEPS || max > MAX_STEPS {
         return Err(TaskError::Difficulty { min, max, lowest: MIN_STEPS, highest: MAX_STEPS });
+    }
+    if !(0.0..=1.0).contains(&mistakes) {
+        return Err(TaskError::Share { name: "mistakes", value: mistakes });
     }
     let families = config.families.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
     if families.is_empty() {
@@ -89,7 +98,7 @@ pub fn generate(config: &GenerateConfig) -> Result<Vec<Problem>, TaskError> {
         (min..=max).flat_map(|steps| families.iter().map(move |family| Source::new(seed, family, steps))).collect();
     let turns = sources.len();
     let mut asked = HashSet::new();
-    (0..count).map(|index| sources[index % turns].next(split, &mut asked)).collect()
+    (0..count).map(|index| sources[index % turns].next(split, mistakes, &mut asked)).collect()
 }
 
 fn find(name: &str) -> Result<&'static Family, TaskError> {
@@ -114,7 +123,7 @@ impl Source {
         Self { family, steps, draw: Draw::new(seed, family.name, steps), found: 0 }
     }
 
-    fn next(&mut self, split: Split, asked: &mut HashSet<String>) -> Result<Problem, TaskError> {
+    fn next(&mut self, split: Split, mistakes: f64, asked: &mut HashSet<String>) -> Result<Problem, TaskError> {
         for _ in 0..MAX_FRUITLESS_DRAWS {
             let Some(story) = (self.family.tell)(&mut self.draw, self.steps) else { continue };
             let (Some(question), Some(answer)) = (story.question(), story.derivation.answer()) else { continue };
@@ -124,18 +133,27 @@ impl Source {
             self.found += 1;
             let digest: [u8; 32] = Sha256::digest(question.as_bytes()).into();
             let mark = u64::from_be_bytes(std::array::from_fn(|index| digest[index])) >> 16;
+            // Of other bytes than the split and the id, so that it depends on neither.
+            let luck = f64::from(u32::from_be_bytes(std::array::from_fn(|index| digest[16 + index])));
+            let told = if luck < mistakes * 2_f64.powi(32) { mistaken(&story.derivation) } else { None };
             return Ok(Problem {
                 id: format!("{}-{}-{mark:012x}", self.family.name, self.steps),
                 question,
                 answer: answer.to_string(),
                 family: Some(self.family.name.to_owned()),
                 difficulty: Some(self.steps),
-                solution: Some(story.derivation.worked()),
+                solution: Some(told.as_ref().unwrap_or(&story.derivation).worked()),
                 ..Problem::default()
             });
         }
         Err(TaskError::Exhausted { family: self.family.name.to_owned(), steps: self.steps, found: self.found })
     }
+}
+
+/// The derivation without its step before the last, if that makes a difference.
+fn mistaken(right: &Derivation) -> Option<Derivation> {
+    let overlooked = (right.len() as usize).checked_sub(2).filter(|&step| step > 0)?;
+    right.without(overlooked).filter(|wrong| wrong.answer() != right.answer())
 }
 
 #[cfg(test)]
@@ -157,10 +175,10 @@ mod tests {
             },
         };
         let (mut source, mut asked) = (Source::new(1, family, 2), HashSet::new());
-        let found = std::iter::from_fn(|| source.next(Split::Train, &mut asked).ok()).count();
+        let found = std::iter::from_fn(|| source.next(Split::Train, 0.0, &mut asked).ok()).count();
         let expected = (1..=6).filter(|number| split_of(&format!("{number} coins?")) == Split::Train).count();
         assert_eq!(found, expected);
-        let error = source.next(Split::Train, &mut asked).unwrap_err().to_string();
+        let error = source.next(Split::Train, 0.0, &mut asked).unwrap_err().to_string();
         assert!(
             error.contains("`coin` with 2 steps") && error.contains(&format!("than {expected} distinct")),
             "{error}"

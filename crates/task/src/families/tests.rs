@@ -16,6 +16,7 @@ fn config(families: &[&str], count: usize) -> GenerateConfig {
         count,
         min_steps: MIN_STEPS,
         max_steps: MAX_STEPS,
+        mistakes: 0.0,
     }
 }
 
@@ -89,6 +90,32 @@ fn a_wrong_worked_solution_is_found_out() {
     assert!(spoilt(&|worked| worked.solution = worked.solution.replace(". B", "1. B")).is_err());
     assert!(spoilt(&|worked| worked.solution = worked.solution.replace("boxed{", "boxed{1")).is_err());
     assert!(spoilt(&|worked| worked.plan.truncate(1)).is_err());
+}
+
+#[test]
+fn a_mistaken_solution_overlooks_one_step_and_calculates_right() {
+    let mut all = config(&all_families(), 6400);
+    let right = generate(&all).unwrap();
+    all.mistakes = 0.5;
+    let mut mistaken = 0;
+    for (problem, right) in generate(&all).unwrap().iter().zip(&right) {
+        assert_eq!((&problem.question, &problem.answer), (&right.question, &right.answer));
+        if problem.solution == right.solution {
+            continue;
+        }
+        mistaken += 1;
+        let [plan, whole] = [problem, right].map(|problem| &problem.solution.as_ref().unwrap().plan);
+        let (steps, overlooked) = (whole.len(), whole.len() - 2);
+        assert_eq!((plan.len(), plan[..overlooked] == whole[..overlooked]), (steps - 1, true), "{problem:?}");
+        let purpose = |plan: &str| plan.split(": ").nth(1).map(str::to_owned);
+        assert_eq!(purpose(&plan[overlooked]), purpose(&whole[steps - 1]), "{problem:?}");
+        let reached = check_worked(problem).unwrap();
+        assert_ne!(reached.to_string(), problem.answer, "{problem:?}");
+    }
+    let longer = right.iter().filter(|problem| problem.difficulty >= Some(3)).count();
+    assert!((longer / 4..longer / 2).contains(&mistaken), "{mistaken} of {longer}");
+    all.mistakes = 1.5;
+    assert!(matches!(generate(&all), Err(TaskError::Share { name: "mistakes", .. })));
 }
 
 #[test]

@@ -263,6 +263,7 @@ fn what_is_written_is_read_back() {
         count: 60,
         min_steps: 2,
         max_steps: 5,
+        mistakes: 0.0,
     };
     let problems = crate::families::generate(&config).unwrap();
     let folder = TempDir::new().unwrap();
