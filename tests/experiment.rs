@@ -13,7 +13,9 @@ fn methods_share_their_trees_and_a_finished_experiment_is_not_run_again() {
         succeed(command.arg(shared().0.path().join("tiny.toml")).arg("--out").arg(&out))
     };
     let table = text(&run().stdout);
-    for method in ["sft", "more_sft", "rejection_sft", "outcome_dpo", "step_dpo", "step_apo"] {
+    let methods =
+        ["sft", "step_apo_alone", "found_sft", "more_sft", "rejection_sft", "outcome_dpo", "step_dpo", "step_apo"];
+    for method in methods {
         let rows = table.lines().filter(|line| line.split_whitespace().nth(1) == Some(method));
         assert_eq!(rows.count(), 2, "{method} in: {table}");
     }

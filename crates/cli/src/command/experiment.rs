@@ -17,7 +17,8 @@ use std::path::PathBuf;
 /// Flags of `step-train experiment`.
 #[derive(Args, Clone, Debug)]
 pub struct ExperimentArgs {
-    /// What is compared: methods (SFT, more SFT, rejection-sampling SFT, outcome DPO, Step-DPO, Step-APO)
+    /// What is compared: methods (SFT, Step-APO alone, SFT on found paths, more SFT, rejection-sampling SFT, and after that
+    /// outcome DPO, Step-DPO, Step-APO)
     #[arg(value_name = "NAME")]
     name: Name,
     /// The experiment's folder; given again, it goes on

@@ -13,6 +13,10 @@ use serde::{Deserialize, Serialize};
 pub enum Method {
     /// The warm start as it is.
     Sft,
+    /// From the warm start, with no supervised training between: Step-APO on sibling steps.
+    StepApoAlone,
+    /// Supervised training on the correct paths of the trees alone, as CPL has it.
+    FoundSft,
     /// The control: as many further optimiser steps as `RejectionSft` takes, on worked solutions with the right answer only.
     MoreSft,
     /// Supervised training on the worked solutions with the right answer and on the correct paths of the trees.
@@ -27,13 +31,23 @@ pub enum Method {
 
 impl Method {
     /// All of them, in the order of the table; a method comes after the one that it starts from.
-    pub const ALL: [Method; 6] =
-        [Method::Sft, Method::MoreSft, Method::RejectionSft, Method::OutcomeDpo, Method::StepDpo, Method::StepApo];
+    pub const ALL: [Method; 8] = [
+        Method::Sft,
+        Method::StepApoAlone,
+        Method::FoundSft,
+        Method::MoreSft,
+        Method::RejectionSft,
+        Method::OutcomeDpo,
+        Method::StepDpo,
+        Method::StepApo,
+    ];
 
     /// Name in files and tables.
     pub fn name(self) -> &'static str {
         match self {
             Method::Sft => "sft",
+            Method::StepApoAlone => "step_apo_alone",
+            Method::FoundSft => "found_sft",
             Method::MoreSft => "more_sft",
             Method::RejectionSft => "rejection_sft",
             Method::OutcomeDpo => "outcome_dpo",
@@ -53,7 +67,9 @@ impl Method {
         let work = block.method(self).join("train");
         let out = block.policy(self);
         let start = block.policy(match self {
-            Method::Sft | Method::MoreSft | Method::RejectionSft => Method::Sft,
+            Method::Sft | Method::StepApoAlone | Method::FoundSft | Method::MoreSft | Method::RejectionSft => {
+                Method::Sft
+            }
             Method::OutcomeDpo | Method::StepDpo | Method::StepApo => Method::RejectionSft,
         });
         let training = Training { title: &title, policy: &start, out: &out, work: &work };
@@ -68,11 +84,13 @@ impl Method {
                 let problems = block.sets.rehearsed().into_iter().cycle().take(block.rejection_examples()?);
                 training.sft_on_solutions(&problems.collect::<Vec<_>>(), &config.sft.train, block.prompting, config)?
             }
+            Method::FoundSft => training.sft_on_trees(&[block.trees()], &[], config)?,
             Method::RejectionSft => training.sft_on_trees(&[block.trees()], &block.sets.rehearsed(), config)?,
             Method::OutcomeDpo => training.prefer_outcomes(&block.trees(), &prefer("dpo"))?,
-            Method::StepDpo | Method::StepApo => {
+            Method::StepDpo | Method::StepApo | Method::StepApoAlone => {
+                let loss = if self == Method::StepDpo { "step_dpo" } else { "step_apo" };
                 pairs::run(&block.trees(), &block.pairs(), config)?;
-                training.prefer(&block.pairs(), None, &prefer(self.name()))?
+                training.prefer(&block.pairs(), None, &prefer(loss))?
             }
         };
         Ok(Some(trained))
