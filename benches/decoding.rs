@@ -1,12 +1,13 @@
 //! How fast the policy samples: many requests at a time, siblings that share their prefix.
 //!
 //! `cargo bench --bench decoding` prints the median of five runs over a fresh model; `-- DIR` runs a model folder
-//! instead, and `-- DIR PROMPTS SIBLINGS` so many prompts and samples of each. `scripts/decoding_speed.py` compares it.
+//! instead, and `-- DIR PROMPTS SIBLINGS` so many prompts and samples of each; `PRECISION=bfloat16` in the environment
+//! samples in that. `scripts/decoding_speed.py` compares it.
 
 #![allow(missing_docs, reason = "a program")]
 
-use espalier_model::{ModelConfig, Tokenizer, Transformer};
-use espalier_policy::{ModelPolicy, PolicyConfig};
+use espalier_model::{ModelConfig, Precision, Tokenizer, Transformer};
+use espalier_policy::{ModelPolicy, PolicyConfig, SamplingConfig};
 use espalier_search::{Policy, StepRequest, Unit};
 use std::error::Error;
 use std::path::Path;
@@ -39,7 +40,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     };
     let parameters: usize = model.parameters().map(|(_, tensor)| tensor.numel()).sum();
-    let mut policy = ModelPolicy::new(model, tokenizer, PolicyConfig::default())?;
+    let precision = match std::env::var("PRECISION").as_deref() {
+        Ok("bfloat16") => Precision::Bfloat16,
+        _ => Precision::Float32,
+    };
+    let sampling = SamplingConfig { precision, ..SamplingConfig::default() };
+    let mut policy = ModelPolicy::new(model, tokenizer, PolicyConfig { sampling, ..PolicyConfig::default() })?;
     let mut runs = Vec::new();
     let mut passes = 0;
     for run in 0..5 {
@@ -76,7 +82,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     runs.sort_by(|a, b| (a.1 / a.0 as f64).total_cmp(&(b.1 / b.0 as f64)));
     let (sampled, wall_s, processor_s) = runs[2];
     println!(
-        "decoding: {:.0} sampled tokens/s ({:.2} million parameters, float32, {threads} threads, {prompts} prompts of \
+        "decoding: {:.0} sampled tokens/s ({:.2} million parameters, {precision:?}, {threads} threads, {prompts} prompts of \
          {PROMPT} tokens, {siblings} siblings of {NEW} tokens each; {sampled} tokens in {wall_s:.2} s, \
          {processor_s:.2} s of processor time, {passes} passes a run)",
         sampled as f64 / wall_s,

@@ -3,8 +3,8 @@
 
     python3 scripts/decoding_speed.py --policy data/smollm2 --gguf smollm2-f32.gguf --bench "cargo bench --bench decoding --"
 
-Each samples 48 tokens after prompts of 134 tokens, in float32: 4 prompts with 5 siblings each (--prompts, --siblings), all
-at once. The three take turns (--rounds), and medians are printed: tokens by wall time and by processor time. It needs torch
+Each samples 48 tokens after prompts of 134 tokens, in float32 (and here in bfloat16 too): 4 prompts with 5 siblings each
+(--prompts, --siblings), all at once. They take turns (--rounds), and medians are printed: tokens by wall time and by processor time. It needs torch
 and transformers for the first, llama-cpp-python[server] and a float32 GGUF of the same weights for the second; a part that
 is missing is left out and named. `--make-gguf QUANTISED` writes such a file at --gguf from a quantised one. All use as many
 threads as the process has cores (`taskset -c 0` for one).
@@ -110,12 +110,14 @@ class Server:
 
 class Ours:
     name = "espalier"
+    precision = "float32"
 
     def __init__(self, args):
         self.command = [*shlex.split(args.bench), args.policy, str(args.prompts), str(args.siblings)]
 
     def run(self):
-        out = subprocess.run(self.command, capture_output=True, text=True)
+        environment = {**os.environ, "PRECISION": self.precision}
+        out = subprocess.run(self.command, capture_output=True, text=True, env=environment)
         found = re.search(r"(\d+) tokens in ([\d.]+) s, ([\d.]+) s of processor", out.stdout)
         if not found:
             raise RuntimeError(f"the bench printed {out.stdout!r} {out.stderr[-300:]!r}")
@@ -123,6 +125,11 @@ class Ours:
 
     def close(self):
         pass
+
+
+class OursInHalf(Ours):
+    name = "espalier, bfloat16"
+    precision = "bfloat16"
 
 
 def byte_characters():
@@ -157,7 +164,7 @@ def main():
         make_gguf(args.make_gguf, args.gguf)
 
     parts, times = [], {}
-    for kind in [Transformers, Server, Ours]:
+    for kind in [Transformers, Server, Ours, OursInHalf]:
         if kind is Server and not args.gguf:
             print(f"{kind.name}: left out, no --gguf")
             continue
@@ -175,7 +182,7 @@ def main():
     finally:
         for part in parts:
             part.close()
-    print(f"{args.prompts} prompts of {PROMPT} tokens, {args.siblings} siblings of {NEW} tokens each, float32, "
+    print(f"{args.prompts} prompts of {PROMPT} tokens, {args.siblings} siblings of {NEW} tokens each, float32 if not said otherwise, "
           f"{args.threads} threads, median of {args.rounds}; load {os.getloadavg()[0]:.1f}")
     for name, runs in times.items():
         by_wall = statistics.median(tokens / wall for tokens, wall, _ in runs)

@@ -72,6 +72,24 @@ fn what_is_sampled_is_scored_alike() {
 }
 
 #[test]
+fn sampling_in_bfloat16_is_near_float32() {
+    let folder = tempfile::tempdir().unwrap();
+    let prompt = prompt_file(folder.path());
+    let policy = finished().join("policy-002");
+    let samples = complete(&policy, &prompt, &["-n", "4", "--max-tokens", "20", "--precision", "bfloat16"]);
+    let requests: Vec<String> = samples
+        .iter()
+        .map(|sample| json!({ "prompt": PROMPT, "token_ids": sample["token_ids"] }).to_string())
+        .collect();
+    let input = folder.path().join("input.jsonl");
+    fs::write(&input, requests.join("\n")).unwrap();
+    let all = |lines: &[Value]| lines.iter().flat_map(|line| numbers(&line["logprobs"])).collect::<Vec<_>>();
+    let (sampled, exact) = (all(&samples), all(&score(&policy, &input)));
+    let apart = sampled.iter().zip(&exact).map(|(a, b)| (a - b).abs()).sum::<f64>() / exact.len() as f64;
+    assert!(sampled.len() == exact.len() && apart > 1e-5 && apart < 0.1, "{apart} nats a token");
+}
+
+#[test]
 fn greedy_ignores_the_seed_and_stops_where_it_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let prompt = prompt_file(folder.path());

@@ -1,9 +1,10 @@
 //! What a policy is set up with.
 
 use crate::error::ModelPolicyError;
+use espalier_model::Precision;
 use serde::{Deserialize, Serialize};
 
-/// Limits on the sampled distribution. The temperature comes with each request; 0 is greedy decoding, for which only
+/// Precision of the model and limits on the sampled distribution. The temperature comes with each request; 0 is greedy decoding, for which only
 /// the repetition penalty has a meaning. The defaults change nothing, as in the paper.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -18,11 +19,22 @@ pub struct SamplingConfig {
     /// Divide positive and multiply negative logits of all tokens of the prefix and the row by this; 1 is off
     /// (arXiv:1909.05858).
     pub repetition_penalty: f32,
+    /// What the model computes in. With bfloat16, sampling takes half the memory and less time; what was sampled then counts
+    /// as that of another policy than the float32 one, since its log-probabilities differ by some hundredths.
+    ///
+    /// Float32 is not written out, so that a search which was begun before there was a choice goes on.
+    #[serde(skip_serializing_if = "is_float32")]
+    pub precision: Precision,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_float32(precision: &Precision) -> bool {
+    *precision == Precision::Float32
 }
 
 impl Default for SamplingConfig {
     fn default() -> Self {
-        SamplingConfig { top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0 }
+        SamplingConfig { top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0, precision: Precision::Float32 }
     }
 }
 

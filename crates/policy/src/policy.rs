@@ -40,22 +40,23 @@ pub struct ModelPolicy {
 /// What the model or the tokenizer lacks, or the option that is out of range.
 pub fn open_policy(dir: &Path, device: Device, config: PolicyConfig) -> Result<ModelPolicy, ModelPolicyError> {
     let tokenizer = Tokenizer::load(dir)?;
-    let model = Transformer::load(dir, device, Kind::Float)?;
+    let model = Transformer::load(dir, device, config.sampling.precision.kind())?;
     ModelPolicy::new(model, tokenizer, config)
 }
 
 impl ModelPolicy {
-    /// A policy over a loaded model and its tokenizer.
+    /// A policy over a loaded model, which is converted to the precision of `config`, and its tokenizer.
     ///
     /// # Errors
     /// [`ModelPolicyError::Config`] for an option out of its range, and for a tokenizer that knows more ids than the
     /// model.
     pub fn new(
-        model: Transformer,
+        mut model: Transformer,
         tokenizer: Tokenizer,
         config: PolicyConfig,
     ) -> Result<ModelPolicy, ModelPolicyError> {
         config.validate()?;
+        model.convert(config.sampling.precision.kind())?;
         let own_context = model.config().max_position_embeddings;
         let max_context_tokens = config.max_context_tokens.map_or(own_context, |context| context.min(own_context));
         let vocabulary = model.config().vocab_size;

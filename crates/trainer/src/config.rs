@@ -1,6 +1,7 @@
 //! How long, how fast and in which order to train.
 
 use crate::TrainerError;
+use espalier_model::Precision;
 use serde::{Deserialize, Serialize};
 
 /// Optimisation of one training stage.
@@ -33,7 +34,8 @@ pub struct TrainConfig {
     pub save_every_s: f64,
     /// Parameters that stay as they are: names, in which `*` stands for any text, as in `model.layers.0.*`.
     pub freeze: Vec<String>,
-    /// What the model computes in; the optimiser's own numbers are float32 in any case.
+    /// What the model computes in, and is saved as; the optimiser's own numbers, masters of the parameters among them, are
+    /// float32 in any case.
     pub precision: Precision,
     /// Keeps only what enters each layer for the backward pass and computes the rest again: less memory, a third more
     /// work.
@@ -64,17 +66,6 @@ impl Default for LoraConfig {
         let targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
         LoraConfig { rank: 0, alpha: 16.0, targets: targets.map(str::to_owned).to_vec() }
     }
-}
-
-/// What the model computes in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Precision {
-    /// 32 bits.
-    Float32,
-    /// 16 bits with the range of float32; the parameters' float32 masters lie in the optimiser, and the trained policy is
-    /// saved as bfloat16.
-    Bfloat16,
 }
 
 impl Default for TrainConfig {

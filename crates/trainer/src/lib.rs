@@ -61,7 +61,7 @@ mod start;
 mod tensorboard;
 mod value;
 
-pub use config::{Layout, LoraConfig, Order, Precision, Schedule, TrainConfig};
+pub use config::{Layout, LoraConfig, Order, Schedule, TrainConfig};
 pub use data::{PreferencePair, SftExample, SiblingList, SkipReason, SkippedRow, ValueExample};
 pub use error::TrainerError;
 pub use joint::{JointExample, train_joint};

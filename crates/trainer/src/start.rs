@@ -1,12 +1,12 @@
 //! What every stage does before its first step.
 
-use crate::config::{LoraConfig, Precision};
+use crate::config::LoraConfig;
 use crate::data::{Checked, Limits, SkippedRow, sift};
 use crate::error::at;
 use crate::fingerprint::{Hashed, fingerprint};
 use crate::resume::Identity;
 use crate::{TrainConfig, TrainerError};
-use espalier_model::Transformer;
+use espalier_model::{Precision, Transformer};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::Path;

@@ -58,6 +58,9 @@ pub struct SamplingFlags {
     /// Factor against tokens that are there already; 1 is off [default: 1]
     #[arg(long, value_parser = number::<f32>)]
     pub repetition_penalty: Option<f32>,
+    /// What the model computes in: float32, or bfloat16, which is faster and takes half the memory [default: float32]
+    #[arg(long)]
+    pub precision: Option<String>,
 }
 
 /// Table `pairs`.

@@ -3,7 +3,7 @@
 use crate::folder::{publish_folder, read_json, write_json};
 use crate::run::config::RunConfig;
 use anyhow::{Context, Result, bail};
-use espalier_model::{Tokenizer, Transformer};
+use espalier_model::{Precision, Tokenizer, Transformer};
 use espalier_policy::{ModelPolicy, PolicyConfig};
 use espalier_task::{Format, Granularity};
 use serde::{Deserialize, Serialize};
@@ -49,12 +49,16 @@ impl PolicyFolder {
         self.prompting
     }
 
-    /// Loads weights and tokenizer.
+    /// Loads weights, in float32, and tokenizer.
     pub fn load(&self, config: &RunConfig) -> Result<(Transformer, Tokenizer)> {
+        self.load_in(Precision::Float32, config)
+    }
+
+    fn load_in(&self, precision: Precision, config: &RunConfig) -> Result<(Transformer, Tokenizer)> {
         use_threads(config);
         let problem = || format!("cannot load the policy {}", self.path.display());
         let tokenizer = Tokenizer::load(&self.path).with_context(problem)?;
-        let model = Transformer::load(&self.path, config.device()?, tch::Kind::Float).with_context(problem)?;
+        let model = Transformer::load(&self.path, config.device()?, precision.kind()).with_context(problem)?;
         Ok((model, tokenizer))
     }
 
@@ -70,7 +74,7 @@ impl PolicyFolder {
         step_stops: Vec<String>,
         path_stops: Vec<String>,
     ) -> Result<ModelPolicy> {
-        let (model, tokenizer) = self.load(config)?;
+        let (model, tokenizer) = self.load_in(config.sampling.precision, config)?;
         let settings = PolicyConfig {
             sampling: config.sampling.clone(),
             max_rows: config.runtime.max_rows,

@@ -3,7 +3,7 @@
 use crate::run::config::RunConfig;
 use crate::stage::policy_folder::{PolicyFolder, Prompting, prompting_of};
 use anyhow::{Context, Result, bail};
-use espalier_model::Tokenizer;
+use espalier_model::{Precision, Tokenizer};
 use espalier_policy::{ModelPolicy, PolicyStats, RemoteConfig, RemotePolicy, RemoteStats, Servers};
 use espalier_search::{Expansion, Policy, PolicyError, StepRequest};
 use espalier_task::{Format, Granularity};
@@ -60,6 +60,11 @@ impl ServerPolicy {
     }
 
     fn open(&self, config: &RunConfig, step_stops: Vec<String>, path_stops: Vec<String>) -> Result<RemotePolicy> {
+        if config.sampling.precision != Precision::Float32 {
+            bail!(
+                "sampling.precision is for models in this process; what servers compute in is set where they are started"
+            );
+        }
         let tokenizer = Tokenizer::load(&self.tokenizer);
         let tokenizer = tokenizer.with_context(|| format!("cannot load the tokenizer {}", self.tokenizer.display()))?;
         let settings = RemoteConfig {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Architecture, ModelConfig, ModelError, RopeScaling, Transformer};
+use crate::{Architecture, ModelConfig, ModelError, Precision, RopeScaling, Transformer};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tch::{Device, Kind, Tensor};
@@ -43,7 +43,7 @@ fn tokens(count: usize, vocab_size: usize, seed: u64) -> Vec<u32> {
 }
 
 fn bits(tensor: &Tensor) -> Vec<u32> {
-    Vec::<f32>::try_from(tensor.flatten(0, -1)).unwrap().into_iter().map(f32::to_bits).collect()
+    Vec::<f32>::try_from(tensor.flatten(0, -1).to_kind(Kind::Float)).unwrap().into_iter().map(f32::to_bits).collect()
 }
 
 /// The hidden state of the last token of a plain sequence, [H], by the forward pass for training.
@@ -179,14 +179,18 @@ fn in_company(model: &Transformer, before: usize, after: usize) -> Vec<Vec<u32>>
     found
 }
 
-/// Rule of the reproducible mode: the same bits alone and in company, wherever in the batch.
+/// Rule of the reproducible mode: the same bits alone and in company, wherever in the batch, in either precision.
 fn assert_batch_invariant(config: &ModelConfig) {
-    let model = model(config);
-    let alone = in_company(&model, 0, 0);
-    for (before, after) in [(0, 1), (1, 0), (2, 3), (7, 0), (5, 11), (30, 9)] {
-        let found = in_company(&model, before, after);
-        let differs = alone.iter().zip(&found).position(|(alone, found)| alone != found);
-        assert_eq!(differs, None, "{}: {before} before, {after} after", config.architecture.name());
+    let mut model = model(config);
+    for precision in [Precision::Float32, Precision::Bfloat16] {
+        model.convert(precision.kind()).unwrap();
+        let alone = in_company(&model, 0, 0);
+        for (before, after) in [(0, 1), (1, 0), (2, 3), (7, 0), (5, 11), (30, 9)] {
+            let found = in_company(&model, before, after);
+            let differs = alone.iter().zip(&found).position(|(alone, found)| alone != found);
+            let name = config.architecture.name();
+            assert_eq!(differs, None, "{name}, {precision:?}: {before} before, {after} after");
+        }
     }
 }
 

@@ -1,10 +1,9 @@
 //! Ways to train with less memory: adapters, frozen parameters, checkpoints, bfloat16; and references that are known.
 
 use crate::toy::{self, StopAfter};
-use espalier_model::Transformer;
+use espalier_model::{Precision, Transformer};
 use espalier_trainer::{
-    LoraConfig, Objective, Precision, PreferencePair, TrainConfig, TrainSummary, TrainerError, train_preference,
-    train_sft,
+    LoraConfig, Objective, PreferencePair, TrainConfig, TrainSummary, TrainerError, train_preference, train_sft,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
