@@ -4,7 +4,7 @@ use super::samples::ProblemSamples;
 use super::{Estimate, Score};
 use anyhow::{Result, bail};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What the comparison of two evaluations came to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -48,12 +48,17 @@ struct Outcome<'a> {
     several: bool,
 }
 
-/// Pairs the problems by group and id.
+/// Pairs the problems by id, and where an id is used in several groups, by group too: a file that was evaluated alone has
+/// another name than the group of a run that it came from.
 ///
 /// # Errors
 /// No common problem; one id with two questions.
 pub fn compare(first: &[ProblemSamples], second: &[ProblemSamples], seed: u64) -> Result<Comparison> {
-    let key = |problem: &ProblemSamples| (problem.group.clone(), problem.problem_id.clone());
+    let has_unique_ids = |all: &[ProblemSamples]| {
+        all.iter().map(|problem| &problem.problem_id).collect::<HashSet<_>>().len() == all.len()
+    };
+    let by_group = !(has_unique_ids(first) && has_unique_ids(second));
+    let key = |problem: &ProblemSamples| (by_group.then(|| problem.group.clone()), problem.problem_id.clone());
     let others: HashMap<_, _> = second.iter().map(|problem| (key(problem), problem)).collect();
     let mut outcomes = Vec::new();
     for one in first {
@@ -177,6 +182,12 @@ mod tests {
         assert!((compared.all.p - 2.0 / 64.0).abs() < 1e-12);
         assert_eq!(compared.families["even"].first.problems, 9);
         assert_eq!(compared.all.pass_at_1_difference, None);
+        let mut elsewhere = second.clone();
+        elsewhere.iter_mut().for_each(|problem| problem.group = "file".into());
+        assert_eq!(compare(&first, &elsewhere, 0).unwrap(), compared);
+        // An id in two groups: then the groups have to agree.
+        elsewhere.push(ProblemSamples { group: "g".into(), ..problem(5, true) });
+        assert_eq!(compare(&first, &elsewhere, 0).unwrap().all.first.problems, 1);
         let mut changed = second.clone();
         changed[3].question = "another".into();
         assert!(compare(&first, &changed, 0).unwrap_err().to_string().contains("another in the second"));
