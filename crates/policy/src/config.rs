@@ -4,8 +4,8 @@ use crate::error::ModelPolicyError;
 use espalier_model::Precision;
 use serde::{Deserialize, Serialize};
 
-/// Precision of the model and limits on the sampled distribution. The temperature comes with each request; 0 is greedy decoding, for which only
-/// the repetition penalty has a meaning. The defaults change nothing, as in the paper.
+/// Precision of the model and limits on the sampled distribution. The temperature comes with each request; 0 is greedy
+/// decoding, for which of the limits only the repetition penalty has a meaning. The defaults change nothing, as in the paper.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SamplingConfig {
