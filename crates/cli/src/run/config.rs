@@ -129,8 +129,9 @@ pub struct ModelShape {
 pub struct SftConfig {
     /// At most this many correct paths of a problem, chosen at random (algorithm, section 4).
     pub max_paths_per_problem: usize,
-    /// Whether a round trains on the worked solutions of round 0 and the found paths of earlier rounds too, as
-    /// rejection-sampling fine-tuning does (arXiv:2308.01825), instead of on its own found paths only.
+    /// Whether a round trains on the worked solutions of round 0 (but for those with a wrong answer) and the found paths
+    /// of earlier rounds too, as rejection-sampling fine-tuning does (arXiv:2308.01825), instead of on its own found paths
+    /// only.
     pub rehearse: bool,
     /// Weight of the value head's squared error in training on trees, head and policy being trained at once
     /// (arXiv:2405.03553); 0 leaves the value to a stage of its own.
