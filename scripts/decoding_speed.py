@@ -4,10 +4,10 @@
     python3 scripts/decoding_speed.py --policy data/smollm2 --gguf smollm2-f32.gguf --bench "cargo bench --bench decoding --"
 
 Each samples 48 tokens after prompts of 134 tokens, in float32 (and here in bfloat16 too): 4 prompts with 5 siblings each
-(--prompts, --siblings), all at once. They take turns (--rounds), and medians are printed: tokens by wall time and by processor time. It needs torch
-and transformers for the first, llama-cpp-python[server] and a float32 GGUF of the same weights for the second; a part that
-is missing is left out and named. `--make-gguf QUANTISED` writes such a file at --gguf from a quantised one. All use as many
-threads as the process has cores (`taskset -c 0` for one).
+(--prompts, --siblings), all at once. They take turns (--rounds), and medians are printed: tokens by wall time and by
+processor time. It needs torch and transformers for the first, llama-cpp-python[server] and a float32 GGUF of the same
+weights for the second; a part that is missing is left out and named. `--make-gguf QUANTISED` writes such a file at --gguf
+from a quantised one. All use as many threads as the process has cores (`taskset -c 0` for one).
 """
 
 import argparse
@@ -182,8 +182,8 @@ def main():
     finally:
         for part in parts:
             part.close()
-    print(f"{args.prompts} prompts of {PROMPT} tokens, {args.siblings} siblings of {NEW} tokens each, float32 if not said otherwise, "
-          f"{args.threads} threads, median of {args.rounds}; load {os.getloadavg()[0]:.1f}")
+    print(f"{args.prompts} prompts of {PROMPT} tokens, {args.siblings} siblings of {NEW} tokens each, "
+          f"float32 if not said otherwise, {args.threads} threads, median of {args.rounds}; load {os.getloadavg()[0]:.1f}")
     for name, runs in times.items():
         by_wall = statistics.median(tokens / wall for tokens, wall, _ in runs)
         by_cpu = statistics.median(tokens / cpu for tokens, _, cpu in runs)

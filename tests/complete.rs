@@ -38,6 +38,11 @@ fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
 }
 
+/// Asks `score` about the tokens of a sample.
+fn request(sample: &Value) -> String {
+    json!({ "prompt": PROMPT, "token_ids": sample["token_ids"] }).to_string()
+}
+
 #[test]
 fn what_is_sampled_is_scored_alike() {
     let folder = tempfile::tempdir().unwrap();
@@ -51,7 +56,7 @@ fn what_is_sampled_is_scored_alike() {
     let input = folder.path().join("input.jsonl");
     let requests: Vec<String> = samples
         .iter()
-        .map(|sample| json!({ "prompt": PROMPT, "token_ids": sample["token_ids"] }).to_string())
+        .map(request)
         .chain([json!({ "prompt": PROMPT, "completion": "<step>Add 3 and 4</step>" }).to_string()])
         .collect();
     fs::write(&input, requests.join("\n\n")).unwrap();
@@ -77,10 +82,7 @@ fn sampling_in_bfloat16_is_near_float32() {
     let prompt = prompt_file(folder.path());
     let policy = finished().join("policy-002");
     let samples = complete(&policy, &prompt, &["-n", "4", "--max-tokens", "20", "--precision", "bfloat16"]);
-    let requests: Vec<String> = samples
-        .iter()
-        .map(|sample| json!({ "prompt": PROMPT, "token_ids": sample["token_ids"] }).to_string())
-        .collect();
+    let requests: Vec<String> = samples.iter().map(request).collect();
     let input = folder.path().join("input.jsonl");
     fs::write(&input, requests.join("\n")).unwrap();
     let all = |lines: &[Value]| lines.iter().flat_map(|line| numbers(&line["logprobs"])).collect::<Vec<_>>();
