@@ -5,6 +5,9 @@ use crate::setting::{Name, sentence};
 
 /// An enum that is known by its values' names; [`choices!`](crate::choices) declares one.
 pub trait Choice: Copy + PartialEq + Send + Sync + 'static {
+    /// The name of the type.
+    const TYPE: &'static str;
+
     /// Every value with its name and its documentation, in the order of declaration.
     const ALL: &'static [(Self, &'static str, &'static str)];
 
@@ -19,7 +22,7 @@ pub trait Choice: Copy + PartialEq + Send + Sync + 'static {
     /// The name, and those that there are.
     fn of_name(name: &str) -> Result<Self, OutOfRange> {
         let found = Self::ALL.iter().find(|(_, known, _)| *known == name);
-        let unknown = || OutOfRange::new("the name", format!("{name:?}"), Name::one_of(&Self::names()));
+        let unknown = || OutOfRange::new(words(Self::TYPE), format!("{name:?}"), Name::one_of(&Self::names()));
         found.map(|(value, ..)| *value).ok_or_else(unknown)
     }
 
@@ -28,6 +31,15 @@ pub trait Choice: Copy + PartialEq + Send + Sync + 'static {
         let named = |&(_, name, documentation)| Name { name, sentence: sentence(documentation) };
         Self::ALL.iter().map(named).collect()
     }
+}
+
+/// `PairRule` as `pair rule`.
+fn words(name: &str) -> String {
+    let spaced = name.chars().enumerate().flat_map(|(at, letter)| {
+        let space = (at > 0 && letter.is_uppercase()).then_some(' ');
+        space.into_iter().chain(letter.to_lowercase())
+    });
+    spaced.collect()
 }
 
 /// Declares an enum of named values.
@@ -50,7 +62,7 @@ pub trait Choice: Copy + PartialEq + Send + Sync + 'static {
 /// assert_eq!("cosine".parse::<Schedule>(), Ok(Schedule::Cosine));
 /// assert_eq!(serde_json::to_string(&Schedule::Constant)?, "\"constant\"");
 /// let error = "sine".parse::<Schedule>().unwrap_err().to_string();
-/// assert_eq!(error, "the name is \"sine\", but must be one of constant, cosine");
+/// assert_eq!(error, "schedule is \"sine\", but must be one of constant, cosine");
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[macro_export]
@@ -76,6 +88,8 @@ macro_rules! choices {
         }
 
         impl $crate::Choice for $choice {
+            const TYPE: &'static str = stringify!($choice);
+
             const ALL: &'static [(Self, &'static str, &'static str)] =
                 &[$(($choice::$value, $name, $crate::documentation!($([$($value_about)*])*))),+];
         }

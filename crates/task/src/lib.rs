@@ -57,7 +57,7 @@ mod write;
 
 pub use answer::{AnswerKind, FoundBy, boxed, equivalent, extract};
 pub use error::TaskError;
-pub use format::{Format, Granularity, StepText};
+pub use format::{Format, Granularity, Prompting, StepText};
 pub use grade::{Grade, Grader};
 pub use load::{Dataset, load_dataset, load_problems};
 pub use problem::{CodeTests, Problem, Worked};

@@ -12,6 +12,7 @@ use crate::start::{self, Start, Trained};
 use crate::value::{HEAD, head_of, squared_errors};
 use crate::{SftExample, TrainConfig, TrainerError, ValueExample};
 use espalier_model::Transformer;
+use espalier_settings::range::above;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -109,10 +110,7 @@ pub fn train_joint(
     observer: &mut dyn Observer,
 ) -> Result<TrainSummary, TrainerError> {
     config.check()?;
-    if !(value_weight.is_finite() && value_weight > 0.0) {
-        let (field, value, must) = ("value_weight", value_weight.to_string(), "a positive number");
-        return Err(TrainerError::BadConfig { field, value, must });
-    }
+    above(0).check("value_weight", &value_weight)?;
     let objective = json!({ "value_weight": value_weight });
     let Start { rows, skipped, identity } = start::begin("joint", model, data, config, &objective, folder)?;
     start::prepare(model, config)?;

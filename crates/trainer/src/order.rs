@@ -30,7 +30,13 @@ impl Plan {
 
     /// As [`Plan::new`], but a shuffled order keeps the examples of each of `units` together; every example is in one.
     pub fn of_units(units: Vec<Vec<usize>>, lengths: Vec<usize>, config: &TrainConfig) -> Plan {
-        Plan { units, lengths, batch_size: config.batch_size, seed: config.seed, order: config.order }
+        Plan {
+            units,
+            lengths,
+            batch_size: config.batch_size,
+            seed: config.seed,
+            order: config.order.unwrap_or_default(),
+        }
     }
 
     /// Examples in an epoch.

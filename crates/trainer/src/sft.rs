@@ -36,7 +36,12 @@ pub fn train_sft(
             Group { prompt, steps: vec![path] }
         })
         .collect();
-    let plan = Plan::new(examples.iter().map(|e| e.ids.len()).collect(), config.batch_size, config.seed, config.order);
+    let plan = Plan::new(
+        examples.iter().map(|e| e.ids.len()).collect(),
+        config.batch_size,
+        config.seed,
+        config.order.unwrap_or_default(),
+    );
     let mut stage = Sft { trained: Trained::new(model), examples, groups, rows, config, masks: Masks::default() };
     let run = Run { config, plan, folder, identity, observer };
     let summary = run.train(&mut stage, &mut optimizer)?;

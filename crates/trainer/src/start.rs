@@ -7,6 +7,7 @@ use crate::fingerprint::{Hashed, fingerprint};
 use crate::resume::Identity;
 use crate::{TrainConfig, TrainerError};
 use espalier_model::{Precision, Transformer};
+use espalier_settings::OutOfRange;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -96,7 +97,7 @@ pub(crate) fn parameters(model: &Transformer, config: &TrainConfig) -> Result<Ve
     if config.lora.rank > 0 {
         return Ok(model.adapters().map(owned).collect());
     }
-    let bad = |value: String, must| Err(TrainerError::BadConfig { field: "freeze", value, must });
+    let bad = |value: String, must| Err(OutOfRange::new("freeze", value, must).into());
     if let Some(pattern) =
         config.freeze.iter().find(|pattern| !model.parameters().any(|(name, _)| matches(pattern, name)))
     {

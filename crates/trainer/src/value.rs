@@ -36,7 +36,7 @@ pub fn train_value(
     let head = head_of(model);
     let mut optimizer = AdamW::new(&[(HEAD.to_owned(), head.shallow_clone())], config)?;
     let lengths = examples.iter().map(|example| example.ends.len()).collect();
-    let plan = Plan::new(lengths, config.batch_size, config.seed, config.order);
+    let plan = Plan::new(lengths, config.batch_size, config.seed, config.order.unwrap_or_default());
     let mut stage = Head { weights: head, states, examples, rows, means: Means::default() };
     let run = Run { config, plan, folder, identity, observer };
     let summary = run.train(&mut stage, &mut optimizer)?;

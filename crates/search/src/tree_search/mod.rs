@@ -110,7 +110,7 @@ impl TreeSearch {
         prompt: &str,
         prompt_ids: &[u32],
     ) -> Result<TreeSearch, SearchError> {
-        config.validate()?;
+        config.check()?;
         let (text_bytes, tokens) = (prompt.len() as u64, prompt_ids.len() as u64);
         check_pools(text_bytes, tokens)?;
         Ok(TreeSearch {

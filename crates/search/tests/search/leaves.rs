@@ -20,16 +20,14 @@ fn in_the_reproducible_mode_the_order_of_answers_changes_nothing() {
     for evaluation in [Evaluation::ValueHead, Evaluation::Rollouts { count: 2 }] {
         let config = SearchConfig { evaluation, ..config(4, true) };
         let texts = FakeTexts::new(21);
-        let one = SearchConfig { in_flight: 1, ..config };
-        let expected = by_index(searched(&one, 30, &mut FakePolicy::new(texts.clone())).expect("runs"));
+        let expected = by_index(searched(&config, 1, 30, &mut FakePolicy::new(texts.clone())).expect("runs"));
         for (in_flight, order_seed, delay, batch) in [(1, 1, 3, 1), (8, 2, 5, 3), (30, 3, 9, 1000)] {
-            let config = SearchConfig { in_flight, ..config };
             let mut policy = FakePolicy::new(texts.clone()).shuffled(order_seed, delay).batched(batch);
-            let trees = by_index(searched(&config, 30, &mut policy).expect("runs"));
+            let trees = by_index(searched(&config, in_flight, 30, &mut policy).expect("runs"));
             assert!(trees == expected, "in_flight {in_flight}, delay {delay}");
         }
         assert!(expected.iter().all(|(_, tree)| check(tree).is_empty()));
-        let single = searched(&SearchConfig { leaves_per_tree: 1, ..config }, 30, &mut FakePolicy::new(texts));
+        let single = searched(&SearchConfig { leaves_per_tree: 1, ..config }, 64, 30, &mut FakePolicy::new(texts));
         assert!(by_index(single.expect("runs")) != expected, "several leaves are another search");
     }
 }
@@ -37,7 +35,7 @@ fn in_the_reproducible_mode_the_order_of_answers_changes_nothing() {
 #[test]
 fn in_the_continuous_mode_trees_are_sound() {
     let mut policy = FakePolicy::new(FakeTexts::new(22)).shuffled(4, 6).batched(5);
-    let trees = searched(&SearchConfig { in_flight: 4, ..config(6, false) }, 40, &mut policy).expect("runs");
+    let trees = searched(&config(6, false), 4, 40, &mut policy).expect("runs");
     assert_eq!(trees.len(), 40);
     for (_, tree) in &trees {
         assert_eq!(check(tree), []);
@@ -88,8 +86,7 @@ fn a_lost_request_costs_the_tree_and_no_other() {
         job
     });
     let mut policy = FakePolicy::new(FakeTexts::new(3)).losing("lost thing?</question><plan><step>").shuffled(1, 3);
-    let config = SearchConfig { in_flight: 3, ..config(4, false) };
-    let summary = search(&config, jobs, &mut policy, &FakeJudge, |_, _| Ok(())).expect("not fatal");
+    let summary = search(&config(4, false), 3, jobs, &mut policy, &FakeJudge, |_, _| Ok(())).expect("not fatal");
     let skipped: Vec<u64> = summary.skipped.iter().map(|skip| skip.index).collect();
     assert_eq!((summary.trees, skipped), (11, vec![5]));
     let mut forgotten = policy.stats().forgotten.clone();

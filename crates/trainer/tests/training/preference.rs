@@ -67,7 +67,7 @@ fn packed_rows_train_as_padded_ones() {
         let folder = tempfile::tempdir().unwrap();
         let mut model = toy::model();
         let config = TrainConfig { epochs: 2, batch_size: 6, learning_rate: 1e-3, layout, ..toy::config() };
-        let config = TrainConfig { order: espalier_trainer::Order::AsGiven, ..config };
+        let config = TrainConfig { order: Some(espalier_trainer::Order::AsGiven), ..config };
         train_preference(&mut model, &data, &[], &objective("step_apo", &[]), &config, folder.path(), &mut ()).unwrap();
         let (losses, norms) = (toy::column(folder.path(), "loss"), toy::column(folder.path(), "grad_norm"));
         (model, losses, norms)
