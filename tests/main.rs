@@ -15,6 +15,7 @@ mod objectives;
 mod preferences;
 mod readme;
 mod servers;
+mod settings;
 mod shards;
 mod tiny;
 mod whole_run;

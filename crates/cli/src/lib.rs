@@ -13,11 +13,12 @@
 //! Exit codes: 0 all done, 1 some items failed and were skipped, 2 could not run.
 
 pub mod command;
+pub mod config;
 pub mod exit;
 pub mod experiment;
 pub mod folder;
 pub mod judge;
+pub mod parse;
 pub mod progress;
-pub mod resolve;
 pub mod run;
 pub mod stage;

@@ -25,7 +25,7 @@ settings! {
         pub c_puct: f64 = 1.5, at_least(0);
         /// Exploration constant of UCT.
         pub c_uct: f64 = std::f64::consts::SQRT_2, at_least(0);
-        /// Q of a step that was never visited, under PUCT: a number, or below_parent:R for the parent's Q less R.
+        /// Q of a step that was never visited, under PUCT; below_parent:R is the parent's Q less R.
         pub first_play: FirstPlay = FirstPlay::Value(0.0),
             such_that("from -1 to 1, or with R from 0 to 2", FirstPlay::is_value);
         /// Gumbel top-k with sequential halving at the root, over at most this many of its steps; off if left out.

@@ -25,11 +25,19 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The key without its tables.
+    pub fn name(&self) -> &str {
+        self.key.rsplit('.').next().unwrap_or_default()
+    }
+
     /// What its values must be, in words.
     pub fn expected(&self) -> String {
-        match &self.range {
-            Some(range) => format!("{}, {range}", self.kind),
-            None => self.kind.to_string(),
+        match (&self.kind, &self.range) {
+            (kind, None) => kind.to_string(),
+            // What restricts texts describes them.
+            (Kind::Text, Some(range)) => range.clone(),
+            (Kind::List(of), Some(range)) => format!("a list, {range}, each {of}"),
+            (kind, Some(range)) => format!("{kind}, {range}"),
         }
     }
 }
@@ -43,6 +51,25 @@ pub struct Table {
     pub sentence: String,
     /// Its own settings, in the order of their declaration.
     pub entries: Vec<Entry>,
+}
+
+impl Table {
+    /// A line of Markdown for each setting.
+    fn rows(&self) -> Vec<String> {
+        let row = |entry: &Entry| {
+            let default = match entry.default.as_deref() {
+                None => "not set".to_owned(),
+                Some("") => "empty".to_owned(),
+                Some(text) => format!("`{text}`"),
+            };
+            format!("| `{}` | {default} | {} | {} |\n", entry.name(), entry.expected(), entry.sentence)
+        };
+        self.entries.iter().map(row).collect()
+    }
+
+    fn has_keys_of(&self, other: &Table) -> bool {
+        self.entries.iter().map(Entry::name).eq(other.entries.iter().map(Entry::name))
+    }
 }
 
 /// Where in the list a setting belongs, and what its declaration says.
@@ -117,26 +144,33 @@ impl Reference {
         keys.filter_map(|full| within(full).map(|at| &full[at..])).collect()
     }
 
-    /// A Markdown table for each table of settings.
+    /// A Markdown table for each table of settings. Of a table whose keys another one has before it, only the rows that
+    /// differ from that are written.
     pub fn markdown(&self) -> String {
         let mut page = String::new();
-        for table in self.tables.iter().filter(|table| !table.entries.is_empty()) {
+        for (at, table) in self.tables.iter().enumerate().filter(|(_, table)| !table.entries.is_empty()) {
             let title = if table.key.is_empty() { "Outside any table" } else { &format!("`[{}]`", table.key) };
             // Writing to a String cannot fail.
             let _ = write!(page, "## {title}\n\n");
             if !table.sentence.is_empty() {
                 let _ = write!(page, "{}\n\n", table.sentence);
             }
-            page += "| key | default | values | meaning |\n|---|---|---|---|\n";
-            for entry in &table.entries {
-                let key = entry.key.rsplit('.').next().unwrap_or_default();
-                let default = match entry.default.as_deref() {
-                    None => "not set".to_owned(),
-                    Some("") => "empty".to_owned(),
-                    Some(text) => format!("`{text}`"),
-                };
-                let _ = writeln!(page, "| `{key}` | {default} | {} | {} |", entry.expected(), entry.sentence);
+            let rows = table.rows();
+            let like = self.tables[..at].iter().find(|before| before.has_keys_of(table));
+            let known = like.map(Table::rows).unwrap_or_default();
+            let rows: Vec<String> = rows.into_iter().filter(|row| !known.contains(row)).collect();
+            match like {
+                Some(like) if rows.is_empty() => {
+                    let _ = write!(page, "As `[{}]`.\n\n", like.key);
+                    continue;
+                }
+                Some(like) => {
+                    let _ = write!(page, "As `[{}]`, but for:\n\n", like.key);
+                }
+                None => {}
             }
+            page += "| key | default | values | meaning |\n|---|---|---|---|\n";
+            page += &rows.concat();
             page.push('\n');
         }
         page.truncate(page.trim_end().len());

@@ -136,8 +136,11 @@ fn the_list_holds_every_key_with_the_outer_defaults() {
     let Kind::Choice(names) = &reference.entry("rule").unwrap().kind else { panic!("a choice") };
     assert_eq!((names[0].name, names[0].sentence.as_str()), ("sign", "The first of two."));
     let page = reference.markdown();
-    assert!(page.contains("## `[second]`\n\nSecond table.\n"), "{page}");
-    assert!(page.contains("| `rate` | `2` | a number, at least 0 | A rate. |\n"), "{page}");
+    assert!(page.contains("| `rate` | `1e-5` | a number, at least 0 | A rate. |\n"), "{page}");
+    // Of a table with the same keys only what differs.
+    let second = "## `[second]`\n\nSecond table.\n\nAs `[first]`, but for:\n\n| key | default | values | meaning |\n\
+                  |---|---|---|---|\n| `rate` | `2` | a number, at least 0 | A rate. |\n\n## `[window]`";
+    assert!(page.contains(second), "{page}");
     assert!(page.contains("| `letters` | `b` | a list, each one of a, b | Some of two. |\n"), "{page}");
 }
 

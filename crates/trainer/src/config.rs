@@ -35,7 +35,7 @@ settings! {
         pub layout: Layout = Layout::Packed;
         /// Seconds between two saved states; 0 saves after every step.
         pub save_every_s: f64 = 60.0, at_least(0);
-        /// Parameters that stay as they are: names, in which * stands for any text, as in model.layers.0.*; several.
+        /// Parameters that stay as they are: names, in which * stands for any text, as in model.layers.0.*.
         pub freeze: Vec<String> = Vec::new();
         /// What the model computes in, and is saved as; masters in the optimiser are float32 in any case.
         ///
@@ -61,7 +61,9 @@ const LINEAR_MAPS: [&str; 7] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_pr
 settings! {
     /// Low-rank adapters (LoRA, arXiv:2106.09685). They are saved in PEFT's format and merged into the policy.
     pub struct LoraConfig {
-        /// Rank of the adapters that are trained, merged into the policy and saved in its folder adapter/ for PEFT; 0 is off.
+        /// Train adapters of this rank instead of the parameters themselves; 0 is off.
+        ///
+        /// They are merged into the policy, and lie in its folder `adapter/` for PEFT.
         pub rank: usize = 0;
         /// The adapters' output is multiplied by alpha / rank.
         pub alpha: f64 = 16.0, above(0);

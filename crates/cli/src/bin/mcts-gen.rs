@@ -1,8 +1,10 @@
 //! `mcts-gen`: from problems and a policy to search trees and step pairs.
 
 use clap::{Parser, Subcommand};
+use espalier_cli::command::config_args::print;
 use espalier_cli::command::{complete, pairs, score, search, show};
 use espalier_cli::exit::finish;
+use espalier_cli::parse::parse;
 use std::process::ExitCode;
 
 /// Tree search over reasoning steps: from problems and a policy to trees and step-level preference pairs.
@@ -28,7 +30,16 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    finish(match Cli::parse().command {
+    let cli: Cli = match parse(&[
+        ("search", print::<search::SearchArgs>),
+        ("pairs", print::<pairs::PairsArgs>),
+        ("complete", print::<complete::CompleteArgs>),
+        ("score", print::<score::ScoreArgs>),
+    ]) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    finish(match cli.command {
         Command::Search(args) => search::run(&args),
         Command::Pairs(args) => pairs::run(&args),
         Command::Complete(args) => complete::run(&args),

@@ -1,10 +1,12 @@
 //! `step-train`: from step pairs to weights, and the rounds of a run.
 
 use clap::{Parser, Subcommand};
+use espalier_cli::command::config_args::print;
 use espalier_cli::command::{
-    compare, compare_evals, eval, experiment, init, judge, objective, prefer, report, round, sft, value,
+    compare, compare_evals, eval, experiment, init, judge, objective, prefer, report, round, settings, sft, value,
 };
 use espalier_cli::exit::finish;
+use espalier_cli::parse::parse;
 use std::process::ExitCode;
 
 /// Training on search trees: supervised, on step preferences, of the value head; and whole rounds of a run.
@@ -39,12 +41,27 @@ enum Command {
     CompareEvals(compare_evals::CompareEvalsArgs),
     /// Judge answers of any origin against references
     Judge(judge::JudgeArgs),
+    /// Print every setting: key, default, values, meaning
+    Settings(settings::SettingsArgs),
     /// Compare training methods on equal trees, over seeds and granularities
     Experiment(experiment::ExperimentArgs),
 }
 
 fn main() -> ExitCode {
-    finish(match Cli::parse().command {
+    let cli: Cli = match parse(&[
+        ("init", print::<init::InitArgs>),
+        ("round", print::<round::RoundArgs>),
+        ("sft", print::<sft::SftArgs>),
+        ("prefer", print::<prefer::PreferArgs>),
+        ("compare", print::<compare::CompareArgs>),
+        ("value", print::<value::ValueArgs>),
+        ("eval", print::<eval::EvalArgs>),
+        ("experiment", print::<experiment::ExperimentArgs>),
+    ]) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    finish(match cli.command {
         Command::Init(args) => init::run(&args),
         Command::Round(args) => round::run(&args),
         Command::Report(args) => report::run(&args),
@@ -56,6 +73,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::CompareEvals(args) => compare_evals::run(&args),
         Command::Judge(args) => judge::run(&args),
+        Command::Settings(args) => settings::run(&args),
         Command::Experiment(args) => experiment::run(&args),
     })
 }

@@ -1,17 +1,20 @@
 //! `step-train compare`: the same policy trained on the same pairs by each objective in turn.
 
-use super::flags::{CommonFlags, PreferTrainFlags, number};
-use super::{ConfigFile, configure, store_config};
+use super::config_args::{ConfigArgs, Keys};
+use super::flag::{Group, flag, group};
+use super::keys::{COMMON, MODEL, OPTIMISATION, PAIRWISE, RUNTIME};
+use super::store_config;
+use crate::config::{PreferConfig, RunConfig};
 use crate::exit::{Outcome, print_result};
 use crate::folder::{self, ensure_creatable, read_json, write_by_rename, write_json};
 use crate::progress::Progress;
-use crate::run::config::{PreferConfig, RunConfig};
 use crate::stage::pair_data::{self, PairData, Reading};
 use crate::stage::policy_folder::PolicyFolder;
 use crate::stage::prefer::{objective, split, train};
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use espalier_trainer::objectives::{REGISTRY, entry};
+use clap::builder::PossibleValuesParser;
+use espalier_trainer::objectives::REGISTRY;
 use espalier_trainer::remove_state;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,7 +23,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// Flags of `step-train compare`.
-#[derive(Args, Clone, Debug)]
+#[derive(Args)]
 pub struct CompareArgs {
     /// The policy that each training starts from, which is also the reference
     #[arg(long, value_name = "DIR")]
@@ -32,33 +35,24 @@ pub struct CompareArgs {
     #[arg(long, value_name = "PATH")]
     held_out: Option<PathBuf>,
     /// Compare only these objectives, with commas between [default: all, with their default parameters]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = known_losses())]
     losses: Option<Vec<String>>,
     /// The folder to make: table.md, and the metrics of each objective
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]
-    file: ConfigFile,
-    #[command(flatten)]
-    flags: Flags,
+    config: ConfigArgs<CompareArgs>,
 }
 
-#[derive(Args, Clone, Debug, Serialize)]
-struct Flags {
-    #[command(flatten)]
-    #[serde(flatten)]
-    common: CommonFlags,
-    #[command(flatten)]
-    prefer: CompareFlags,
-}
-
-#[derive(Args, Clone, Debug, Serialize)]
-struct CompareFlags {
-    /// Hold out this share of the pairs, whole trees or prompts of them
-    #[arg(long, value_name = "SHARE", value_parser = number::<f64>)]
-    held_out_fraction: Option<f64>,
-    #[command(flatten)]
-    train: PreferTrainFlags,
+impl Keys for CompareArgs {
+    const FLAGS: &'static [Group] = &[
+        COMMON,
+        RUNTIME,
+        group("prefer", &[flag("held_out_fraction")]),
+        group("prefer.train", &OPTIMISATION),
+        group("prefer.train", &MODEL),
+        group("prefer.train", &PAIRWISE),
+    ];
 }
 
 /// One line of the table: numbers before the first step and after the last.
@@ -75,9 +69,13 @@ struct Line {
     accuracy: f64,
 }
 
+fn known_losses() -> PossibleValuesParser {
+    PossibleValuesParser::new(REGISTRY.iter().map(|entry| entry.about.name))
+}
+
 /// Runs the command.
 pub fn run(args: &CompareArgs) -> Result<Outcome> {
-    let config = configure(&RunConfig::default(), &args.file, &args.flags)?;
+    let config = args.config.resolve()?;
     if config.prefer.train.epochs < 2 {
         bail!("epochs is {}; a comparison of the first epoch with the last needs 2", config.prefer.train.epochs);
     }
@@ -85,7 +83,6 @@ pub fn run(args: &CompareArgs) -> Result<Outcome> {
         Some(names) => names.clone(),
         None => REGISTRY.iter().map(|entry| entry.about.name.to_owned()).collect(),
     };
-    names.iter().try_for_each(|name| entry(name).map(drop))?;
     let policy = PolicyFolder::open(&args.policy)?;
     ensure_creatable(&args.out)?;
     let (_, tokenizer) = policy.load(&config)?;

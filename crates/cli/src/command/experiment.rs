@@ -1,21 +1,21 @@
 //! `step-train experiment`: methods compared over seeds and granularities.
 
-use super::flags::RuntimeFlags;
+use super::config_args::{ConfigArgs, Keys};
+use super::flag::Group;
 use super::init::init_generated;
-use super::{ConfigFile, configure};
+use super::keys::RUNTIME_OF_SEARCH;
+use crate::config::RunConfig;
 use crate::exit::{Outcome, print_result};
 use crate::experiment::{MethodResult, rows, run_block, table, write_report};
 use crate::folder;
-use crate::run::config::RunConfig;
 use crate::run::folder::RunFolder;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use espalier_task::Granularity;
-use serde::Serialize;
 use std::path::PathBuf;
 
 /// Flags of `step-train experiment`.
-#[derive(Args, Clone, Debug)]
+#[derive(Args)]
 pub struct ExperimentArgs {
     /// What is compared: methods (SFT, Step-APO alone, SFT on found paths, more SFT, rejection-sampling SFT, and after that
     /// outcome DPO, Step-DPO, Step-APO)
@@ -28,9 +28,7 @@ pub struct ExperimentArgs {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     #[command(flatten)]
-    file: ConfigFile,
-    #[command(flatten)]
-    flags: Flags,
+    config: ConfigArgs<ExperimentArgs>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -38,16 +36,18 @@ enum Name {
     Methods,
 }
 
-#[derive(Args, Clone, Debug, Serialize)]
-struct Flags {
-    #[command(flatten)]
-    runtime: RuntimeFlags,
+impl Keys for ExperimentArgs {
+    const FLAGS: &'static [Group] = &[RUNTIME_OF_SEARCH];
+
+    fn defaults() -> Option<RunConfig> {
+        Some(RunConfig::small())
+    }
 }
 
 /// Runs the command.
 pub fn run(args: &ExperimentArgs) -> Result<Outcome> {
     let Name::Methods = args.name;
-    let defaults = configure(&RunConfig::small()?, &args.file, &args.flags)?;
+    let defaults = args.config.resolve()?;
     let mut results: Vec<MethodResult> = Vec::new();
     for seed in 0..args.seeds {
         for granularity in [Granularity::Plan, Granularity::Step] {
@@ -63,7 +63,7 @@ pub fn run(args: &ExperimentArgs) -> Result<Outcome> {
             // After every block, so that a look at an unfinished experiment shows what there is.
             let rows = rows(&results);
             folder::write_json(&args.out.join("results.json"), &rows)?;
-            write_report(&args.out.join("report.html"), &rows, &toml::to_string_pretty(&config.without_runtime())?)?;
+            write_report(&args.out.join("report.html"), &rows, &toml::to_string_pretty(&config.deciding()?)?)?;
         }
     }
     print_result(format_args!("{}", table(&rows(&results))));

@@ -1,27 +1,29 @@
 //! `step-train init`: a run's folder, with its problems and the policy it starts from.
 
-use super::flags::CommonFlags;
-use super::{ConfigFile, configure, store_config};
+use super::config_args::{ConfigArgs, Keys};
+use super::flag::{Group, flag, group};
+use super::keys::{COMMON, RUNTIME};
+use super::store_config;
+use crate::config::RunConfig;
 use crate::exit::Outcome;
 use crate::folder::publish_folder;
-use crate::run::config::RunConfig;
+use crate::run::folder::RunFolder;
 use crate::run::problems::ProblemSets;
-use crate::stage::policy_folder::{self, PolicyFolder, Prompting};
+use crate::stage::policy_folder::{self, PolicyFolder};
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{ArgMatches, Args};
 use espalier_model::{ModelConfig, Tokenizer, Transformer};
-use espalier_task::{Format, Granularity, load_problems};
-use serde::Serialize;
+use espalier_task::{Format, Granularity, Prompting, load_problems};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Flags of `step-train init`.
-#[derive(Args, Clone, Debug)]
+#[derive(Args)]
 pub struct InitArgs {
     /// The run's folder to make
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Start from this policy instead of a small fresh one
+    /// Start from this policy instead of a small fresh one, and from the paper's settings instead of the embedded run's
     #[arg(long, value_name = "DIR", requires = "problems", requires = "held_out")]
     policy: Option<PathBuf>,
     /// With --policy: the problems to search
@@ -37,32 +39,32 @@ pub struct InitArgs {
     #[arg(long, value_name = "FILE", requires = "policy")]
     warm_start: Option<PathBuf>,
     #[command(flatten)]
-    file: ConfigFile,
-    #[command(flatten)]
-    flags: Flags,
+    config: ConfigArgs<InitArgs>,
 }
 
-#[derive(Args, Clone, Debug, Serialize)]
-struct Flags {
-    /// Name of the run, in every row it writes [default: the folder's name]
-    #[arg(long)]
-    name: Option<String>,
-    /// CPL rounds after the warm start [default: 2]
-    #[arg(long)]
-    rounds: Option<u32>,
-    #[command(flatten)]
-    #[serde(flatten)]
-    common: CommonFlags,
+impl Keys for InitArgs {
+    const FLAGS: &'static [Group] = &[group("", &[flag("name"), flag("rounds")]), COMMON, RUNTIME];
+
+    /// The run is named as its folder, which is not known yet.
+    fn defaults() -> Option<RunConfig> {
+        Some(RunConfig { name: String::new(), ..RunConfig::small() })
+    }
+
+    fn base(given: &ArgMatches) -> Result<RunConfig> {
+        Ok(base(given.get_one::<PathBuf>("policy").is_some(), given.get_one::<PathBuf>("out")))
+    }
+}
+
+/// The paper's configuration for another program's policy, else the embedded run's; the run is named as its folder.
+fn base(has_policy: bool, out: Option<&PathBuf>) -> RunConfig {
+    let base = if has_policy { RunConfig::default() } else { RunConfig::small() };
+    let name = out.and_then(|out| out.file_name()).map(|name| name.to_string_lossy().into_owned());
+    RunConfig { name: name.unwrap_or(base.name), ..base }
 }
 
 /// Runs the command.
 pub fn run(args: &InitArgs) -> Result<Outcome> {
-    let mut flags = args.flags.clone();
-    if flags.name.is_none() {
-        flags.name = args.out.file_name().map(|name| name.to_string_lossy().into_owned());
-    }
-    let defaults = if args.policy.is_some() { RunConfig::default() } else { RunConfig::small()? };
-    let config = configure(&defaults, &args.file, &flags)?;
+    let config = args.config.over(&base(args.policy.is_some(), Some(&args.out)))?;
     if args.out.join("config.toml").exists() {
         return continue_existing(&args.out, &config);
     }
@@ -109,9 +111,8 @@ fn publish(out: &Path, sets: &ProblemSets, config: &RunConfig, policy: impl FnOn
 
 /// A run that is there already is fine when it is the same run.
 fn continue_existing(out: &Path, config: &RunConfig) -> Result<Outcome> {
-    let text = fs::read_to_string(out.join("config.toml"))?;
-    let found: RunConfig = toml::from_str(&text).with_context(|| format!("{} holds no run", out.display()))?;
-    if found.without_runtime() != config.without_runtime() {
+    let found = RunFolder::open(out)?.config()?;
+    if found.canonical()? != config.canonical()? {
         bail!("{} holds a run of another configuration; choose another --out or remove it", out.display());
     }
     eprintln!("{:<24} {} is there already", "init", out.display());

@@ -1,6 +1,6 @@
 //! Flags that say which policy samples.
 
-use super::flags::number;
+use super::number;
 use crate::stage::sampler::{PolicySource, ServerPolicy};
 use anyhow::{Result, bail};
 use clap::Args;

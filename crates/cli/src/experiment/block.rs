@@ -2,17 +2,18 @@
 
 use super::method::Method;
 use super::results::MethodResult;
+use crate::config::RunConfig;
 use crate::folder::{self, MANIFEST};
-use crate::run::config::RunConfig;
 use crate::run::folder::RunFolder;
 use crate::run::problems::ProblemSets;
 use crate::run::round::{self, groups};
 use crate::stage::eval;
-use crate::stage::policy_folder::{PolicyFolder, Prompting};
+use crate::stage::policy_folder::PolicyFolder;
 use crate::stage::sampler::PolicySource;
 use crate::stage::search::{self, Search, SearchManifest};
 use crate::stage::train::TrainManifest;
 use anyhow::{Context, Result};
+use espalier_task::Prompting;
 use std::path::PathBuf;
 
 /// A block's folder: a run whose first round is taken apart.

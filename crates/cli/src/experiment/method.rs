@@ -1,7 +1,7 @@
 //! The methods and how each makes its policy.
 
 use super::block::Block;
-use crate::run::config::RunConfig;
+use crate::config::RunConfig;
 use crate::stage::pairs;
 use crate::stage::train::{TrainManifest, Training};
 use anyhow::Result;

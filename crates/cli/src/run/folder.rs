@@ -5,8 +5,8 @@
 //! ```
 //! Round r starts from `policy-r` and makes `policy-(r+1)`; round 0 is the supervised warm start.
 
+use crate::config::RunConfig;
 use crate::folder::{MANIFEST, read_json};
-use crate::run::config::RunConfig;
 use crate::run::round::RoundManifest;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -33,10 +33,8 @@ impl RunFolder {
     /// The run's configuration.
     pub fn config(&self) -> Result<RunConfig> {
         let path = self.config_path();
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let config: RunConfig =
-            toml::from_str(&text).with_context(|| format!("{} is not a run's configuration", path.display()))?;
-        config.validate().with_context(|| format!("bad configuration in {}", path.display()))?;
+        let config = RunConfig::default().with_file(&path)?;
+        config.check().with_context(|| format!("bad configuration in {}", path.display()))?;
         Ok(config)
     }
 

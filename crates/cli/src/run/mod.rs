@@ -1,6 +1,5 @@
 //! A run: its folder, its configuration, its rounds.
 
-pub mod config;
 pub mod folder;
 pub mod problems;
 pub mod report;

@@ -1,6 +1,6 @@
 //! The problem sets of a run: made or copied once by `init`, stored in the run's folder as JSONL.
 
-use crate::run::config::RunConfig;
+use crate::config::RunConfig;
 use anyhow::{Context, Result};
 use espalier_task::families::{self, GenerateConfig, Split, generate};
 use espalier_task::{Problem, boxed, equivalent, load_problems, write_jsonl};

@@ -2,19 +2,18 @@
 //!
 //! Round 0 is the warm start. Each stage publishes its own output, so a killed round goes on where it was.
 
+use crate::config::{RoundStage, RunConfig};
 use crate::folder::{self, MANIFEST};
-use crate::run::config::{RoundStage, RunConfig};
 use crate::run::folder::RunFolder;
 use crate::run::problems::ProblemSets;
 use crate::stage::eval::{self, EvalReport, Group};
 use crate::stage::extrapolate;
 use crate::stage::pairs::{self, PairsManifest};
-use crate::stage::policy_folder::Prompting;
 use crate::stage::sampler::PolicySource;
 use crate::stage::search::{self, Search, SearchManifest};
 use crate::stage::train::{TrainManifest, Training};
 use anyhow::{Context, Result};
-use espalier_task::{Format, Granularity};
+use espalier_task::{Format, Granularity, Prompting};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;

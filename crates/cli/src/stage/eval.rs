@@ -13,21 +13,22 @@ pub mod samples;
 pub mod score;
 mod vote;
 
+pub use crate::config::Method;
 pub use score::{Estimate, GroupScore, Score};
 
+use crate::config::RunConfig;
 use crate::folder;
 use crate::progress::Progress;
-use crate::run::config::RunConfig;
 use crate::stage::policy_folder::PolicyFolder;
 use crate::stage::search::Skipped;
 use answer::{Answered, Task};
 use anyhow::{Context, Result};
-use clap::ValueEnum;
 use espalier_task::{Grader, Problem};
 use journal::Journal;
 use rayon::prelude::*;
 use samples::Sample;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -37,22 +38,6 @@ pub struct Group<'a> {
     pub name: String,
     /// Its problems.
     pub problems: &'a [Problem],
-}
-
-/// How a policy answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "snake_case")]
-#[value(rename_all = "snake_case")]
-pub enum Method {
-    /// One answer of the likeliest token at every place.
-    #[default]
-    Greedy,
-    /// Several sampled answers: pass@k of them, and the answer that most of them give (arXiv:2203.11171).
-    Sample,
-    /// Beam search over steps, guided by the value head; its solutions vote. It does not see the reference.
-    Beam,
-    /// Monte-Carlo tree search that does not see the reference; its solutions vote.
-    Mcts,
 }
 
 /// `eval.json`. The samples are in a Parquet file beside it.
@@ -76,7 +61,7 @@ pub struct EvalReport {
 /// What decides the answers.
 #[derive(Serialize)]
 struct Identity<'a> {
-    config: RunConfig,
+    config: BTreeMap<String, serde_json::Value>,
     policy: &'a str,
     problems: &'a [&'a Problem],
 }
@@ -93,7 +78,7 @@ pub fn run(groups: &[Group], policy: &Path, out: &Path, title: &str, config: &Ru
     let (format, granularity) = config.format_of(source.prompting());
     let mut sampler = source.sampler(config, format, granularity)?;
     let hash = sampler.policy_hash();
-    let identity = Identity { config: config.without_runtime(), policy: &hash, problems: &problems };
+    let identity = Identity { config: config.canonical()?, policy: &hash, problems: &problems };
     let mut journal = Journal::open(out, &folder::fingerprint(&identity)?)?;
 
     let progress = Progress::new(title, problems.len() as u64);

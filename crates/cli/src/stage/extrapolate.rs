@@ -1,6 +1,6 @@
 //! Extrapolation between rounds: a step on in the direction of the last round's change.
 
-use crate::run::config::RunConfig;
+use crate::config::RunConfig;
 use crate::stage::policy_folder::{self, PolicyFolder};
 use anyhow::{Context, Result};
 use espalier_model::Transformer;

@@ -1,7 +1,7 @@
 //! The pairs stage: stored trees in, step pairs out, without searching again.
 
+use crate::config::RunConfig;
 use crate::folder::{self, MANIFEST, fingerprint};
-use crate::run::config::RunConfig;
 use anyhow::{Context, Result, bail};
 use espalier_tree::{Kind, PairInfo, StepPair, arrange_pairs, policy_hash, read_trees, select_pairs, write_pairs};
 use serde::{Deserialize, Serialize};

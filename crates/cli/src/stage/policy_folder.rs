@@ -1,23 +1,15 @@
 //! A policy on disk: a Hugging Face folder, and beside it how its prompts are written.
 
+use crate::config::{RunConfig, RuntimeConfig};
 use crate::folder::{publish_folder, read_json, write_json};
-use crate::run::config::RunConfig;
 use anyhow::{Context, Result, bail};
 use espalier_model::{Precision, Tokenizer, Transformer};
 use espalier_policy::{ModelPolicy, PolicyConfig};
-use espalier_task::{Format, Granularity};
-use serde::{Deserialize, Serialize};
+use espalier_task::{Format, Granularity, Prompting};
 use std::path::{Path, PathBuf};
+use tch::Device;
 
-/// How the prompts of a policy that was trained here are written: `espalier.json` in its folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Prompting {
-    /// Prompt format.
-    pub format: Format,
-    /// What one step is.
-    pub granularity: Granularity,
-}
-
+/// The file in a policy's folder that says how its prompts are written, as a [`Prompting`].
 const PROMPTING: &str = "espalier.json";
 
 /// A policy's folder, looked at but not loaded.
@@ -58,7 +50,7 @@ impl PolicyFolder {
         use_threads(config);
         let problem = || format!("cannot load the policy {}", self.path.display());
         let tokenizer = Tokenizer::load(&self.path).with_context(problem)?;
-        let model = Transformer::load(&self.path, config.device()?, precision.kind()).with_context(problem)?;
+        let model = Transformer::load(&self.path, device(&config.runtime)?, precision.kind()).with_context(problem)?;
         Ok((model, tokenizer))
     }
 
@@ -120,6 +112,19 @@ fn copy_adapter(from: &Path, base: &Path, to: &Path) -> Result<()> {
     let mut described: serde_json::Value = read_json(&from.join(config))?;
     described["base_model_name_or_path"] = base.to_string_lossy().into();
     write_json(&to.join(config), &described)
+}
+
+/// The device that a configuration names.
+///
+/// # Errors
+/// When LibTorch does not see it.
+pub fn device(runtime: &RuntimeConfig) -> Result<Device> {
+    let Some(index) = runtime.cuda() else { return Ok(Device::Cpu) };
+    let found = tch::Cuda::device_count();
+    if index as i64 >= found {
+        bail!("runtime.device is {:?}, but LibTorch sees {found} CUDA devices", runtime.device);
+    }
+    Ok(Device::Cuda(index))
 }
 
 /// LibTorch's threads; results are the same for the same number.

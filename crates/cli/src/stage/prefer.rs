@@ -1,14 +1,15 @@
 //! The preference stage: pairs from files, some of them held out, given to the trainer.
 
+use crate::config::{PreferConfig, RunConfig};
 use crate::folder::seed_from;
-use crate::run::config::{PreferConfig, RunConfig};
 use crate::stage::pair_data::{self, LoadedPair, PairData, Reading};
 use crate::stage::train::{TrainManifest, Training, of_trees};
 use anyhow::{Context, Result, bail};
 use espalier_model::{Tokenizer, Transformer};
 use espalier_trainer::objectives::Loss;
 use espalier_trainer::{
-    Objective, Observer, PreferencePair, SiblingList, SkippedRow, TrainSummary, train_preference, train_siblings,
+    Objective, Observer, Order, PreferencePair, SiblingList, SkippedRow, TrainConfig, TrainSummary, train_preference,
+    train_siblings,
 };
 use espalier_tree::{PathExample, outcome_pairs};
 use std::cell::RefCell;
@@ -84,7 +85,10 @@ pub fn train(
     work: &Path,
     observer: &mut dyn Observer,
 ) -> Result<TrainSummary> {
-    let PairData { pairs: loaded, skipped, policy_hash } = data;
+    let PairData { pairs: loaded, skipped, policy_hash, is_arranged } = data;
+    // A curriculum is of use only if its order reaches the optimiser.
+    let order = settings.train.order.unwrap_or(if is_arranged { Order::AsGiven } else { Order::Shuffled });
+    let config = &TrainConfig { order: Some(order), ..settings.train.clone() };
     // What the sampling policy said is what the reference says only if they are the same.
     let known = policy_hash.is_some_and(|hash| hash == model.hash());
     let rows: Vec<usize> = loaded.iter().map(|loaded| loaded.row).collect();
@@ -93,7 +97,6 @@ pub fn train(
     let pairs: Vec<PreferencePair> = loaded.into_iter().map(with_reference).collect();
     let held_out: Vec<PreferencePair> =
         held_out.pairs.iter().map(|loaded| PreferencePair { reference: None, ..loaded.pair.clone() }).collect();
-    let config = &settings.train;
     let stopped = "preference training stopped";
     let mut summary = match objective.loss() {
         Loss::Pair(_) => {

@@ -1,12 +1,12 @@
 //! Who samples: a model in this process, or servers.
 
-use crate::run::config::RunConfig;
-use crate::stage::policy_folder::{PolicyFolder, Prompting, prompting_of};
+use crate::config::RunConfig;
+use crate::stage::policy_folder::{PolicyFolder, prompting_of};
 use anyhow::{Context, Result, bail};
 use espalier_model::{Precision, Tokenizer};
 use espalier_policy::{ModelPolicy, PolicyStats, RemoteConfig, RemotePolicy, RemoteStats, Servers};
 use espalier_search::{Expansion, Policy, PolicyError, StepRequest};
-use espalier_task::{Format, Granularity};
+use espalier_task::{Format, Granularity, Prompting};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! The search stage: problems and a policy in, a folder of tree shards out.
 
+use crate::config::RunConfig;
 use crate::folder::{self, MANIFEST, fingerprint, seed_from};
 use crate::judge::FormatJudge;
 use crate::progress::Progress;
-use crate::run::config::RunConfig;
 use crate::stage::sampler::PolicySource;
 use crate::stage::shards::{Shards, resume_folder};
 use anyhow::{Context, Result, bail};
@@ -117,10 +117,8 @@ pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
     let (format, granularity) = config.format_of(search.policy.prompting());
     let mut policy = search.policy.sampler(config, format, granularity)?;
     let settings = settings(config, policy.has_value_head());
-    // Without what decides only the speed.
-    let deciding = SearchConfig { in_flight: 1, ..settings };
     let identity = Identity {
-        config: fingerprint(&(format, granularity, &deciding, &config.sampling, config.seed))?,
+        config: fingerprint(&(format, granularity, &settings, &config.sampling, config.seed))?,
         problems: fingerprint(&search.problems)?,
         policy: policy.policy_hash(),
         round: search.round,
@@ -143,7 +141,7 @@ pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
     }
 
     let info = ShardInfo {
-        config: toml::to_string(&config.without_runtime()).context("cannot encode the configuration")?,
+        config: toml::to_string(&config.deciding()?).context("cannot encode the configuration")?,
         policy_hash: identity.policy.clone(),
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
         git_revision: env!("ESPALIER_GIT_REVISION").to_owned(),
@@ -173,13 +171,14 @@ pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
     let judge = FormatJudge { format, granularity };
     let mut done = already;
     let mut finished_tokens = 0;
-    let summary = espalier_search::search(&settings, jobs, &mut policy, &judge, |index, tree| {
-        done += 1;
-        finished_tokens += tree.ids().map(|id| tree.token_ids(id).len() as u64).sum::<u64>();
-        progress.at(done, String::new());
-        shards.add(index, &tree).map_err(|error| SearchError::Sink(error.into()))
-    })
-    .context("the search stopped")?;
+    let summary =
+        espalier_search::search(&settings, config.runtime.in_flight, jobs, &mut policy, &judge, |index, tree| {
+            done += 1;
+            finished_tokens += tree.ids().map(|id| tree.token_ids(id).len() as u64).sum::<u64>();
+            progress.at(done, String::new());
+            shards.add(index, &tree).map_err(|error| SearchError::Sink(error.into()))
+        })
+        .context("the search stopped")?;
     let mut skipped = Vec::new();
     for skip in &summary.skipped {
         shards.skip(skip.index)?;

@@ -3,14 +3,14 @@
 //! Metrics and, while it runs, the state to resume from lie in a work folder; the new policy appears by rename, and a
 //! stage whose policy is there is done.
 
+use crate::config::{RunConfig, SftConfig};
 use crate::exit::Outcome;
 use crate::folder::{self, MANIFEST};
 use crate::progress::Progress;
-use crate::run::config::{RunConfig, SftConfig};
-use crate::stage::policy_folder::{self, PolicyFolder, Prompting};
+use crate::stage::policy_folder::{self, PolicyFolder};
 use anyhow::{Context, Result, bail};
 use espalier_model::{Tokenizer, Transformer};
-use espalier_task::Problem;
+use espalier_task::{Problem, Prompting};
 use espalier_trainer::{
     JointExample, Observer, SftExample, SkippedRow, TrainConfig, TrainSummary, ValueExample, remove_state, train_joint,
     train_sft, train_value,

@@ -1,9 +1,9 @@
 //! What a policy answers.
 
 use super::Method;
+use crate::config::RunConfig;
 use crate::folder::seed_from;
 use crate::judge::{BlindJudge, FormatJudge};
-use crate::run::config::RunConfig;
 use crate::stage::search::settings;
 use anyhow::{Context, Result};
 use espalier_policy::ModelPolicy;
@@ -147,7 +147,8 @@ impl Task<'_> {
             }
         });
         let judge = BlindJudge(FormatJudge { format: self.format, granularity: self.granularity });
-        let summary = espalier_search::search(&settings, jobs, policy, &judge, |index, tree| {
+        let in_flight = self.config.runtime.in_flight;
+        let summary = espalier_search::search(&settings, in_flight, jobs, policy, &judge, |index, tree| {
             sink(index as usize, solutions(&tree)).map_err(|error| SearchError::Sink(error.into()))
         })
         .context("the search stopped")?;

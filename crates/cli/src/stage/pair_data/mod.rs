@@ -6,7 +6,7 @@ mod texts;
 use anyhow::{Context, Result};
 use espalier_model::Tokenizer;
 use espalier_trainer::{PreferencePair, SkippedRow};
-use espalier_tree::{Kind, StepPair, policy_hash, read_pairs};
+use espalier_tree::{Curriculum, Kind, PairRules, StepPair, pair_rules, policy_hash, read_pairs};
 use std::path::Path;
 
 /// A pair that can be given to the trainer.
@@ -29,6 +29,8 @@ pub struct PairData {
     pub skipped: Vec<SkippedRow>,
     /// Hash of the policy that sampled them, whose log-probabilities the pairs hold.
     pub policy_hash: Option<String>,
+    /// Whether a curriculum put the pairs in their order.
+    pub is_arranged: bool,
 }
 
 /// How texts and Q are read.
@@ -56,7 +58,18 @@ pub fn load(path: &Path, tokenizer: &Tokenizer, reading: Reading) -> Result<Pair
     }
     let stored = read_pairs(path).with_context(problem)?;
     let pairs = stored.into_iter().enumerate().map(|(row, pair)| stored_pair(row, pair, reading)).collect();
-    Ok(PairData { pairs, skipped: Vec::new(), policy_hash: policy_hash(path).with_context(problem)? })
+    let rules = pair_rules(path).with_context(problem)?;
+    Ok(PairData {
+        pairs,
+        skipped: Vec::new(),
+        policy_hash: policy_hash(path).with_context(problem)?,
+        is_arranged: rules.is_some_and(|rules| has_curriculum(&rules)),
+    })
+}
+
+/// Whether stored rules arrange the pairs. Pairs with rules that this version cannot read count as not arranged.
+fn has_curriculum(rules: &str) -> bool {
+    toml::from_str::<PairRules>(rules).is_ok_and(|rules| rules.curriculum != Curriculum::None)
 }
 
 impl Reading {
