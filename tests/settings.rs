@@ -4,8 +4,10 @@ use crate::tiny::{finished, mcts_gen, step_train, succeed, text};
 use assert_cmd::Command;
 use std::fs;
 
+type Program = fn() -> Command;
+
 /// The commands that have a configuration.
-const COMMANDS: [(fn() -> Command, &str); 12] = [
+const COMMANDS: [(Program, &str); 12] = [
     (mcts_gen, "search"),
     (mcts_gen, "pairs"),
     (mcts_gen, "complete"),
@@ -20,7 +22,7 @@ const COMMANDS: [(fn() -> Command, &str); 12] = [
     (step_train, "experiment"),
 ];
 
-fn command(program: fn() -> Command, name: &str) -> Command {
+fn command(program: Program, name: &str) -> Command {
     let mut command = program();
     command.arg(name);
     // The configuration of a round is its run's.

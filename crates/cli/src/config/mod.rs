@@ -142,8 +142,8 @@ mod tests {
 
     #[test]
     fn what_decides_a_result_is_all_but_the_runtime() {
-        let mut fast = RunConfig::default();
-        fast.runtime = RuntimeConfig { device: "cuda".into(), threads: 8, max_rows: 1, in_flight: 1 };
+        let runtime = RuntimeConfig { device: "cuda".into(), threads: 8, max_rows: 1, in_flight: 1 };
+        let fast = RunConfig { runtime, ..RunConfig::default() };
         assert_eq!(fast.canonical().unwrap(), BTreeMap::new());
         assert_eq!(fast.deciding().unwrap(), RunConfig::default().deciding().unwrap());
         assert!(!fast.deciding().unwrap().contains_key("runtime"));

@@ -8,7 +8,7 @@ settings! {
     #[derive(Eq)]
     pub struct RuntimeConfig {
         /// Where models run.
-        pub device: String = "cpu".into(), such_that("cpu, cuda or cuda:N", |name: &String| device_index(name).is_some());
+        pub device: String = "cpu".into(), such_that("cpu, cuda or cuda:N", |name: &String| name == "cpu" || cuda_index(name).is_some());
         /// Threads of LibTorch; 0 takes every core.
         pub threads: usize = 0;
         /// Sequences decoded at the same time; with servers, requests to them.
@@ -30,17 +30,12 @@ settings! {
 impl RuntimeConfig {
     /// The CUDA device by its index; `None` is the processor.
     pub fn cuda(&self) -> Option<usize> {
-        device_index(&self.device).flatten()
+        cuda_index(&self.device)
     }
 }
 
-/// The index of a CUDA device, or none for the processor; nothing for what is no device's name.
-fn device_index(name: &str) -> Option<Option<usize>> {
-    match name {
-        "cpu" => Some(None),
-        "cuda" => Some(Some(0)),
-        _ => name.strip_prefix("cuda:")?.parse().ok().map(Some),
-    }
+fn cuda_index(name: &str) -> Option<usize> {
+    if name == "cuda" { Some(0) } else { name.strip_prefix("cuda:")?.parse().ok() }
 }
 
 #[cfg(test)]
