@@ -15,7 +15,6 @@
 pub mod command;
 pub mod exit;
 pub mod experiment;
-pub mod folder;
 pub mod judge;
 pub mod progress;
 pub mod resolve;

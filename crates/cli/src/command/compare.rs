@@ -3,7 +3,6 @@
 use super::flags::{CommonFlags, PreferTrainFlags, number};
 use super::{ConfigFile, configure, store_config};
 use crate::exit::{Outcome, print_result};
-use crate::folder::{self, ensure_creatable, read_json, write_by_rename, write_json};
 use crate::progress::Progress;
 use crate::run::config::{PreferConfig, RunConfig};
 use crate::stage::pair_data::{self, PairData, Reading};
@@ -11,6 +10,7 @@ use crate::stage::policy_folder::PolicyFolder;
 use crate::stage::prefer::{objective, split, train};
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use espalier_files::{ensure_creatable, ensure_writable, publish_bytes, publish_json, read_json};
 use espalier_trainer::objectives::{REGISTRY, entry};
 use espalier_trainer::remove_state;
 use serde::{Deserialize, Serialize};
@@ -99,7 +99,7 @@ pub fn run(args: &CompareArgs) -> Result<Outcome> {
     if held_out.pairs.is_empty() {
         bail!("no pair is held out; give --held-out or --held-out-fraction");
     }
-    folder::ensure_writable(&args.out)?;
+    ensure_writable(&args.out)?;
     store_config(&args.out, &config)?;
     let progress = Progress::new("compare", names.len() as u64);
     let mut lines = Vec::new();
@@ -108,7 +108,7 @@ pub fn run(args: &CompareArgs) -> Result<Outcome> {
         lines.push(one(name, &policy, &data, &held_out, &args.out.join(name), &config)?);
     }
     let table = table(&lines, data.pairs.len(), held_out.pairs.len());
-    write_by_rename(&args.out.join("table.md"), table.as_bytes())?;
+    publish_bytes(&args.out.join("table.md"), table.as_bytes())?;
     progress.finish(&format!("{} objectives", lines.len()));
     print_result(format_args!("{table}"));
     Ok(Outcome::from_failed(data.skipped.len()))
@@ -125,7 +125,7 @@ fn one(
 ) -> Result<Line> {
     let done = work.join("line.json");
     if done.exists() {
-        return read_json(&done);
+        return Ok(read_json(&done)?);
     }
     let settings = PreferConfig { loss: name.to_owned(), parameters: BTreeMap::new(), ..config.prefer.clone() };
     let (mut model, _) = policy.load(config)?;
@@ -148,7 +148,7 @@ fn one(
         ranking: ends("eval/ranking/policy")?,
         accuracy: ends("eval/rewards/accuracies")?[1],
     };
-    write_json(&done, &line)?;
+    publish_json(&done, &line)?;
     remove_state(work)?;
     Ok(line)
 }

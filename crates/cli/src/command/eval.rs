@@ -4,13 +4,13 @@ use super::flags::{CommonFlags, number};
 use super::problems::ProblemFlags;
 use super::{ConfigFile, configure};
 use crate::exit::{Outcome, print_result};
-use crate::folder::ensure_creatable;
 use crate::run::config::RunConfig;
 use crate::run::report::table::scores;
 use crate::stage::eval::{self, Group, Method, samples};
 use crate::stage::policy_folder::PolicyFolder;
 use anyhow::{Result, bail};
 use clap::Args;
+use espalier_files::ensure_creatable;
 use serde::Serialize;
 use std::path::PathBuf;
 

@@ -5,11 +5,11 @@ use super::init::init_generated;
 use super::{ConfigFile, configure};
 use crate::exit::{Outcome, print_result};
 use crate::experiment::{MethodResult, rows, run_block, table, write_report};
-use crate::folder;
 use crate::run::config::RunConfig;
 use crate::run::folder::RunFolder;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use espalier_files::publish_json;
 use espalier_task::Granularity;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -62,7 +62,7 @@ pub fn run(args: &ExperimentArgs) -> Result<Outcome> {
             results.extend(run_block(run, &config)?);
             // After every block, so that a look at an unfinished experiment shows what there is.
             let rows = rows(&results);
-            folder::write_json(&args.out.join("results.json"), &rows)?;
+            publish_json(&args.out.join("results.json"), &rows)?;
             write_report(&args.out.join("report.html"), &rows, &toml::to_string_pretty(&config.without_runtime())?)?;
         }
     }

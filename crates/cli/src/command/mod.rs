@@ -4,6 +4,7 @@ use crate::resolve::resolve;
 use crate::run::config::RunConfig;
 use anyhow::{Context, Result};
 use clap::Args;
+use espalier_files::publish_bytes;
 use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -52,5 +53,5 @@ fn print_line(out: &mut impl Write, value: &impl Serialize) -> Result<()> {
 
 /// Stores the resolved configuration beside an output.
 fn store_config(folder: &Path, config: &RunConfig) -> Result<()> {
-    crate::folder::write_by_rename(&folder.join("config.toml"), toml::to_string_pretty(config)?.as_bytes())
+    Ok(publish_bytes(&folder.join("config.toml"), toml::to_string_pretty(config)?.as_bytes())?)
 }

@@ -3,11 +3,11 @@
 use super::flags::PairFlags;
 use super::{ConfigFile, configure, store_config};
 use crate::exit::{Outcome, print_result};
-use crate::folder::ensure_creatable;
 use crate::run::config::RunConfig;
 use crate::stage::pairs;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use espalier_files::ensure_creatable;
 use espalier_tree::{read_pairs, read_trees, write_llama_factory, write_ranked_lists, write_step_dpo};
 use serde::Serialize;
 use std::path::PathBuf;

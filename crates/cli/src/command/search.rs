@@ -5,12 +5,12 @@ use super::policy_flags::PolicyFlags;
 use super::problems::ProblemFlags;
 use super::{ConfigFile, configure, store_config};
 use crate::exit::{Outcome, print_result};
-use crate::folder::ensure_creatable;
 use crate::run::config::RunConfig;
 use crate::stage::sampler::PolicySource;
 use crate::stage::{pairs, search};
 use anyhow::{Result, bail};
 use clap::Args;
+use espalier_files::ensure_creatable;
 use serde::Serialize;
 use std::path::PathBuf;
 

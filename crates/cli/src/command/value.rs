@@ -3,12 +3,12 @@
 use super::flags::{CommonFlags, TrainFlags};
 use super::{ConfigFile, configure};
 use crate::exit::Outcome;
-use crate::folder::ensure_creatable;
 use crate::run::config::RunConfig;
 use crate::stage::policy_folder::PolicyFolder;
 use crate::stage::train::{Training, work_folder};
 use anyhow::Result;
 use clap::Args;
+use espalier_files::ensure_creatable;
 use serde::Serialize;
 use std::path::PathBuf;
 

@@ -2,17 +2,18 @@
 
 use super::method::Method;
 use super::results::MethodResult;
-use crate::folder::{self, MANIFEST};
 use crate::run::config::RunConfig;
 use crate::run::folder::RunFolder;
 use crate::run::problems::ProblemSets;
 use crate::run::round::{self, groups};
+use crate::stage::contract::{MANIFEST, manifest};
 use crate::stage::eval;
 use crate::stage::policy_folder::{PolicyFolder, Prompting};
 use crate::stage::sampler::PolicySource;
 use crate::stage::search::{self, Search, SearchManifest};
 use crate::stage::train::TrainManifest;
 use anyhow::{Context, Result};
+use espalier_files::publish_json;
 use std::path::PathBuf;
 
 /// A block's folder: a run whose first round is taken apart.
@@ -59,7 +60,7 @@ impl Block {
 
     /// Examples that `RejectionSft` trained on, or will.
     pub(super) fn rejection_examples(&self) -> Result<usize> {
-        let manifest: Option<TrainManifest> = folder::manifest(&self.method(Method::RejectionSft).join("train"))?;
+        let manifest: Option<TrainManifest> = manifest(&self.method(Method::RejectionSft).join("train"))?;
         manifest.map(|manifest| manifest.examples).context("rejection_sft comes before more_sft")
     }
 }
@@ -81,7 +82,7 @@ pub fn run_block(run: RunFolder, config: &RunConfig) -> Result<Vec<MethodResult>
 impl Block {
     fn result(&self, method: Method, searched: &SearchManifest, config: &RunConfig) -> Result<MethodResult> {
         let out = self.method(method);
-        if let Some(done) = folder::manifest(&out)? {
+        if let Some(done) = manifest(&out)? {
             return Ok(done);
         }
         let trained = method.train(self, config)?;
@@ -97,7 +98,7 @@ impl Block {
             wall_s: trained.as_ref().map_or(0.0, |trained| trained.wall_s),
             eval,
         };
-        folder::write_json(&out.join(MANIFEST), &result)?;
+        publish_json(&out.join(MANIFEST), &result)?;
         Ok(result)
     }
 }

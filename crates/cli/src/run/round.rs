@@ -2,10 +2,10 @@
 //!
 //! Round 0 is the warm start. Each stage publishes its own output, so a killed round goes on where it was.
 
-use crate::folder::{self, MANIFEST};
 use crate::run::config::{RoundStage, RunConfig};
 use crate::run::folder::RunFolder;
 use crate::run::problems::ProblemSets;
+use crate::stage::contract::{MANIFEST, manifest};
 use crate::stage::eval::{self, EvalReport, Group};
 use crate::stage::extrapolate;
 use crate::stage::pairs::{self, PairsManifest};
@@ -14,6 +14,7 @@ use crate::stage::sampler::PolicySource;
 use crate::stage::search::{self, Search, SearchManifest};
 use crate::stage::train::{TrainManifest, Training};
 use anyhow::{Context, Result};
+use espalier_files::{ensure_writable, publish_json};
 use espalier_task::{Format, Granularity};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -61,15 +62,15 @@ impl RoundManifest {
 /// Runs the stages of a round that are not done yet.
 pub fn run(run: &RunFolder, round: u32, config: &RunConfig) -> Result<RoundManifest> {
     let out = run.round(round);
-    if let Some(done) = folder::manifest(&out)? {
+    if let Some(done) = manifest(&out)? {
         return Ok(done);
     }
-    folder::ensure_writable(&out)?;
+    ensure_writable(&out)?;
     let sets = ProblemSets::read(&run.root().join("problems"))?;
     let mut manifest = if round == 0 { warm_start(run, &sets, config)? } else { improve(run, round, &sets, config)? };
     let title = format!("round {round}: eval");
     manifest.eval = eval::run(&groups(&sets), &run.policy(round + 1), &out.join("eval.json"), &title, config)?;
-    folder::write_json(&out.join(MANIFEST), &manifest)?;
+    publish_json(&out.join(MANIFEST), &manifest)?;
     tidy(run, round, config)?;
     Ok(manifest)
 }

@@ -15,7 +15,6 @@ mod vote;
 
 pub use score::{Estimate, GroupScore, Score};
 
-use crate::folder;
 use crate::progress::Progress;
 use crate::run::config::RunConfig;
 use crate::stage::policy_folder::PolicyFolder;
@@ -23,6 +22,7 @@ use crate::stage::search::Skipped;
 use answer::{Answered, Task};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use espalier_files::{fingerprint, publish_json, read_json};
 use espalier_task::{Grader, Problem};
 use journal::Journal;
 use rayon::prelude::*;
@@ -84,7 +84,7 @@ struct Identity<'a> {
 /// Answers all problems, scores them by group and publishes the samples, then the report.
 pub fn run(groups: &[Group], policy: &Path, out: &Path, title: &str, config: &RunConfig) -> Result<EvalReport> {
     if out.exists() {
-        return folder::read_json(out);
+        return Ok(read_json(out)?);
     }
     let began = Instant::now();
     let problems: Vec<&Problem> = groups.iter().flat_map(|group| group.problems).collect();
@@ -94,7 +94,7 @@ pub fn run(groups: &[Group], policy: &Path, out: &Path, title: &str, config: &Ru
     let mut sampler = source.sampler(config, format, granularity)?;
     let hash = sampler.policy_hash();
     let identity = Identity { config: config.without_runtime(), policy: &hash, problems: &problems };
-    let mut journal = Journal::open(out, &folder::fingerprint(&identity)?)?;
+    let mut journal = Journal::open(out, &fingerprint(&identity)?)?;
 
     let progress = Progress::new(title, problems.len() as u64);
     let mut answered: Vec<Option<Answered>> = journal.take_found(problems.len());
@@ -135,7 +135,7 @@ pub fn run(groups: &[Group], policy: &Path, out: &Path, title: &str, config: &Ru
     };
     let names = groups.iter().flat_map(|group| group.problems.iter().map(|_| group.name.as_str()));
     samples::write(&samples::path_beside(out), &names.collect::<Vec<_>>(), &problems, &samples)?;
-    folder::write_json(out, &report)?;
+    publish_json(out, &report)?;
     journal.remove()?;
     let scores: Vec<String> = report
         .groups

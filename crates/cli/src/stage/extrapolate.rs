@@ -3,6 +3,7 @@
 use crate::run::config::RunConfig;
 use crate::stage::policy_folder::{self, PolicyFolder};
 use anyhow::{Context, Result};
+use espalier_files::Existing;
 use espalier_model::Transformer;
 use std::path::Path;
 use tch::no_grad;
@@ -22,7 +23,7 @@ pub fn run(policy: &Path, previous: &Path, gamma: f64, out: &Path, config: &RunC
     let (before, _) = PolicyFolder::open(previous)?.load(config)?;
     extrapolate(&model, &before, gamma)
         .with_context(|| format!("cannot extrapolate from {} to {}", previous.display(), policy.display()))?;
-    policy_folder::save(out, false, &model, &tokenizer, source.prompting(), None)
+    policy_folder::save(out, Existing::Refused, &model, &tokenizer, source.prompting(), None)
 }
 
 fn extrapolate(model: &Transformer, previous: &Transformer, gamma: f64) -> Result<()> {

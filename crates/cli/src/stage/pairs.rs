@@ -1,8 +1,9 @@
 //! The pairs stage: stored trees in, step pairs out, without searching again.
 
-use crate::folder::{self, MANIFEST, fingerprint};
 use crate::run::config::RunConfig;
+use crate::stage::contract::{MANIFEST, manifest};
 use anyhow::{Context, Result, bail};
+use espalier_files::{ensure_writable, fingerprint, publish_json};
 use espalier_tree::{Kind, PairInfo, StepPair, arrange_pairs, policy_hash, read_trees, select_pairs, write_pairs};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -53,7 +54,7 @@ impl PairsManifest {
 /// Selects the pairs of all trees in a folder and publishes them as one Parquet file.
 pub fn run(trees: &Path, out: &Path, config: &RunConfig) -> Result<PairsManifest> {
     let rules = fingerprint(&config.pairs)?;
-    if let Some(done) = folder::manifest::<PairsManifest>(out)? {
+    if let Some(done) = manifest::<PairsManifest>(out)? {
         if done.rules != rules {
             bail!("{} holds pairs of other rules; choose another --out or remove it", out.display());
         }
@@ -78,7 +79,7 @@ pub fn run(trees: &Path, out: &Path, config: &RunConfig) -> Result<PairsManifest
     }
     let pairs = arrange_pairs(pairs, &config.pairs);
     pairs.iter().for_each(|pair| manifest.count(pair));
-    folder::ensure_writable(out)?;
+    ensure_writable(out)?;
     let info = PairInfo {
         rules: toml::to_string(&config.pairs).context("cannot encode the pair rules")?,
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -86,6 +87,6 @@ pub fn run(trees: &Path, out: &Path, config: &RunConfig) -> Result<PairsManifest
     };
     let path = out.join("part-00000.parquet");
     write_pairs(&path, &pairs, &info).with_context(|| format!("cannot write {}", path.display()))?;
-    folder::write_json(&out.join(MANIFEST), &manifest)?;
+    publish_json(&out.join(MANIFEST), &manifest)?;
     Ok(manifest)
 }

@@ -1,8 +1,8 @@
 //! A policy on disk: a Hugging Face folder, and beside it how its prompts are written.
 
-use crate::folder::{publish_folder, read_json, write_json};
 use crate::run::config::RunConfig;
 use anyhow::{Context, Result, bail};
+use espalier_files::{Existing, publish_folder, publish_json, read_json};
 use espalier_model::{Precision, Tokenizer, Transformer};
 use espalier_policy::{ModelPolicy, PolicyConfig};
 use espalier_task::{Format, Granularity};
@@ -89,26 +89,29 @@ impl PolicyFolder {
 /// How the prompts of the policy in a folder are written, if the folder says so.
 pub fn prompting_of(folder: &Path) -> Result<Option<Prompting>> {
     let path = folder.join(PROMPTING);
-    if path.exists() { read_json(&path).map(Some) } else { Ok(None) }
+    if path.exists() { Ok(Some(read_json(&path)?)) } else { Ok(None) }
 }
 
 /// Publishes a policy: weights, value head, tokenizer, prompting, and the `adapter` that is merged into the weights, with
 /// the policy it belongs to, as PEFT reads it.
 pub fn save(
     out: &Path,
-    replace: bool,
+    existing: Existing,
     model: &Transformer,
     tokenizer: &Tokenizer,
     prompting: Option<Prompting>,
     adapter: Option<(&Path, &Path)>,
 ) -> Result<()> {
-    publish_folder(out, replace, |folder| {
+    publish_folder(out, existing, |folder| {
         model.save(folder).with_context(|| format!("cannot save the model to {}", folder.display()))?;
         tokenizer.save(folder).with_context(|| format!("cannot save the tokenizer to {}", folder.display()))?;
         if let Some((adapter, base)) = adapter {
             copy_adapter(adapter, base, &folder.join("adapter"))?;
         }
-        prompting.map_or(Ok(()), |prompting| write_json(&folder.join(PROMPTING), &prompting))
+        if let Some(prompting) = prompting {
+            publish_json(&folder.join(PROMPTING), &prompting)?;
+        }
+        anyhow::Ok(())
     })
 }
 
@@ -119,7 +122,7 @@ fn copy_adapter(from: &Path, base: &Path, to: &Path) -> Result<()> {
     std::fs::copy(from.join(weights), to.join(weights)).with_context(problem)?;
     let mut described: serde_json::Value = read_json(&from.join(config))?;
     described["base_model_name_or_path"] = base.to_string_lossy().into();
-    write_json(&to.join(config), &described)
+    Ok(publish_json(&to.join(config), &described)?)
 }
 
 /// LibTorch's threads; results are the same for the same number.

@@ -1,10 +1,10 @@
 //! The preference stage: pairs from files, some of them held out, given to the trainer.
 
-use crate::folder::seed_from;
 use crate::run::config::{PreferConfig, RunConfig};
 use crate::stage::pair_data::{self, LoadedPair, PairData, Reading};
 use crate::stage::train::{TrainManifest, Training, of_trees};
 use anyhow::{Context, Result, bail};
+use espalier_files::{seed_from, unit_interval};
 use espalier_model::{Tokenizer, Transformer};
 use espalier_trainer::objectives::Loss;
 use espalier_trainer::{
@@ -65,10 +65,7 @@ pub fn objective(settings: &PreferConfig) -> Result<Objective> {
 
 /// Moves about `fraction` of the pairs to those held out: all of a tree, or of a prompt, or none.
 pub fn split(data: &mut PairData, held_out: &mut PairData, fraction: f64, seed: u64) {
-    let goes = |loaded: &LoadedPair| {
-        // The upper 53 bits, as a number in [0, 1).
-        ((seed_from(&[&"held out", &seed, &loaded.family]) >> 11) as f64 / (1_u64 << 53) as f64) < fraction
-    };
+    let goes = |loaded: &LoadedPair| unit_interval(seed_from(&[&"held out", &seed, &loaded.family])) < fraction;
     let (moved, kept) = std::mem::take(&mut data.pairs).into_iter().partition::<Vec<_>, _>(goes);
     data.pairs = kept;
     held_out.pairs.extend(moved);

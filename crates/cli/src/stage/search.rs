@@ -1,12 +1,13 @@
 //! The search stage: problems and a policy in, a folder of tree shards out.
 
-use crate::folder::{self, MANIFEST, fingerprint, seed_from};
 use crate::judge::FormatJudge;
 use crate::progress::Progress;
 use crate::run::config::RunConfig;
+use crate::stage::contract::{MANIFEST, manifest};
 use crate::stage::sampler::PolicySource;
 use crate::stage::shards::{Shards, resume_folder};
 use anyhow::{Context, Result, bail};
+use espalier_files::{ensure_writable, fingerprint, publish_json, read_json, seed_from};
 use espalier_policy::RemoteStats;
 use espalier_search::{Evaluation, SearchConfig, SearchError, SearchSummary, TreeJob};
 use espalier_task::Problem;
@@ -125,21 +126,21 @@ pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
         policy: policy.policy_hash(),
         round: search.round,
     };
-    if let Some(done) = folder::manifest::<SearchManifest>(search.out)? {
+    if let Some(done) = manifest::<SearchManifest>(search.out)? {
         if done.identity != identity {
             bail!("{} holds trees of another search; choose another --out or remove it", search.out.display());
         }
         return Ok(done);
     }
-    folder::ensure_writable(search.out)?;
+    ensure_writable(search.out)?;
     let resume = resume_folder(search.out);
     let identity_path = resume.join("identity.json");
     if identity_path.exists() {
-        if folder::read_json::<Identity>(&identity_path)? != identity {
+        if read_json::<Identity>(&identity_path)? != identity {
             bail!("{} holds half of another search; choose another --out or remove it", search.out.display());
         }
     } else {
-        folder::write_json(&identity_path, &identity)?;
+        publish_json(&identity_path, &identity)?;
     }
 
     let info = ShardInfo {
@@ -209,7 +210,7 @@ pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
         search: (&summary).into(),
     };
     shards.close()?;
-    folder::write_json(&search.out.join(MANIFEST), &manifest)?;
+    publish_json(&search.out.join(MANIFEST), &manifest)?;
     progress.finish(&format!(
         "{} trees, {} solved, {} nodes, {} tokens in {:.1} s",
         manifest.trees, manifest.solved, manifest.nodes, manifest.tree_tokens, manifest.wall_s

@@ -4,11 +4,12 @@
 //! stage whose policy is there is done.
 
 use crate::exit::Outcome;
-use crate::folder::{self, MANIFEST};
 use crate::progress::Progress;
 use crate::run::config::{RunConfig, SftConfig};
+use crate::stage::contract::{MANIFEST, manifest};
 use crate::stage::policy_folder::{self, PolicyFolder, Prompting};
 use anyhow::{Context, Result, bail};
+use espalier_files::{Existing, ensure_writable, publish_json};
 use espalier_model::{Tokenizer, Transformer};
 use espalier_task::Problem;
 use espalier_trainer::{
@@ -63,7 +64,7 @@ impl Training<'_> {
         train: impl FnOnce(&mut Transformer, Vec<E>, &Path, &mut dyn Observer) -> Result<TrainSummary>,
     ) -> Result<TrainManifest> {
         let began = Instant::now();
-        if let Some(done) = folder::manifest(self.work)?
+        if let Some(done) = manifest(self.work)?
             && self.out.exists()
         {
             return Ok(done);
@@ -72,7 +73,7 @@ impl Training<'_> {
         let (mut model, tokenizer) = source.load(config)?;
         let examples = examples(&tokenizer)?;
         let given = examples.len();
-        folder::ensure_writable(self.work)?;
+        ensure_writable(self.work)?;
         let mut bar = TrainBar { progress: Progress::new(self.title, 0) };
         let summary = if given == 0 {
             // Nothing to learn from is an outcome of a round, not an error: the policy stays as it is.
@@ -82,9 +83,16 @@ impl Training<'_> {
         };
         let adapter = self.work.join("adapter");
         let adapter = adapter.exists().then_some((adapter.as_path(), self.policy));
-        policy_folder::save(self.out, true, &model, &tokenizer, prompting.or(source.prompting()), adapter)?;
+        policy_folder::save(
+            self.out,
+            Existing::Replaced,
+            &model,
+            &tokenizer,
+            prompting.or(source.prompting()),
+            adapter,
+        )?;
         let manifest = TrainManifest { summary, examples: given, wall_s: began.elapsed().as_secs_f64() };
-        folder::write_json(&self.work.join(MANIFEST), &manifest)?;
+        publish_json(&self.work.join(MANIFEST), &manifest)?;
         remove_state(self.work).context("cannot remove the state of a finished training")?;
         for SkippedRow { row, reason } in manifest.summary.skipped.iter().take(SHOWN) {
             eprintln!("skipped row {row}, counted from 0: {reason}");

@@ -1,11 +1,11 @@
 //! What a policy answers.
 
 use super::Method;
-use crate::folder::seed_from;
 use crate::judge::{BlindJudge, FormatJudge};
 use crate::run::config::RunConfig;
 use crate::stage::search::settings;
 use anyhow::{Context, Result};
+use espalier_files::seed_from;
 use espalier_policy::ModelPolicy;
 use espalier_search::{Expansion, Policy, SearchConfig, SearchError, StepRequest, StopWhen, Strategy, TreeJob, Unit};
 use espalier_task::{AnswerKind, Format, Granularity, Problem};

@@ -2,6 +2,7 @@
 
 use super::answer::Answered;
 use anyhow::{Context, Result, bail};
+use espalier_files::publish_bytes;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -46,7 +47,7 @@ impl Journal {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
         }
-        crate::folder::write_by_rename(&path, kept.as_bytes())?;
+        publish_bytes(&path, kept.as_bytes())?;
         let file = OpenOptions::new().append(true).open(&path).with_context(|| format!("cannot write {shown}"))?;
         Ok(Journal { path, file, found })
     }
