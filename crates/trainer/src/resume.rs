@@ -183,12 +183,8 @@ fn order_of(path: &Path) -> Option<(u64, bool)> {
     Some((step.unwrap_or(name).parse().ok()?, step.is_some()))
 }
 
-/// Removes the state of a training stage, once its result was published; there may be none.
-pub fn remove_state(work: &Path) -> Result<(), TrainerError> {
-    Ok(remove_folder(&state_folder(work))?)
-}
-
-/// Where the states of a training stage lie.
-pub(crate) fn state_folder(work: &Path) -> PathBuf {
+/// Where the states of a training stage lie; they serve only to go on after a kill, and may be removed once its result is
+/// published.
+pub fn state_folder(work: &Path) -> PathBuf {
     work.join("trainer_state")
 }

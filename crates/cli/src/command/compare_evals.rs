@@ -4,7 +4,7 @@ use crate::exit::{Outcome, print_result};
 use crate::run::report::table::comparison;
 use crate::stage::eval::compare::compare;
 use crate::stage::eval::samples;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use espalier_files::publish_json;
 use std::path::PathBuf;
@@ -26,6 +26,9 @@ pub struct CompareEvalsArgs {
 
 /// Runs the command.
 pub fn run(args: &CompareEvalsArgs) -> Result<Outcome> {
+    if let Some(out) = args.out.as_ref().filter(|out| out.exists()) {
+        bail!("{} exists already; choose another --out or remove it", out.display());
+    }
     let read = |report: &PathBuf| samples::read(&samples::path_beside(report));
     let compared = compare(&read(&args.first)?, &read(&args.second)?, args.seed)?;
     if let Some(out) = &args.out {

@@ -6,9 +6,10 @@ use super::{ConfigFile, configure};
 use crate::exit::{Outcome, print_result};
 use crate::run::config::RunConfig;
 use crate::run::report::table::scores;
-use crate::stage::eval::{self, Group, Method, samples};
+use crate::session::{OutputFlags, Session};
+use crate::stage::eval::{self, Group, Method};
 use crate::stage::policy_folder::PolicyFolder;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use espalier_files::ensure_creatable;
 use serde::Serialize;
@@ -25,6 +26,8 @@ pub struct EvalArgs {
     /// The report to write, as JSON; all samples lie beside it in a Parquet file
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    #[command(flatten)]
+    output: OutputFlags,
     #[command(flatten)]
     file: ConfigFile,
     #[command(flatten)]
@@ -80,14 +83,9 @@ pub fn run(args: &EvalArgs) -> Result<Outcome> {
     PolicyFolder::open(&args.policy)?;
     let problems = args.problems.load(config.seed)?;
     ensure_creatable(&args.out)?;
-    for out in [args.out.clone(), samples::path_beside(&args.out)] {
-        if out.exists() {
-            bail!("{} exists already; choose another --out or remove it", out.display());
-        }
-    }
     let name = args.problems.problems.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let group = Group { name, problems: &problems };
-    let report = eval::run(&[group], &args.policy, &args.out, "eval", &config)?;
+    let report = eval::run(&[group], &args.policy, &args.out, "eval", &Session::new(args.output).context(&config))?;
     print_result(format_args!("{}", scores(&report)));
     for skipped in &report.skipped {
         eprintln!("skipped problem {}: {}", skipped.problem_id, skipped.reason);

@@ -7,6 +7,7 @@ use crate::exit::{Outcome, print_result};
 use crate::experiment::{MethodResult, rows, run_block, table, write_report};
 use crate::run::config::RunConfig;
 use crate::run::folder::RunFolder;
+use crate::session::{OutputFlags, Session};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use espalier_files::publish_json;
@@ -28,6 +29,8 @@ pub struct ExperimentArgs {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     #[command(flatten)]
+    output: OutputFlags,
+    #[command(flatten)]
     file: ConfigFile,
     #[command(flatten)]
     flags: Flags,
@@ -48,6 +51,7 @@ struct Flags {
 pub fn run(args: &ExperimentArgs) -> Result<Outcome> {
     let Name::Methods = args.name;
     let defaults = configure(&RunConfig::small()?, &args.file, &args.flags)?;
+    let session = Session::new(args.output);
     let mut results: Vec<MethodResult> = Vec::new();
     for seed in 0..args.seeds {
         for granularity in [Granularity::Plan, Granularity::Step] {
@@ -59,7 +63,7 @@ pub fn run(args: &ExperimentArgs) -> Result<Outcome> {
             }
             let run = RunFolder::open(&root)?;
             let config = RunConfig { runtime: config.runtime, ..run.config()? };
-            results.extend(run_block(run, &config)?);
+            results.extend(run_block(run, &session.context(&config))?);
             // After every block, so that a look at an unfinished experiment shows what there is.
             let rows = rows(&results);
             publish_json(&args.out.join("results.json"), &rows)?;

@@ -5,7 +5,7 @@ use super::{ConfigFile, configure, store_config};
 use crate::exit::Outcome;
 use crate::run::config::RunConfig;
 use crate::run::problems::ProblemSets;
-use crate::stage::policy_folder::{self, PolicyFolder, Prompting};
+use crate::stage::policy_folder::{self, PolicyFolder, Prompting, Published};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use espalier_files::{Existing, publish_folder};
@@ -137,7 +137,8 @@ fn fresh_policy(out: &Path, sets: &ProblemSets, config: &RunConfig) -> Result<()
         shape.context,
     )?;
     let model = Transformer::init(&model, config.seed, tch::Device::Cpu)?;
-    policy_folder::save(out, Existing::Refused, &model, &tokenizer, Some(Prompting { format, granularity }), None)
+    let prompting = Some(Prompting { format, granularity });
+    policy_folder::save(out, Existing::Refused, &model, &tokenizer, &Published { prompting, ..Published::default() })
 }
 
 /// Another program's policy, with its own tokenizer files as they are.

@@ -41,6 +41,9 @@ struct Verdict {
 
 /// Runs the command.
 pub fn run(args: &JudgeArgs) -> Result<Outcome> {
+    if let Some(out) = args.out.as_ref().filter(|out| out.exists()) {
+        bail!("{} exists already; choose another --out or remove it", out.display());
+    }
     let shown = args.input.display();
     let input = fs::read_to_string(&args.input).with_context(|| format!("cannot read {shown}"))?;
     let kind = if args.choice { AnswerKind::Choice } else { AnswerKind::Math };

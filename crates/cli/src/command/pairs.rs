@@ -4,6 +4,7 @@ use super::flags::PairFlags;
 use super::{ConfigFile, configure, store_config};
 use crate::exit::{Outcome, print_result};
 use crate::run::config::RunConfig;
+use crate::session::{OutputFlags, Session};
 use crate::stage::pairs;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
@@ -24,6 +25,8 @@ pub struct PairsArgs {
     /// Also write the pairs as JSONL in another program's field names
     #[arg(long, value_name = "NAME")]
     export: Option<Export>,
+    #[command(flatten)]
+    output: OutputFlags,
     #[command(flatten)]
     file: ConfigFile,
     #[command(flatten)]
@@ -50,7 +53,7 @@ enum Export {
 pub fn run(args: &PairsArgs) -> Result<Outcome> {
     let config = configure(&RunConfig::default(), &args.file, &args.flags)?;
     ensure_creatable(&args.out)?;
-    let manifest = pairs::run(&args.trees, &args.out, &config)?;
+    let manifest = pairs::run(&args.trees, &args.out, &Session::new(args.output).context(&config))?;
     store_config(&args.out, &config)?;
     if let Some(export) = args.export {
         let pairs = read_pairs(&args.out)?;

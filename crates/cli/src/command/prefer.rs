@@ -4,6 +4,7 @@ use super::flags::{CommonFlags, PreferTrainFlags, number};
 use super::{ConfigFile, configure};
 use crate::exit::Outcome;
 use crate::run::config::RunConfig;
+use crate::session::{OutputFlags, Session};
 use crate::stage::policy_folder::PolicyFolder;
 use crate::stage::train::{Training, work_folder};
 use anyhow::{Context, Result, anyhow};
@@ -32,6 +33,8 @@ pub struct PreferArgs {
     /// A parameter of the objective, as in --set beta=0.1; may be given again
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
     parameters: Vec<(String, f64)>,
+    #[command(flatten)]
+    output: OutputFlags,
     #[command(flatten)]
     file: ConfigFile,
     #[command(flatten)]
@@ -83,5 +86,11 @@ pub fn run(args: &PreferArgs) -> Result<Outcome> {
     PolicyFolder::open(&args.policy)?;
     ensure_creatable(&args.out)?;
     let training = Training { title: "prefer", policy: &args.policy, out: &args.out, work: &work_folder(&args.out) };
-    Ok(training.prefer(&args.pairs, args.held_out.as_deref(), &config)?.outcome())
+    Ok(Outcome::from_failed(
+        training
+            .prefer(&args.pairs, args.held_out.as_deref(), &Session::new(args.output).context(&config))?
+            .summary
+            .skipped
+            .len(),
+    ))
 }

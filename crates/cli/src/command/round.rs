@@ -6,6 +6,7 @@ use crate::resolve::resolve;
 use crate::run::config::RunConfig;
 use crate::run::folder::RunFolder;
 use crate::run::round;
+use crate::session::{OutputFlags, Session};
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
@@ -24,6 +25,8 @@ pub struct RoundArgs {
     #[arg(long)]
     all: bool,
     #[command(flatten)]
+    output: OutputFlags,
+    #[command(flatten)]
     flags: Flags,
 }
 
@@ -40,9 +43,11 @@ pub fn run(args: &RoundArgs) -> Result<Outcome> {
     config.validate()?;
     let next = folder.finished()?.len() as u32;
     let last = if args.all { config.rounds } else { args.until.unwrap_or(next) };
+    let session = Session::new(args.output);
+    let context = session.context(&config);
     let mut outcome = Outcome::Clean;
     for number in next..=last {
-        let manifest = round::run(&folder, number, &config)?;
+        let manifest = round::run(&folder, number, &context)?;
         outcome = outcome.and(Outcome::from_failed(manifest.failed()));
     }
     Ok(outcome)

@@ -6,6 +6,7 @@ use super::problems::ProblemFlags;
 use super::{ConfigFile, configure, store_config};
 use crate::exit::{Outcome, print_result};
 use crate::run::config::RunConfig;
+use crate::session::{OutputFlags, Session};
 use crate::stage::sampler::PolicySource;
 use crate::stage::{pairs, search};
 use anyhow::{Result, bail};
@@ -24,6 +25,8 @@ pub struct SearchArgs {
     /// Output folder: trees/, pairs/, config.toml
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    #[command(flatten)]
+    output: OutputFlags,
     #[command(flatten)]
     file: ConfigFile,
     #[command(flatten)]
@@ -133,8 +136,10 @@ pub fn run(args: &SearchArgs) -> Result<Outcome> {
     ensure_creatable(&args.out)?;
     let trees = args.out.join("trees");
     let stage = search::Search { problems: &problems, policy: &policy, round: 0, out: &trees };
-    let searched = search::run(&stage, &config)?;
-    let paired = pairs::run(&trees, &args.out.join("pairs"), &config)?;
+    let session = Session::new(args.output);
+    let context = session.context(&config);
+    let searched = search::run(&stage, &context)?;
+    let paired = pairs::run(&trees, &args.out.join("pairs"), &context)?;
     store_config(&args.out, &config)?;
     print_result(format_args!(
         "{} trees ({} solved, {} nodes, {} simulations), {} pairs in {}\n",

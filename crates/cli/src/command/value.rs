@@ -4,6 +4,7 @@ use super::flags::{CommonFlags, TrainFlags};
 use super::{ConfigFile, configure};
 use crate::exit::Outcome;
 use crate::run::config::RunConfig;
+use crate::session::{OutputFlags, Session};
 use crate::stage::policy_folder::PolicyFolder;
 use crate::stage::train::{Training, work_folder};
 use anyhow::Result;
@@ -25,6 +26,8 @@ pub struct ValueArgs {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]
+    output: OutputFlags,
+    #[command(flatten)]
     file: ConfigFile,
     #[command(flatten)]
     flags: Flags,
@@ -45,5 +48,7 @@ pub fn run(args: &ValueArgs) -> Result<Outcome> {
     PolicyFolder::open(&args.policy)?;
     ensure_creatable(&args.out)?;
     let training = Training { title: "value", policy: &args.policy, out: &args.out, work: &work_folder(&args.out) };
-    Ok(training.value(&args.trees, &config)?.outcome())
+    Ok(Outcome::from_failed(
+        training.value(&args.trees, &Session::new(args.output).context(&config))?.summary.skipped.len(),
+    ))
 }

@@ -5,9 +5,9 @@
 //! ```
 //! Round r starts from `policy-r` and makes `policy-(r+1)`; round 0 is the supervised warm start.
 
+use crate::contract::MANIFEST;
 use crate::run::config::RunConfig;
 use crate::run::round::RoundManifest;
-use crate::stage::contract::MANIFEST;
 use anyhow::{Context, Result, bail};
 use espalier_files::read_json;
 use std::path::{Path, PathBuf};

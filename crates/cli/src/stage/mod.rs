@@ -1,6 +1,5 @@
 //! One unit of work each: inputs, a resolved configuration, an output that is published whole.
 
-pub mod contract;
 pub mod eval;
 pub mod extrapolate;
 pub mod pair_data;
