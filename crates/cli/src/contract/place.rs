@@ -130,6 +130,23 @@ impl Place {
         remove_file(&self.record).map_err(Into::into)
     }
 
+    /// Takes back a record to which nothing came, with the folder that was made for it.
+    pub(super) fn forget(&self) -> Result<()> {
+        let Some(folder) = self.record.parent() else { return Ok(()) };
+        let is_bare = match self.kind {
+            Kind::Report => ![&self.out, &self.samples()].into_iter().chain(&self.scratch).any(|path| path.exists()),
+            Kind::Folder { .. } | Kind::Policy => fs::read_dir(folder)?.count() == 1,
+        };
+        if is_bare {
+            remove_file(&self.record)?;
+            if !matches!(self.kind, Kind::Report) {
+                // Another process may have put something there in between; then the folder stays.
+                let _ = fs::remove_dir(folder);
+            }
+        }
+        Ok(())
+    }
+
     /// Makes sure that a policy that is there already is this stage's own, as the record in it says.
     pub(super) fn check_published(&self, is_own: impl FnOnce(&Path) -> Result<bool>) -> Result<()> {
         if matches!(self.kind, Kind::Policy) && self.out.exists() && !is_own(&self.out.join(RECORD))? {

@@ -27,9 +27,21 @@ pub enum Begun<M> {
 pub struct Work {
     place: Place,
     record: Record,
+    /// Whether this process wrote the record first.
+    is_fresh: bool,
+    is_finished: bool,
     began: Instant,
     noted: Instant,
     _lock: Lock,
+}
+
+impl Drop for Work {
+    /// What failed before it made anything, on a bad input say, leaves nothing: another try need not be the same.
+    fn drop(&mut self) {
+        if self.is_fresh && !self.is_finished {
+            let _ = self.place.forget();
+        }
+    }
 }
 
 /// Looks at the place of an output, refuses a foreign one, and writes the record of a fresh one.
@@ -72,7 +84,7 @@ pub fn begin<M: DeserializeOwned>(place: Place, identity: Identity, context: &Co
         wall_s: 0.0,
     });
     let now = Instant::now();
-    let mut work = Work { place, record, began: now, noted: now, _lock: lock };
+    let mut work = Work { place, record, is_fresh, is_finished: false, began: now, noted: now, _lock: lock };
     work.write()?;
     Ok(Begun::Work(work))
 }
@@ -141,6 +153,7 @@ impl Work {
         self.record.done = Some(Done { at: now(), result: result.to_owned() });
         self.write()?;
         publish_json(&self.place.manifest, manifest)?;
+        self.is_finished = true;
         for path in &self.place.scratch {
             remove(path)?;
         }
