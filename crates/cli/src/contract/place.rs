@@ -125,7 +125,11 @@ impl Place {
                 }
             }
             Kind::Report => remove_file(&self.samples())?,
-            Kind::Policy => {}
+            Kind::Policy => {
+                for name in ["metrics.jsonl", "tb", "adapter"] {
+                    remove(&self.record.with_file_name(name))?;
+                }
+            }
         }
         remove_file(&self.record).map_err(Into::into)
     }
