@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod complete;
+mod contract;
 mod evaluation;
 mod experiment;
 #[allow(dead_code, reason = "the policy's own tests use all of it")]

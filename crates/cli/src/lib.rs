@@ -14,11 +14,13 @@
 
 pub mod command;
 pub mod config;
+pub mod context;
+pub mod contract;
 pub mod exit;
 pub mod experiment;
-pub mod folder;
 pub mod judge;
 pub mod parse;
-pub mod progress;
 pub mod run;
+pub mod session;
 pub mod stage;
+pub mod terminal;

@@ -27,6 +27,9 @@ pub enum ModelError {
         /// Why.
         source: io::Error,
     },
+    /// A file cannot be published.
+    #[error(transparent)]
+    Files(#[from] espalier_files::FilesError),
     /// A file is not what its name says.
     #[error("{} is broken: {problem}", path.display())]
     Broken {

@@ -42,7 +42,6 @@ mod decode;
 mod error;
 mod names;
 mod precision;
-mod publish;
 mod rope;
 mod rows;
 mod tokenizer;

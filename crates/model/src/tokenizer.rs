@@ -8,10 +8,10 @@ mod tests;
 mod train;
 
 use crate::ModelError;
-use crate::publish::{publish_bytes, publish_json};
 use chat::ChatTemplate;
 pub use chat::Message;
 use end_ids::end_ids;
+use espalier_files::{publish_bytes, publish_json};
 use prompt_start::prompt_start;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

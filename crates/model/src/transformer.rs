@@ -130,8 +130,7 @@ impl Transformer {
         let path = folder.join(VALUE_HEAD_FILE);
         match &self.value_head {
             Some(head) => write_file(&path, std::iter::once((VALUE_HEAD, head)))?,
-            None if path.exists() => std::fs::remove_file(&path).map_err(ModelError::write(&path))?,
-            None => {}
+            None => espalier_files::remove_file(&path)?,
         }
         self.config.save(folder, data_type)
     }

@@ -169,10 +169,11 @@ fn the_canonical_form_holds_only_what_differs() {
     let outer = Outer { second, other: Some(Rule::Sign), window, ..defaults.clone() };
     let found = deviations(&outer, &defaults).unwrap();
     let text = serde_json::to_string(&found).unwrap();
-    assert_eq!(text, r#"{"other":"sign","second.rate":0.30000000000000004,"window":{"width":20}}"#);
+    assert_eq!(text, r#"{"other":"sign","second.rate":0.30000000000000004,"window.width":20}"#);
     assert_eq!(found["second.rate"].as_f64().unwrap().to_bits(), (0.1_f64 + 0.2).to_bits());
     // What the defaults have and the settings lack is said too.
     assert_eq!(deviations(&defaults, &outer).unwrap()["window"], Value::Null);
+    assert_eq!(deviations(&2, &1).unwrap(), BTreeMap::from([(String::new(), json!(2))]));
 }
 
 #[test]

@@ -21,6 +21,9 @@ pub enum TaskError {
         /// The operating system's reason.
         source: std::io::Error,
     },
+    /// The file cannot be published.
+    #[error(transparent)]
+    Files(#[from] espalier_files::FilesError),
     /// The file's name says nothing about its format.
     #[error("{}: unknown extension `{extension}`; name it .jsonl, .json (an array), or .parquet", path.display())]
     Extension {

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 /// Why training could not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainerError {
+    /// A file cannot be published.
+    #[error(transparent)]
+    Files(#[from] espalier_files::FilesError),
     /// No objective has this name.
     #[error("unknown objective {name:?}; known are: {known}")]
     UnknownObjective {

@@ -68,7 +68,7 @@ pub use joint::{JointExample, train_joint};
 pub use metrics::Observer;
 pub use objectives::Objective;
 pub use preference::train_preference;
-pub use resume::remove_state;
+pub use resume::state_folder;
 pub use run::TrainSummary;
 pub use sft::train_sft;
 pub use siblings::train_siblings;

@@ -5,6 +5,7 @@
 use crate::TrainerError;
 use crate::error::at;
 use crate::tensorboard::EventWriter;
+use espalier_files::publish_bytes;
 use serde_json::{Map, Value};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -52,9 +53,7 @@ impl MetricsLog {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(e) => return Err(at(&path)(e)),
         };
-        let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(at(folder))?;
-        temporary.write_all(kept.as_bytes()).map_err(at(&path))?;
-        temporary.persist(&path).map_err(|e| at(&path)(e.error))?;
+        publish_bytes(&path, kept.as_bytes())?;
         let file = OpenOptions::new().append(true).open(&path).map_err(at(&path))?;
         Ok(MetricsLog { file, path, events: EventWriter::create(&folder.join("tb"), step + 1)? })
     }

@@ -5,8 +5,8 @@ use crate::batch::{Batch, Group, Masks, parts};
 use crate::metrics::Observer;
 use crate::resume::Identity;
 use crate::start::Trained;
-use crate::{TrainConfig, TrainerError, error::at, fingerprint::key};
-use std::fs;
+use crate::{TrainConfig, TrainerError, fingerprint::key};
+use espalier_files::Unpublished;
 use std::path::Path;
 use tch::{Kind, Tensor, no_grad};
 
@@ -30,11 +30,9 @@ pub(crate) fn reference_logprobs(
         return read(&path, steps);
     }
     let logprobs = compute(trained, groups, config, observer)?;
-    fs::create_dir_all(state_folder).map_err(at(state_folder))?;
-    let temporary =
-        tempfile::Builder::new().prefix("reference-").tempfile_in(state_folder).map_err(at(state_folder))?;
-    Tensor::write_safetensors(&[(TENSOR, &Tensor::from_slice(&logprobs))], temporary.path())?;
-    temporary.persist(&path).map_err(|e| at(&path)(e.error))?;
+    let file = Unpublished::create(&path)?;
+    Tensor::write_safetensors(&[(TENSOR, &Tensor::from_slice(&logprobs))], file.hidden_path())?;
+    file.publish()?;
     Ok(logprobs)
 }
 

@@ -15,9 +15,10 @@
 use crate::TrainerError;
 use crate::error::at;
 use crate::optimizer::AdamW;
+use espalier_files::{Existing, Unpublished, publish_folder, publish_json, remove_folder, sweep};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tch::Tensor;
@@ -93,17 +94,13 @@ impl States {
 
     /// The newest whole state, if there is one; leftovers of a killed process are removed.
     pub fn find(&self) -> Result<Option<Found>, TrainerError> {
-        for path in self.entries()? {
-            if name_of(&path).starts_with(".tmp") {
-                remove(&path)?;
-            }
-        }
+        sweep(&self.folder)?;
         let mut states: Vec<((u64, bool), PathBuf)> =
             self.entries()?.into_iter().filter_map(|path| Some((order_of(&path)?, path))).collect();
         states.sort();
         let newest = states.pop();
         for (_, path) in states {
-            remove(&path)?;
+            remove_folder(&path)?;
         }
         let Some((_, path)) = newest else { return Ok(None) };
         let state = States::read(&path.join("state.json"))?;
@@ -138,23 +135,14 @@ impl States {
         let state = StateFile { format_version: FORMAT_VERSION, step, finished, identity: self.identity.clone() };
         // The last step may have been saved before it was known to be the last.
         let target = self.folder.join(format!("step-{step:08}{}", if finished { FINISHED } else { "" }));
-        let temporary =
-            tempfile::Builder::new().prefix(".tmp-new-").tempdir_in(&self.folder).map_err(at(&self.folder))?;
-        let tensors = temporary.path().join("tensors.safetensors");
         let named = if finished { optimizer.named_parameters() } else { optimizer.named() };
-        Tensor::write_safetensors(&named, &tensors)?;
-        let json = temporary.path().join("state.json");
-        let text = serde_json::to_string_pretty(&state)
-            .map_err(|e| TrainerError::BadState { path: json.clone(), reason: e.to_string() })?;
-        fs::write(&json, text + "\n").map_err(at(&json))?;
-        for path in [&tensors, &json] {
-            File::open(path).and_then(|file| file.sync_all()).map_err(at(path))?;
-        }
-        fs::rename(temporary.path(), &target).map_err(at(&target))?;
-        let _ = temporary.keep();
+        publish_folder(&target, Existing::Replaced, |folder| {
+            Tensor::write_safetensors(&named, folder.join("tensors.safetensors"))?;
+            Ok::<_, TrainerError>(publish_json(&folder.join("state.json"), &state)?)
+        })?;
         for path in self.entries()? {
             if path != target && order_of(&path).is_some() {
-                remove(&path)?;
+                remove_folder(&path)?;
             }
         }
         self.last_save = Instant::now();
@@ -163,11 +151,9 @@ impl States {
 
     /// Keeps the parameters as the best so far.
     pub fn save_best(&self, optimizer: &AdamW) -> Result<(), TrainerError> {
-        let temporary = tempfile::Builder::new().prefix(".tmp-").tempdir_in(&self.folder).map_err(at(&self.folder))?;
-        let path = temporary.path().join(BEST);
-        Tensor::write_safetensors(&optimizer.named_parameters(), &path)?;
-        let target = self.folder.join(BEST);
-        fs::rename(&path, &target).map_err(at(&target))
+        let file = Unpublished::create(&self.folder.join(BEST))?;
+        Tensor::write_safetensors(&optimizer.named_parameters(), file.hidden_path())?;
+        Ok(file.publish()?)
     }
 
     /// Goes back to the parameters that were kept as the best.
@@ -197,26 +183,8 @@ fn order_of(path: &Path) -> Option<(u64, bool)> {
     Some((step.unwrap_or(name).parse().ok()?, step.is_some()))
 }
 
-/// Removes the state of a training stage, once its result was published; there may be none.
-pub fn remove_state(work: &Path) -> Result<(), TrainerError> {
-    let folder = state_folder(work);
-    if folder.exists() { remove(&folder) } else { Ok(()) }
-}
-
-/// Where the states of a training stage lie.
-pub(crate) fn state_folder(work: &Path) -> PathBuf {
+/// Where the states of a training stage lie; they serve only to go on after a kill, and may be removed once its result is
+/// published.
+pub fn state_folder(work: &Path) -> PathBuf {
     work.join("trainer_state")
-}
-
-/// Renames before removing, so that a process killed in between leaves no half of a state behind.
-fn remove(path: &Path) -> Result<(), TrainerError> {
-    let name = name_of(path);
-    let doomed = if name.starts_with(".tmp") {
-        path.to_owned()
-    } else {
-        let doomed = path.with_file_name(format!(".tmp-old-{name}"));
-        fs::rename(path, &doomed).map_err(at(path))?;
-        doomed
-    };
-    fs::remove_dir_all(&doomed).map_err(at(&doomed))
 }

@@ -7,10 +7,10 @@ use crate::optimizer::AdamW;
 use crate::order::Plan;
 use crate::resume::{Identity, States};
 use crate::{TrainConfig, TrainerError};
+use espalier_files::publish_json;
 use espalier_model::{Checkpointed, Transformer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tch::Tensor;
@@ -219,9 +219,6 @@ fn finite(
 
 fn write_json(folder: &Path, name: &str, content: &Value) -> Result<PathBuf, TrainerError> {
     let path = folder.join(name);
-    let io = |source| TrainerError::Io { path: path.clone(), source };
-    let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
-    writeln!(temporary, "{content:#}").map_err(io)?;
-    temporary.persist(&path).map_err(|e| io(e.error))?;
+    publish_json(&path, content)?;
     Ok(path)
 }

@@ -1,6 +1,7 @@
 //! What can go wrong with stored trees and pairs.
 
 use arrow::datatypes::DataType;
+use espalier_files::FilesError;
 use parquet::errors::ParquetError;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -88,12 +89,9 @@ pub enum TreeError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A file that no journal ever was.
-    #[error("{} is not a journal of this version; remove it or give another path", path.display())]
-    NotAJournal {
-        /// The file.
-        path: PathBuf,
-    },
+    /// A file that could not be published, or a journal that could not be opened or written.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// A record that is whole, but holds no tree.
     #[error("record {record} of {} holds no tree ({reason}); remove the journal to search again", path.display())]
     Record {
@@ -103,14 +101,6 @@ pub enum TreeError {
         record: u64,
         /// What is wrong with it.
         reason: &'static str,
-    },
-    /// A tree beyond the journal's 32-bit lengths.
-    #[error("the tree of problem {problem_id} takes {bytes} bytes, more than a journal record holds")]
-    TooLarge {
-        /// The problem.
-        problem_id: String,
-        /// The size of the tree's record.
-        bytes: usize,
     },
     /// A selection rule that selects nothing or says nothing.
     #[error(transparent)]

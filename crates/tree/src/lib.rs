@@ -79,7 +79,6 @@ mod names;
 mod outcome;
 mod pairs;
 mod parquet_file;
-mod publish;
 mod rows;
 mod schema;
 mod shard;

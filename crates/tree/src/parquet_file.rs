@@ -1,10 +1,10 @@
 //! Parquet files as this crate writes and reads them: compressed, described by metadata, published by rename.
 
 use crate::error::TreeError;
-use crate::publish::Unpublished;
 use crate::schema::FORMAT_VERSION_KEY;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use espalier_files::Unpublished;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, ZstdLevel};
@@ -65,7 +65,7 @@ impl RowSink {
 
     /// Completes the file and gives it its name.
     pub(crate) fn publish(self) -> Result<(), TreeError> {
-        self.writer.into_inner().map_err(TreeError::encode(&self.path))?.publish()
+        Ok(self.writer.into_inner().map_err(TreeError::encode(&self.path))?.publish()?)
     }
 }
 

@@ -3,19 +3,21 @@
 use super::config_args::{ConfigArgs, Keys};
 use super::flag::{Group, flag, group};
 use super::keys::{COMMON, MODEL, OPTIMISATION, PAIRWISE, RUNTIME};
-use super::store_config;
 use crate::config::{PreferConfig, RunConfig};
+use crate::contract::{self, Begun, Identity, Place};
 use crate::exit::{Outcome, print_result};
-use crate::folder::{self, ensure_creatable, read_json, write_by_rename, write_json};
-use crate::progress::Progress;
+use crate::session::{OutputFlags, Session};
 use crate::stage::pair_data::{self, PairData, Reading};
-use crate::stage::policy_folder::PolicyFolder;
+use crate::stage::policy_folder::{self, PolicyFolder};
 use crate::stage::prefer::{objective, split, train};
+use crate::stage::shards::is_part;
+use crate::stage::train::deciding;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use espalier_trainer::objectives::REGISTRY;
-use espalier_trainer::remove_state;
+use espalier_files::{ensure_creatable, hash_path, publish_bytes, publish_json, read_json, remove_folder};
+use espalier_trainer::objectives::{REGISTRY, entry};
+use espalier_trainer::state_folder;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -41,6 +43,8 @@ pub struct CompareArgs {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]
+    output: OutputFlags,
+    #[command(flatten)]
     config: ConfigArgs<CompareArgs>,
 }
 
@@ -53,6 +57,14 @@ impl Keys for CompareArgs {
         group("prefer.train", &MODEL),
         group("prefer.train", &PAIRWISE),
     ];
+}
+
+/// Raised when equal settings and pairs give other numbers than before.
+const RULES: u32 = 1;
+
+/// What the command makes in its folder: the table, and a folder an objective.
+fn is_own(name: &str) -> bool {
+    name == "table.md" || entry(name).is_ok()
 }
 
 /// One line of the table: numbers before the first step and after the last.
@@ -96,17 +108,36 @@ pub fn run(args: &CompareArgs) -> Result<Outcome> {
     if held_out.pairs.is_empty() {
         bail!("no pair is held out; give --held-out or --held-out-fraction");
     }
-    folder::ensure_writable(&args.out)?;
-    store_config(&args.out, &config)?;
-    let progress = Progress::new("compare", names.len() as u64);
+    let mut identity = Identity::new("compare", RULES)
+        .with("seed", config.seed)
+        .with("losses", names.clone())
+        .setting("prefer", &deciding(&config.prefer)?, &deciding(&RunConfig::default().prefer)?)?
+        .input("policy", policy_folder::fingerprint(&args.policy)?)
+        .input("pairs", hash_path(&args.pairs, is_part)?);
+    if let Some(path) = &args.held_out {
+        identity = identity.input("held-out pairs", hash_path(path, is_part)?);
+    }
+    let session = Session::new(args.output);
+    let context = session.context(&config);
+    let work = match contract::begin::<Vec<Line>>(Place::folder(&args.out, is_own, &[]), identity, &context)? {
+        Begun::Done(lines) => {
+            print_result(format_args!("{}", table(&lines, data.pairs.len(), held_out.pairs.len())));
+            return Ok(Outcome::from_failed(data.skipped.len()));
+        }
+        Begun::Work(work) => work,
+    };
+    let total = names.len() as u64;
+    context.observer.began("compare", total);
     let mut lines = Vec::new();
     for (done, name) in names.iter().enumerate() {
-        progress.at(done as u64, name.clone());
+        context.observer.advanced(done as u64, total, name);
         lines.push(one(name, &policy, &data, &held_out, &args.out.join(name), &config)?);
     }
     let table = table(&lines, data.pairs.len(), held_out.pairs.len());
-    write_by_rename(&args.out.join("table.md"), table.as_bytes())?;
-    progress.finish(&format!("{} objectives", lines.len()));
+    publish_bytes(&args.out.join("table.md"), table.as_bytes())?;
+    let result = format!("{} objectives", lines.len());
+    work.finish(&lines, &result)?;
+    context.observer.finished(&result);
     print_result(format_args!("{table}"));
     Ok(Outcome::from_failed(data.skipped.len()))
 }
@@ -122,7 +153,7 @@ fn one(
 ) -> Result<Line> {
     let done = work.join("line.json");
     if done.exists() {
-        return read_json(&done);
+        return Ok(read_json(&done)?);
     }
     let settings = PreferConfig { loss: name.to_owned(), parameters: BTreeMap::new(), ..config.prefer.clone() };
     let (mut model, _) = policy.load(config)?;
@@ -145,8 +176,8 @@ fn one(
         ranking: ends("eval/ranking/policy")?,
         accuracy: ends("eval/rewards/accuracies")?[1],
     };
-    write_json(&done, &line)?;
-    remove_state(work)?;
+    publish_json(&done, &line)?;
+    remove_folder(&state_folder(work))?;
     Ok(line)
 }
 

@@ -1,12 +1,12 @@
 //! `step-train compare-evals`: two evaluations of the same problems against each other.
 
 use crate::exit::{Outcome, print_result};
-use crate::folder::write_json;
 use crate::run::report::table::comparison;
 use crate::stage::eval::compare::compare;
 use crate::stage::eval::samples;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
+use espalier_files::publish_json;
 use std::path::PathBuf;
 
 /// Flags of `step-train compare-evals`.
@@ -26,10 +26,13 @@ pub struct CompareEvalsArgs {
 
 /// Runs the command.
 pub fn run(args: &CompareEvalsArgs) -> Result<Outcome> {
+    if let Some(out) = args.out.as_ref().filter(|out| out.exists()) {
+        bail!("{} exists already; choose another --out or remove it", out.display());
+    }
     let read = |report: &PathBuf| samples::read(&samples::path_beside(report));
     let compared = compare(&read(&args.first)?, &read(&args.second)?, args.seed)?;
     if let Some(out) = &args.out {
-        write_json(out, &compared)?;
+        publish_json(out, &compared)?;
     }
     print_result(format_args!("{}", comparison(&compared)));
     if compared.unpaired > 0 {

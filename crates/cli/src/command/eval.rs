@@ -5,12 +5,13 @@ use super::flag::{Group, flag, group};
 use super::keys::{COMMON, RUNTIME_OF_SEARCH};
 use super::problems::ProblemFlags;
 use crate::exit::{Outcome, print_result};
-use crate::folder::ensure_creatable;
 use crate::run::report::table::scores;
-use crate::stage::eval::{self, samples};
+use crate::session::{OutputFlags, Session};
+use crate::stage::eval;
 use crate::stage::policy_folder::PolicyFolder;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
+use espalier_files::ensure_creatable;
 use std::path::PathBuf;
 
 /// Flags of `step-train eval`.
@@ -24,6 +25,8 @@ pub struct EvalArgs {
     /// The report to write, as JSON; all samples lie beside it in a Parquet file
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    #[command(flatten)]
+    output: OutputFlags,
     #[command(flatten)]
     config: ConfigArgs<EvalArgs>,
 }
@@ -50,14 +53,9 @@ pub fn run(args: &EvalArgs) -> Result<Outcome> {
     PolicyFolder::open(&args.policy)?;
     let problems = args.problems.load(config.seed)?;
     ensure_creatable(&args.out)?;
-    for out in [args.out.clone(), samples::path_beside(&args.out)] {
-        if out.exists() {
-            bail!("{} exists already; choose another --out or remove it", out.display());
-        }
-    }
     let name = args.problems.problems.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let group = eval::Group { name, problems: &problems };
-    let report = eval::run(&[group], &args.policy, &args.out, "eval", &config)?;
+    let report = eval::run(&[group], &args.policy, &args.out, "eval", &Session::new(args.output).context(&config))?;
     print_result(format_args!("{}", scores(&report)));
     for skipped in &report.skipped {
         eprintln!("skipped problem {}: {}", skipped.problem_id, skipped.reason);

@@ -7,10 +7,11 @@ use super::keys::RUNTIME_OF_SEARCH;
 use crate::config::RunConfig;
 use crate::exit::{Outcome, print_result};
 use crate::experiment::{MethodResult, rows, run_block, table, write_report};
-use crate::folder;
 use crate::run::folder::RunFolder;
+use crate::session::{OutputFlags, Session};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use espalier_files::publish_json;
 use espalier_task::Granularity;
 use std::path::PathBuf;
 
@@ -27,6 +28,8 @@ pub struct ExperimentArgs {
     /// Seeds, from 0 on: so many blocks of each granularity
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
+    #[command(flatten)]
+    output: OutputFlags,
     #[command(flatten)]
     config: ConfigArgs<ExperimentArgs>,
 }
@@ -48,6 +51,7 @@ impl Keys for ExperimentArgs {
 pub fn run(args: &ExperimentArgs) -> Result<Outcome> {
     let Name::Methods = args.name;
     let defaults = args.config.resolve()?;
+    let session = Session::new(args.output);
     let mut results: Vec<MethodResult> = Vec::new();
     for seed in 0..args.seeds {
         for granularity in [Granularity::Plan, Granularity::Step] {
@@ -59,10 +63,10 @@ pub fn run(args: &ExperimentArgs) -> Result<Outcome> {
             }
             let run = RunFolder::open(&root)?;
             let config = RunConfig { runtime: config.runtime, ..run.config()? };
-            results.extend(run_block(run, &config)?);
+            results.extend(run_block(run, &session.context(&config))?);
             // After every block, so that a look at an unfinished experiment shows what there is.
             let rows = rows(&results);
-            folder::write_json(&args.out.join("results.json"), &rows)?;
+            publish_json(&args.out.join("results.json"), &rows)?;
             write_report(&args.out.join("report.html"), &rows, &toml::to_string_pretty(&config.deciding()?)?)?;
         }
     }

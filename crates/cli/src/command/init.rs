@@ -6,12 +6,12 @@ use super::keys::{COMMON, RUNTIME};
 use super::store_config;
 use crate::config::RunConfig;
 use crate::exit::Outcome;
-use crate::folder::publish_folder;
 use crate::run::folder::RunFolder;
 use crate::run::problems::ProblemSets;
-use crate::stage::policy_folder::{self, PolicyFolder};
+use crate::stage::policy_folder::{self, PolicyFolder, Published};
 use anyhow::{Context, Result, bail};
 use clap::{ArgMatches, Args};
+use espalier_files::{Existing, publish_folder};
 use espalier_model::{ModelConfig, Tokenizer, Transformer};
 use espalier_task::{Format, Granularity, Prompting, load_problems};
 use std::fs;
@@ -93,7 +93,7 @@ pub fn init_generated(out: &Path, config: &RunConfig) -> Result<()> {
 }
 
 fn publish(out: &Path, sets: &ProblemSets, config: &RunConfig, policy: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    publish_folder(out, false, |folder| {
+    publish_folder(out, Existing::Refused, |folder| {
         sets.write(&folder.join("problems"))?;
         policy(&folder.join("policy-000"))?;
         store_config(folder, config)
@@ -138,7 +138,8 @@ fn fresh_policy(out: &Path, sets: &ProblemSets, config: &RunConfig) -> Result<()
         shape.context,
     )?;
     let model = Transformer::init(&model, config.seed, tch::Device::Cpu)?;
-    policy_folder::save(out, false, &model, &tokenizer, Some(Prompting { format, granularity }), None)
+    let prompting = Some(Prompting { format, granularity });
+    policy_folder::save(out, Existing::Refused, &model, &tokenizer, &Published { prompting, ..Published::default() })
 }
 
 /// Another program's policy, with its own tokenizer files as they are.
@@ -152,10 +153,8 @@ fn copy_policy(source: &Path, out: &Path, config: &RunConfig) -> Result<()> {
             continue;
         }
         let target = out.join(entry.file_name());
-        // Weights are large and never changed in place, so a hard link serves as a copy where the disk is the same.
-        if fs::hard_link(entry.path(), &target).is_err() {
-            fs::copy(entry.path(), &target).with_context(|| format!("cannot copy {}", entry.path().display()))?;
-        }
+        // A hard link would change with its source when another program writes into the same file.
+        fs::copy(entry.path(), &target).with_context(|| format!("cannot copy {}", entry.path().display()))?;
     }
     Ok(())
 }

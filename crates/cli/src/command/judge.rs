@@ -1,9 +1,9 @@
 //! `step-train judge`: answers against references, one verdict a row.
 
 use crate::exit::Outcome;
-use crate::folder::write_by_rename;
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use espalier_files::publish_bytes;
 use espalier_task::{AnswerKind, FoundBy, equivalent, extract};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -41,6 +41,9 @@ struct Verdict {
 
 /// Runs the command.
 pub fn run(args: &JudgeArgs) -> Result<Outcome> {
+    if let Some(out) = args.out.as_ref().filter(|out| out.exists()) {
+        bail!("{} exists already; choose another --out or remove it", out.display());
+    }
     let shown = args.input.display();
     let input = fs::read_to_string(&args.input).with_context(|| format!("cannot read {shown}"))?;
     let kind = if args.choice { AnswerKind::Choice } else { AnswerKind::Math };
@@ -59,7 +62,7 @@ pub fn run(args: &JudgeArgs) -> Result<Outcome> {
         bail!("{shown} holds no row");
     }
     match &args.out {
-        Some(out) => write_by_rename(out, &verdicts)?,
+        Some(out) => publish_bytes(out, &verdicts)?,
         None => std::io::stdout().write_all(&verdicts).context("cannot write the verdicts")?,
     }
     eprintln!("{correct} of {rows} correct ({:.2} %)", 100.0 * correct as f64 / rows as f64);

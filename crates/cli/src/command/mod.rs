@@ -3,6 +3,7 @@
 use crate::config::RunConfig;
 use anyhow::{Context, Result};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use espalier_files::publish_bytes;
 use espalier_settings::{Choice, Name};
 use serde::Serialize;
 use std::io::Write;
@@ -53,5 +54,5 @@ fn print_line(out: &mut impl Write, value: &impl Serialize) -> Result<()> {
 
 /// Stores the resolved configuration beside an output.
 fn store_config(folder: &Path, config: &RunConfig) -> Result<()> {
-    crate::folder::write_by_rename(&folder.join("config.toml"), toml::to_string_pretty(config)?.as_bytes())
+    Ok(publish_bytes(&folder.join("config.toml"), toml::to_string_pretty(config)?.as_bytes())?)
 }

@@ -5,10 +5,11 @@ use super::flag::Group;
 use super::keys::PAIRS;
 use super::store_config;
 use crate::exit::{Outcome, print_result};
-use crate::folder::ensure_creatable;
+use crate::session::{OutputFlags, Session};
 use crate::stage::pairs;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use espalier_files::ensure_creatable;
 use espalier_tree::{read_pairs, read_trees, write_llama_factory, write_ranked_lists, write_step_dpo};
 use std::path::PathBuf;
 
@@ -24,6 +25,8 @@ pub struct PairsArgs {
     /// Also write the pairs as JSONL in another program's field names
     #[arg(long, value_name = "NAME")]
     export: Option<Export>,
+    #[command(flatten)]
+    output: OutputFlags,
     #[command(flatten)]
     config: ConfigArgs<PairsArgs>,
 }
@@ -46,7 +49,7 @@ enum Export {
 pub fn run(args: &PairsArgs) -> Result<Outcome> {
     let config = args.config.resolve()?;
     ensure_creatable(&args.out)?;
-    let manifest = pairs::run(&args.trees, &args.out, &config)?;
+    let manifest = pairs::run(&args.trees, &args.out, &Session::new(args.output).context(&config))?;
     store_config(&args.out, &config)?;
     if let Some(export) = args.export {
         let pairs = read_pairs(&args.out)?;

@@ -4,11 +4,12 @@ use super::config_args::{ConfigArgs, Keys};
 use super::flag::{Group, flag, group};
 use super::keys::{COMMON, MODEL, OPTIMISATION, PAIRWISE, RUNTIME};
 use crate::exit::Outcome;
-use crate::folder::ensure_creatable;
+use crate::session::{OutputFlags, Session};
 use crate::stage::policy_folder::PolicyFolder;
 use crate::stage::train::{Training, work_folder};
 use anyhow::Result;
 use clap::Args;
+use espalier_files::ensure_creatable;
 use std::path::PathBuf;
 
 /// Flags of `step-train prefer`.
@@ -27,6 +28,8 @@ pub struct PreferArgs {
     /// The policy to make; metrics go to DIR-train
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    #[command(flatten)]
+    output: OutputFlags,
     #[command(flatten)]
     config: ConfigArgs<PreferArgs>,
 }
@@ -58,5 +61,11 @@ pub fn run(args: &PreferArgs) -> Result<Outcome> {
     PolicyFolder::open(&args.policy)?;
     ensure_creatable(&args.out)?;
     let training = Training { title: "prefer", policy: &args.policy, out: &args.out, work: &work_folder(&args.out) };
-    Ok(training.prefer(&args.pairs, args.held_out.as_deref(), &config)?.outcome())
+    Ok(Outcome::from_failed(
+        training
+            .prefer(&args.pairs, args.held_out.as_deref(), &Session::new(args.output).context(&config))?
+            .summary
+            .skipped
+            .len(),
+    ))
 }

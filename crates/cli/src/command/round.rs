@@ -7,6 +7,7 @@ use crate::config::RunConfig;
 use crate::exit::Outcome;
 use crate::run::folder::RunFolder;
 use crate::run::round;
+use crate::session::{OutputFlags, Session};
 use anyhow::{Result, bail};
 use clap::{ArgMatches, Args};
 use espalier_settings::deviations;
@@ -24,6 +25,8 @@ pub struct RoundArgs {
     /// Run every round of the run
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    output: OutputFlags,
     #[command(flatten)]
     config: ConfigArgs<RoundArgs>,
 }
@@ -54,9 +57,11 @@ pub fn run(args: &RoundArgs) -> Result<Outcome> {
     }
     let next = folder.finished()?.len() as u32;
     let last = if args.all { config.rounds } else { args.until.unwrap_or(next) };
+    let session = Session::new(args.output);
+    let context = session.context(&config);
     let mut outcome = Outcome::Clean;
     for number in next..=last {
-        let manifest = round::run(&folder, number, &config)?;
+        let manifest = round::run(&folder, number, &context)?;
         outcome = outcome.and(Outcome::from_failed(manifest.failed()));
     }
     Ok(outcome)

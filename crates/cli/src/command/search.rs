@@ -7,11 +7,12 @@ use super::policy_flags::PolicyFlags;
 use super::problems::ProblemFlags;
 use super::store_config;
 use crate::exit::{Outcome, print_result};
-use crate::folder::ensure_creatable;
+use crate::session::{OutputFlags, Session};
 use crate::stage::sampler::PolicySource;
 use crate::stage::{pairs, search};
 use anyhow::{Result, bail};
 use clap::Args;
+use espalier_files::ensure_creatable;
 use std::path::PathBuf;
 
 /// Flags of `mcts-gen search`.
@@ -24,6 +25,8 @@ pub struct SearchArgs {
     /// Output folder: trees/, pairs/, config.toml
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    #[command(flatten)]
+    output: OutputFlags,
     #[command(flatten)]
     config: ConfigArgs<SearchArgs>,
 }
@@ -72,8 +75,10 @@ pub fn run(args: &SearchArgs) -> Result<Outcome> {
     ensure_creatable(&args.out)?;
     let trees = args.out.join("trees");
     let stage = search::Search { problems: &problems, policy: &policy, round: 0, out: &trees };
-    let searched = search::run(&stage, &config)?;
-    let paired = pairs::run(&trees, &args.out.join("pairs"), &config)?;
+    let session = Session::new(args.output);
+    let context = session.context(&config);
+    let searched = search::run(&stage, &context)?;
+    let paired = pairs::run(&trees, &args.out.join("pairs"), &context)?;
     store_config(&args.out, &config)?;
     print_result(format_args!(
         "{} trees ({} solved, {} nodes, {} simulations), {} pairs in {}\n",

@@ -4,11 +4,12 @@ use super::config_args::{ConfigArgs, Keys};
 use super::flag::{Group, flag, group};
 use super::keys::{COMMON, MODEL, OPTIMISATION, RUNTIME};
 use crate::exit::Outcome;
-use crate::folder::ensure_creatable;
+use crate::session::{OutputFlags, Session};
 use crate::stage::policy_folder::PolicyFolder;
 use crate::stage::train::{Training, work_folder};
 use anyhow::Result;
 use clap::Args;
+use espalier_files::ensure_creatable;
 use espalier_task::{Prompting, load_problems};
 use std::path::PathBuf;
 
@@ -27,6 +28,8 @@ pub struct SftArgs {
     /// The policy to make; metrics go to DIR-train
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    #[command(flatten)]
+    output: OutputFlags,
     #[command(flatten)]
     config: ConfigArgs<SftArgs>,
 }
@@ -47,14 +50,16 @@ pub fn run(args: &SftArgs) -> Result<Outcome> {
     let folder = PolicyFolder::open(&args.policy)?;
     ensure_creatable(&args.out)?;
     let training = Training { title: "sft", policy: &args.policy, out: &args.out, work: &work_folder(&args.out) };
+    let session = Session::new(args.output);
+    let context = session.context(&config);
     let trained = match (&args.trees, &args.problems) {
         (_, Some(problems)) => {
             let (format, granularity) = config.format_of(folder.prompting());
             let problems = load_problems(problems, None)?;
-            training.sft_on_solutions(&problems, &config.sft.train, Prompting { format, granularity }, &config)?
+            training.sft_on_solutions(&problems, &config.sft.train, Prompting { format, granularity }, &context)?
         }
-        (Some(trees), None) => training.sft_on_trees(std::slice::from_ref(trees), &[], &config)?,
+        (Some(trees), None) => training.sft_on_trees(std::slice::from_ref(trees), &[], &context)?,
         (None, None) => anyhow::bail!("give --trees or --problems"),
     };
-    Ok(trained.outcome())
+    Ok(Outcome::from_failed(trained.summary.skipped.len()))
 }

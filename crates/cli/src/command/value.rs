@@ -4,11 +4,12 @@ use super::config_args::{ConfigArgs, Keys};
 use super::flag::{Group, group};
 use super::keys::{COMMON, OPTIMISATION, RUNTIME};
 use crate::exit::Outcome;
-use crate::folder::ensure_creatable;
+use crate::session::{OutputFlags, Session};
 use crate::stage::policy_folder::PolicyFolder;
 use crate::stage::train::{Training, work_folder};
 use anyhow::Result;
 use clap::Args;
+use espalier_files::ensure_creatable;
 use std::path::PathBuf;
 
 /// Flags of `step-train value`.
@@ -24,6 +25,8 @@ pub struct ValueArgs {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]
+    output: OutputFlags,
+    #[command(flatten)]
     config: ConfigArgs<ValueArgs>,
 }
 
@@ -37,5 +40,7 @@ pub fn run(args: &ValueArgs) -> Result<Outcome> {
     PolicyFolder::open(&args.policy)?;
     ensure_creatable(&args.out)?;
     let training = Training { title: "value", policy: &args.policy, out: &args.out, work: &work_folder(&args.out) };
-    Ok(training.value(&args.trees, &config)?.outcome())
+    Ok(Outcome::from_failed(
+        training.value(&args.trees, &Session::new(args.output).context(&config))?.summary.skipped.len(),
+    ))
 }

@@ -2,8 +2,8 @@
 
 use super::method::Method;
 use super::results::MethodResult;
-use crate::config::RunConfig;
-use crate::folder::{self, MANIFEST};
+use crate::context::Context;
+use crate::contract::MANIFEST;
 use crate::run::folder::RunFolder;
 use crate::run::problems::ProblemSets;
 use crate::run::round::{self, groups};
@@ -12,7 +12,8 @@ use crate::stage::policy_folder::PolicyFolder;
 use crate::stage::sampler::PolicySource;
 use crate::stage::search::{self, Search, SearchManifest};
 use crate::stage::train::TrainManifest;
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result};
+use espalier_files::{publish_json, read_json};
 use espalier_task::Prompting;
 use std::path::PathBuf;
 
@@ -25,11 +26,11 @@ pub struct Block {
 
 impl Block {
     /// The block in a run's folder that `init` made; trains the warm start if that is not done.
-    fn open(run: RunFolder, config: &RunConfig) -> Result<Block> {
-        round::run(&run, 0, config)?;
+    fn open(run: RunFolder, context: &Context) -> Result<Block> {
+        round::run(&run, 0, context)?;
         let sets = ProblemSets::read(&run.root().join("problems"))?;
         let policy = PolicyFolder::open(&run.policy(1))?;
-        let (format, granularity) = config.format_of(policy.prompting());
+        let (format, granularity) = context.config.format_of(policy.prompting());
         Ok(Block { run, sets, prompting: Prompting { format, granularity } })
     }
 
@@ -60,8 +61,9 @@ impl Block {
 
     /// Examples that `RejectionSft` trained on, or will.
     pub(super) fn rejection_examples(&self) -> Result<usize> {
-        let manifest: Option<TrainManifest> = folder::manifest(&self.method(Method::RejectionSft).join("train"))?;
-        manifest.map(|manifest| manifest.examples).context("rejection_sft comes before more_sft")
+        let manifest: TrainManifest = read_json(&self.method(Method::RejectionSft).join("train").join(MANIFEST))
+            .context("rejection_sft comes before more_sft")?;
+        Ok(manifest.examples)
     }
 }
 
@@ -69,36 +71,34 @@ impl Block {
 ///
 /// # Errors
 /// What a stage fails with; the stages before it are kept.
-pub fn run_block(run: RunFolder, config: &RunConfig) -> Result<Vec<MethodResult>> {
-    let block = Block::open(run, config)?;
-    let problems = block.sets.of_round(1, config.problems.per_round);
+pub fn run_block(run: RunFolder, context: &Context) -> Result<Vec<MethodResult>> {
+    let block = Block::open(run, context)?;
+    let problems = block.sets.of_round(1, context.config.problems.per_round);
     let (policy, trees) = (PolicySource::folder(&block.policy(Method::Sft))?, block.trees());
-    let searched = search::run(&Search { problems: &problems, policy: &policy, round: 1, out: &trees }, config)?;
+    let searched = search::run(&Search { problems: &problems, policy: &policy, round: 1, out: &trees }, context)?;
     // The control needs to know how long the method that it is compared with trains.
-    block.result(Method::RejectionSft, &searched, config)?;
-    Method::ALL.into_iter().map(|method| block.result(method, &searched, config)).collect()
+    block.result(Method::RejectionSft, &searched, context)?;
+    Method::ALL.into_iter().map(|method| block.result(method, &searched, context)).collect()
 }
 
 impl Block {
-    fn result(&self, method: Method, searched: &SearchManifest, config: &RunConfig) -> Result<MethodResult> {
+    fn result(&self, method: Method, searched: &SearchManifest, context: &Context) -> Result<MethodResult> {
         let out = self.method(method);
-        if let Some(done) = folder::manifest(&out)? {
-            return Ok(done);
-        }
-        let trained = method.train(self, config)?;
+        // Each of the two stages knows whether it is done; the result only puts theirs together.
+        let trained = method.train(self, context)?;
         let title = format!("{}: {}", self.name(), method.name());
-        let eval = eval::run(&groups(&self.sets), &self.policy(method), &out.join("eval.json"), &title, config)?;
+        let eval = eval::run(&groups(&self.sets), &self.policy(method), &out.join("eval.json"), &title, context)?;
         let result = MethodResult {
             method,
             granularity: self.prompting.granularity,
-            seed: config.seed,
+            seed: context.config.seed,
             examples: trained.as_ref().map_or(0, |trained| trained.examples),
             trained_tokens: trained.as_ref().map_or(0, |trained| trained.summary.tokens),
             sampled_tokens: if method.samples() { searched.tree_tokens } else { 0 },
             wall_s: trained.as_ref().map_or(0.0, |trained| trained.wall_s),
             eval,
         };
-        folder::write_json(&out.join(MANIFEST), &result)?;
+        publish_json(&out.join(MANIFEST), &result)?;
         Ok(result)
     }
 }

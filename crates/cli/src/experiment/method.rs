@@ -1,7 +1,7 @@
 //! The methods and how each makes its policy.
 
 use super::block::Block;
-use crate::config::RunConfig;
+use crate::context::Context;
 use crate::stage::pairs;
 use crate::stage::train::{TrainManifest, Training};
 use anyhow::Result;
@@ -62,7 +62,8 @@ impl Method {
     }
 
     /// Trains the method's policy; `None` where there is nothing to train.
-    pub(super) fn train(self, block: &Block, config: &RunConfig) -> Result<Option<TrainManifest>> {
+    pub(super) fn train(self, block: &Block, context: &Context) -> Result<Option<TrainManifest>> {
+        let config = context.config;
         let title = format!("{}: {}", block.name(), self.name());
         let work = block.method(self).join("train");
         let out = block.policy(self);
@@ -82,15 +83,15 @@ impl Method {
             Method::Sft => return Ok(None),
             Method::MoreSft => {
                 let problems = block.sets.rehearsed().into_iter().cycle().take(block.rejection_examples()?);
-                training.sft_on_solutions(&problems.collect::<Vec<_>>(), &config.sft.train, block.prompting, config)?
+                training.sft_on_solutions(&problems.collect::<Vec<_>>(), &config.sft.train, block.prompting, context)?
             }
-            Method::FoundSft => training.sft_on_trees(&[block.trees()], &[], config)?,
-            Method::RejectionSft => training.sft_on_trees(&[block.trees()], &block.sets.rehearsed(), config)?,
-            Method::OutcomeDpo => training.prefer_outcomes(&block.trees(), &prefer("dpo"))?,
+            Method::FoundSft => training.sft_on_trees(&[block.trees()], &[], context)?,
+            Method::RejectionSft => training.sft_on_trees(&[block.trees()], &block.sets.rehearsed(), context)?,
+            Method::OutcomeDpo => training.prefer_outcomes(&block.trees(), &context.with(&prefer("dpo")))?,
             Method::StepDpo | Method::StepApo | Method::StepApoAlone => {
                 let loss = if self == Method::StepDpo { "step_dpo" } else { "step_apo" };
-                pairs::run(&block.trees(), &block.pairs(), config)?;
-                training.prefer(&block.pairs(), None, &prefer(loss))?
+                pairs::run(&block.trees(), &block.pairs(), context)?;
+                training.prefer(&block.pairs(), None, &context.with(&prefer(loss)))?
             }
         };
         Ok(Some(trained))

@@ -1,8 +1,8 @@
 //! `report.html` of an experiment.
 
 use super::results::{Estimate, HEADS, Row, cells};
-use crate::folder::write_by_rename;
 use anyhow::{Context, Result};
+use espalier_files::publish_bytes;
 use minijinja::{Environment, context};
 use std::fmt::Write;
 use std::path::Path;
@@ -29,7 +29,7 @@ pub fn write_report(path: &Path, rows: &[Row], config: &str) -> Result<()> {
             config => config,
         })
         .context("cannot fill in the report's template")?;
-    write_by_rename(path, page.as_bytes())
+    Ok(publish_bytes(path, page.as_bytes())?)
 }
 
 const WIDTH: f64 = 640.0;

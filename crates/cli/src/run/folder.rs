@@ -6,9 +6,10 @@
 //! Round r starts from `policy-r` and makes `policy-(r+1)`; round 0 is the supervised warm start.
 
 use crate::config::RunConfig;
-use crate::folder::{MANIFEST, read_json};
+use crate::contract::MANIFEST;
 use crate::run::round::RoundManifest;
 use anyhow::{Context, Result, bail};
+use espalier_files::read_json;
 use std::path::{Path, PathBuf};
 
 /// A run's folder.
@@ -43,7 +44,7 @@ impl RunFolder {
         (0..)
             .map(|round| self.round(round).join(MANIFEST))
             .take_while(|path| path.exists())
-            .map(|path| read_json(&path))
+            .map(|path| Ok(read_json(&path)?))
             .collect()
     }
 

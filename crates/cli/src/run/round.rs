@@ -3,7 +3,8 @@
 //! Round 0 is the warm start. Each stage publishes its own output, so a killed round goes on where it was.
 
 use crate::config::{RoundStage, RunConfig};
-use crate::folder::{self, MANIFEST};
+use crate::context::Context;
+use crate::contract::{self, Begun, Identity, Place};
 use crate::run::folder::RunFolder;
 use crate::run::problems::ProblemSets;
 use crate::stage::eval::{self, EvalReport, Group};
@@ -12,12 +13,15 @@ use crate::stage::pairs::{self, PairsManifest};
 use crate::stage::sampler::PolicySource;
 use crate::stage::search::{self, Search, SearchManifest};
 use crate::stage::train::{TrainManifest, Training};
-use anyhow::{Context, Result};
+use anyhow::Result;
+use espalier_files::remove_folder;
 use espalier_task::{Format, Granularity, Prompting};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
+
+/// Raised when a round with equal settings does something else than before.
+const RULES: u32 = 1;
 
 /// Name of the policy between the stages that is extrapolated.
 const EXTRAPOLATED: &str = "extrapolated";
@@ -58,19 +62,30 @@ impl RoundManifest {
 }
 
 /// Runs the stages of a round that are not done yet.
-pub fn run(run: &RunFolder, round: u32, config: &RunConfig) -> Result<RoundManifest> {
+///
+/// # Errors
+/// What a stage fails with; the stages before it are kept.
+pub fn run(run: &RunFolder, round: u32, context: &Context) -> Result<RoundManifest> {
     let out = run.round(round);
-    if let Some(done) = folder::manifest(&out)? {
-        return Ok(done);
-    }
-    folder::ensure_writable(&out)?;
+    let place = Place::folder(&out, |_| false, &[]);
+    let work = match contract::begin(place, identity(round, context.config)?, context)? {
+        Begun::Done(done) => return Ok(done),
+        Begun::Work(work) => work,
+    };
     let sets = ProblemSets::read(&run.root().join("problems"))?;
-    let mut manifest = if round == 0 { warm_start(run, &sets, config)? } else { improve(run, round, &sets, config)? };
+    let mut manifest = if round == 0 { warm_start(run, &sets, context)? } else { improve(run, round, &sets, context)? };
     let title = format!("round {round}: eval");
-    manifest.eval = eval::run(&groups(&sets), &run.policy(round + 1), &out.join("eval.json"), &title, config)?;
-    folder::write_json(&out.join(MANIFEST), &manifest)?;
-    tidy(run, round, config)?;
+    manifest.eval = eval::run(&groups(&sets), &run.policy(round + 1), &out.join("eval.json"), &title, context)?;
+    tidy(run, round, context.config)?;
+    work.finish(&manifest, &format!("round {round}"))?;
     Ok(manifest)
+}
+
+/// What decides a round: every setting of the run but those that decide only the speed.
+fn identity(round: u32, config: &RunConfig) -> Result<Identity> {
+    let mut identity = Identity::new("round", RULES).with("round", round);
+    identity.settings.extend(config.canonical()?);
+    Ok(identity)
 }
 
 /// What a policy is evaluated on.
@@ -83,25 +98,26 @@ pub fn groups(sets: &ProblemSets) -> Vec<Group<'_>> {
 }
 
 /// Round 0: supervised training on worked solutions, when the run has some.
-fn warm_start(run: &RunFolder, sets: &ProblemSets, config: &RunConfig) -> Result<RoundManifest> {
+fn warm_start(run: &RunFolder, sets: &ProblemSets, context: &Context) -> Result<RoundManifest> {
+    let config = context.config;
     let work = run.round(0).join("train/warm_start");
     let training = Training { title: "round 0: warm start", policy: &run.policy(0), out: &run.policy(1), work: &work };
     let prompting = Prompting {
         format: config.format.unwrap_or(Format::Xml),
         granularity: config.granularity.unwrap_or(Granularity::Plan),
     };
-    let trained = training.sft_on_solutions(&sets.warm_start, &config.warm_start, prompting, config)?;
+    let trained = training.sft_on_solutions(&sets.warm_start, &config.warm_start, prompting, context)?;
     let training = BTreeMap::from([("warm_start".to_owned(), trained)]);
     Ok(RoundManifest { round: 0, search: None, pairs: None, training, eval: EvalReport::default() })
 }
 
 /// A CPL round (algorithm, section 6).
-fn improve(run: &RunFolder, round: u32, sets: &ProblemSets, config: &RunConfig) -> Result<RoundManifest> {
-    let problems = sets.of_round(round, config.problems.per_round);
+fn improve(run: &RunFolder, round: u32, sets: &ProblemSets, context: &Context) -> Result<RoundManifest> {
+    let problems = sets.of_round(round, context.config.problems.per_round);
     let (policy, trees) = (PolicySource::folder(&run.policy(round))?, trees(run, round));
-    let searched = search::run(&Search { problems: &problems, policy: &policy, round, out: &trees }, config)?;
-    let paired = pairs::run(&trees, &run.round(round).join("pairs"), config)?;
-    let training = train(run, round, sets, config)?;
+    let searched = search::run(&Search { problems: &problems, policy: &policy, round, out: &trees }, context)?;
+    let paired = pairs::run(&trees, &run.round(round).join("pairs"), context)?;
+    let training = train(run, round, sets, context)?;
     Ok(RoundManifest { round, search: Some(searched), pairs: Some(paired), training, eval: EvalReport::default() })
 }
 
@@ -110,8 +126,9 @@ fn train(
     run: &RunFolder,
     round: u32,
     sets: &ProblemSets,
-    config: &RunConfig,
+    context: &Context,
 ) -> Result<BTreeMap<String, TrainManifest>> {
+    let config = context.config;
     let out = run.round(round);
     let stages = &config.round.stages;
     let mut policy = run.policy(round);
@@ -127,18 +144,18 @@ fn train(
         let manifest = match stage {
             RoundStage::Sft if config.sft.rehearse => {
                 let found: Vec<PathBuf> = (1..=round).map(|round| trees(run, round)).collect();
-                training.sft_on_trees(&found, &sets.rehearsed(), config)?
+                training.sft_on_trees(&found, &sets.rehearsed(), context)?
             }
-            RoundStage::Sft => training.sft_on_trees(&[trees(run, round)], &[], config)?,
-            RoundStage::Prefer => training.prefer(&out.join("pairs"), None, config)?,
-            RoundStage::Value => training.value(&trees(run, round), config)?,
+            RoundStage::Sft => training.sft_on_trees(&[trees(run, round)], &[], context)?,
+            RoundStage::Prefer => training.prefer(&out.join("pairs"), None, context)?,
+            RoundStage::Value => training.value(&trees(run, round), context)?,
         };
         manifests.insert(name.to_owned(), manifest);
         policy = next;
         if is_extrapolated {
             let previous = if round == 1 { run.policy(1) } else { between(&run.round(round - 1), name) };
             let next = published(is_last, EXTRAPOLATED);
-            extrapolate::run(&policy, &previous, config.round.extrapolation, &next, config)?;
+            extrapolate::run(&policy, &previous, config.round.extrapolation, &next, context)?;
             policy = next;
         }
     }
@@ -160,17 +177,10 @@ fn tidy(run: &RunFolder, round: u32, config: &RunConfig) -> Result<()> {
     let kept = config.round.extrapolated().map(RoundStage::name);
     for name in config.round.stages.iter().map(|stage| stage.name()).chain([EXTRAPOLATED]) {
         if Some(name) != kept {
-            remove(&between(&run.round(round), name))?;
+            remove_folder(&between(&run.round(round), name))?;
         } else if round > 1 {
-            remove(&between(&run.round(round - 1), name))?;
+            remove_folder(&between(&run.round(round - 1), name))?;
         }
-    }
-    Ok(())
-}
-
-fn remove(folder: &Path) -> Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     }
     Ok(())
 }

@@ -17,20 +17,19 @@ pub use crate::config::Method;
 pub use score::{Estimate, GroupScore, Score};
 
 use crate::config::RunConfig;
-use crate::folder;
-use crate::progress::Progress;
+use crate::context::Context;
+use crate::contract::{self, Begun, Identity, Place};
 use crate::stage::policy_folder::PolicyFolder;
 use crate::stage::search::Skipped;
 use answer::{Answered, Task};
-use anyhow::{Context, Result};
-use espalier_task::{Grader, Problem};
+use anyhow::{Context as _, Result};
+use espalier_files::fingerprint;
+use espalier_task::{Format, Grader, Granularity, Problem};
 use journal::Journal;
 use rayon::prelude::*;
 use samples::Sample;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
 
 /// A named set of problems.
 pub struct Group<'a> {
@@ -54,35 +53,30 @@ pub struct EvalReport {
     pub skipped: Vec<Skipped>,
     /// Tokens sampled by the process that finished the stage.
     pub sampled_tokens: u64,
-    /// Seconds of the process that finished the stage.
+    /// Seconds of all processes that worked on it.
     pub wall_s: f64,
 }
 
-/// What decides the answers.
-#[derive(Serialize)]
-struct Identity<'a> {
-    config: BTreeMap<String, serde_json::Value>,
-    policy: &'a str,
-    problems: &'a [&'a Problem],
-}
+/// Raised when equal settings, problems and policies give other answers or grades than before.
+const RULES: u32 = 1;
 
 /// Answers all problems, scores them by group and publishes the samples, then the report.
-pub fn run(groups: &[Group], policy: &Path, out: &Path, title: &str, config: &RunConfig) -> Result<EvalReport> {
-    if out.exists() {
-        return folder::read_json(out);
-    }
-    let began = Instant::now();
+pub fn run(groups: &[Group], policy: &Path, out: &Path, title: &str, context: &Context) -> Result<EvalReport> {
+    let config = context.config;
     let problems: Vec<&Problem> = groups.iter().flat_map(|group| group.problems).collect();
     let grader = Grader::new(problems.iter().copied(), config.eval.boxed_only)?;
     let source = PolicyFolder::open(policy)?;
     let (format, granularity) = config.format_of(source.prompting());
     let mut sampler = source.sampler(config, format, granularity)?;
     let hash = sampler.policy_hash();
-    let identity = Identity { config: config.canonical()?, policy: &hash, problems: &problems };
-    let mut journal = Journal::open(out, &folder::fingerprint(&identity)?)?;
-
-    let progress = Progress::new(title, problems.len() as u64);
-    let mut answered: Vec<Option<Answered>> = journal.take_found(problems.len());
+    let identity = identity(groups, config, (format, granularity), hash.clone())?;
+    let mut work = match contract::begin(Place::report(out), identity, context)? {
+        Begun::Done(done) => return Ok(done),
+        Begun::Work(work) => work,
+    };
+    let (mut journal, mut answered) = Journal::open(&out.with_extension("journal"), problems.len())?;
+    let total = problems.len() as u64;
+    context.observer.began(title, total);
     let mut done = answered.iter().flatten().count();
     let todo: Vec<usize> = (0..problems.len()).filter(|&index| answered[index].is_none()).collect();
     let task = Task { problems: &problems, todo: &todo, format, granularity, config };
@@ -90,8 +84,8 @@ pub fn run(groups: &[Group], policy: &Path, out: &Path, title: &str, config: &Ru
         journal.append(index, &answer)?;
         answered[index] = Some(answer);
         done += 1;
-        progress.at(done as u64, String::new());
-        Ok(())
+        context.observer.advanced(done as u64, total, "");
+        Ok(work.note()?)
     })?;
     let answered: Vec<Answered> = answered.into_iter().map(Option::unwrap_or_default).collect();
 
@@ -116,19 +110,51 @@ pub fn run(groups: &[Group], policy: &Path, out: &Path, title: &str, config: &Ru
         groups: scores,
         skipped: skipped.collect(),
         sampled_tokens: sampler.stats().tokens_sampled,
-        wall_s: began.elapsed().as_secs_f64(),
+        wall_s: work.wall_s(),
     };
     let names = groups.iter().flat_map(|group| group.problems.iter().map(|_| group.name.as_str()));
     samples::write(&samples::path_beside(out), &names.collect::<Vec<_>>(), &problems, &samples)?;
-    folder::write_json(out, &report)?;
-    journal.remove()?;
     let scores: Vec<String> = report
         .groups
         .iter()
         .map(|group| format!("{} {:.1} %", group.name.replace('_', " "), 100.0 * group.all.accuracy))
         .collect();
-    progress.finish(&format!("{} in {:.1} s", scores.join(", "), report.wall_s));
+    let result = format!("{} in {:.1} s", scores.join(", "), report.wall_s);
+    work.finish(&report, &result)?;
+    context.observer.finished(&result);
     Ok(report)
+}
+
+/// What decides the answers.
+fn identity(
+    groups: &[Group],
+    config: &RunConfig,
+    (format, granularity): (Format, Granularity),
+    policy_hash: String,
+) -> Result<Identity> {
+    let defaults = RunConfig::default();
+    let mut identity = Identity::new("eval", RULES)
+        .with("seed", config.seed)
+        .with("format", format.to_string())
+        .with("granularity", granularity.to_string())
+        .setting("eval", &config.eval, &defaults.eval)?
+        .setting("sampling", &config.sampling, &defaults.sampling)?
+        .input("policy", policy_hash)
+        .input("prompts", fingerprint(&format.prompt(granularity, "?"))?);
+    match config.eval.method {
+        Method::Greedy => {}
+        Method::Sample => {
+            let (temperature, default) = (config.search.temperature, defaults.search.temperature);
+            identity = identity.setting("search.temperature", &temperature, &default)?;
+        }
+        Method::Beam | Method::Mcts => {
+            identity = identity.setting("search", &config.search, &defaults.search)?;
+        }
+    }
+    for Group { name, problems } in groups {
+        identity = identity.input(&format!("problems {name}"), fingerprint(problems)?);
+    }
+    Ok(identity)
 }
 
 /// Grades what was answered to a problem, and says which of it is the policy's answer.

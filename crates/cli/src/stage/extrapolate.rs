@@ -1,11 +1,17 @@
 //! Extrapolation between rounds: a step on in the direction of the last round's change.
 
-use crate::config::RunConfig;
-use crate::stage::policy_folder::{self, PolicyFolder};
-use anyhow::{Context, Result};
+use crate::context::Context;
+use crate::contract::{self, Begun, Identity, Place};
+use crate::stage::policy_folder::{self, PolicyFolder, Published};
+use crate::stage::train::work_folder;
+use anyhow::{Context as _, Result};
+use espalier_files::Existing;
 use espalier_model::Transformer;
 use std::path::Path;
 use tch::no_grad;
+
+/// Raised when equal policies and gamma give another policy than before.
+const RULES: u32 = 1;
 
 /// Publishes the policy of theta + gamma (theta - theta'), theta the weights of `policy`, theta' those of `previous`
 /// (Accelerated Preference Optimization, arXiv:2410.06293, equation 3.8; its theta' is what the round before had trained,
@@ -13,16 +19,25 @@ use tch::no_grad;
 ///
 /// # Errors
 /// When a policy cannot be loaded, or the two have not the same weights.
-pub fn run(policy: &Path, previous: &Path, gamma: f64, out: &Path, config: &RunConfig) -> Result<()> {
-    if out.exists() {
-        return Ok(());
-    }
+pub fn run(policy: &Path, previous: &Path, gamma: f64, out: &Path, context: &Context) -> Result<()> {
+    let config = context.config;
+    let identity = Identity::new("extrapolate", RULES)
+        .with("round.extrapolation", gamma)
+        .input("policy", policy_folder::fingerprint(policy)?)
+        .input("previous policy", policy_folder::fingerprint(previous)?);
+    let place = Place::policy(out, &work_folder(out), &[]);
+    let work = match contract::begin::<()>(place, identity, context)? {
+        Begun::Done(()) => return Ok(()),
+        Begun::Work(work) => work,
+    };
     let source = PolicyFolder::open(policy)?;
     let (model, tokenizer) = source.load(config)?;
     let (before, _) = PolicyFolder::open(previous)?.load(config)?;
     extrapolate(&model, &before, gamma)
         .with_context(|| format!("cannot extrapolate from {} to {}", previous.display(), policy.display()))?;
-    policy_folder::save(out, false, &model, &tokenizer, source.prompting(), None)
+    let published = Published { prompting: source.prompting(), record: Some(work.record()), ..Published::default() };
+    policy_folder::save(out, Existing::Replaced, &model, &tokenizer, &published)?;
+    work.finish(&(), &format!("gamma {gamma}"))
 }
 
 fn extrapolate(model: &Transformer, previous: &Transformer, gamma: f64) -> Result<()> {

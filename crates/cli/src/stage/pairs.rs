@@ -1,16 +1,22 @@
 //! The pairs stage: stored trees in, step pairs out, without searching again.
 
-use crate::config::RunConfig;
-use crate::folder::{self, MANIFEST, fingerprint};
-use anyhow::{Context, Result, bail};
-use espalier_tree::{Kind, PairInfo, StepPair, arrange_pairs, policy_hash, read_trees, select_pairs, write_pairs};
+use crate::context::Context;
+use crate::contract::{self, Begun, Identity, Place};
+use crate::stage::shards::is_part;
+use anyhow::{Context as _, Result};
+use espalier_files::hash_path;
+use espalier_tree::{
+    Kind, PairInfo, PairRules, StepPair, arrange_pairs, policy_hash, read_trees, select_pairs, write_pairs,
+};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+
+/// Raised when equal rules and trees give other pairs than before.
+const RULES: u32 = 1;
 
 /// `pairs/manifest.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PairsManifest {
-    rules: String,
     /// Trees read.
     pub trees: u64,
     /// Trees that gave at least one pair.
@@ -51,16 +57,16 @@ impl PairsManifest {
 }
 
 /// Selects the pairs of all trees in a folder and publishes them as one Parquet file.
-pub fn run(trees: &Path, out: &Path, config: &RunConfig) -> Result<PairsManifest> {
-    let rules = fingerprint(&config.pairs)?;
-    if let Some(done) = folder::manifest::<PairsManifest>(out)? {
-        if done.rules != rules {
-            bail!("{} holds pairs of other rules; choose another --out or remove it", out.display());
-        }
-        return Ok(done);
-    }
+pub fn run(trees: &Path, out: &Path, context: &Context) -> Result<PairsManifest> {
+    let rules = &context.config.pairs;
+    let identity = Identity::new("pairs", RULES)
+        .setting("pairs", rules, &PairRules::default())?
+        .input("trees", hash_path(trees, is_part)?);
+    let work = match contract::begin(Place::folder(out, is_part, &[]), identity, context)? {
+        Begun::Done(done) => return Ok(done),
+        Begun::Work(work) => work,
+    };
     let mut manifest = PairsManifest {
-        rules,
         trees: 0,
         trees_with_pairs: 0,
         plan: 0,
@@ -71,21 +77,20 @@ pub fn run(trees: &Path, out: &Path, config: &RunConfig) -> Result<PairsManifest
     };
     let mut pairs = Vec::new();
     for tree in read_trees(trees).with_context(|| format!("cannot read trees in {}", trees.display()))? {
-        let found = select_pairs(&tree?, &config.pairs);
+        let found = select_pairs(&tree?, rules);
         manifest.trees += 1;
         manifest.trees_with_pairs += u64::from(!found.is_empty());
         pairs.extend(found);
     }
-    let pairs = arrange_pairs(pairs, &config.pairs);
+    let pairs = arrange_pairs(pairs, rules);
     pairs.iter().for_each(|pair| manifest.count(pair));
-    folder::ensure_writable(out)?;
     let info = PairInfo {
-        rules: toml::to_string(&config.pairs).context("cannot encode the pair rules")?,
-        program_version: env!("CARGO_PKG_VERSION").to_owned(),
+        rules: toml::to_string(rules).context("cannot encode the pair rules")?,
+        program_version: context.program.version.clone(),
         policy_hash: policy_hash(trees).with_context(|| format!("cannot read trees in {}", trees.display()))?,
     };
     let path = out.join("part-00000.parquet");
     write_pairs(&path, &pairs, &info).with_context(|| format!("cannot write {}", path.display()))?;
-    folder::write_json(&out.join(MANIFEST), &manifest)?;
+    work.finish(&manifest, &format!("{} pairs from {} trees", manifest.pairs(), manifest.trees))?;
     Ok(manifest)
 }

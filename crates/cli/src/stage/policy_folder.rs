@@ -1,11 +1,13 @@
 //! A policy on disk: a Hugging Face folder, and beside it how its prompts are written.
 
 use crate::config::{RunConfig, RuntimeConfig};
-use crate::folder::{publish_folder, read_json, write_json};
+use crate::contract::{Program, RECORD, Record};
 use anyhow::{Context, Result, bail};
+use espalier_files::{Existing, publish_bytes, publish_folder, publish_json, read_json};
 use espalier_model::{Precision, Tokenizer, Transformer};
 use espalier_policy::{ModelPolicy, PolicyConfig};
 use espalier_task::{Format, Granularity, Prompting};
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use tch::Device;
 
@@ -81,27 +83,87 @@ impl PolicyFolder {
 /// How the prompts of the policy in a folder are written, if the folder says so.
 pub fn prompting_of(folder: &Path) -> Result<Option<Prompting>> {
     let path = folder.join(PROMPTING);
-    if path.exists() { read_json(&path).map(Some) } else { Ok(None) }
+    if path.exists() { Ok(Some(read_json(&path)?)) } else { Ok(None) }
 }
 
-/// Publishes a policy: weights, value head, tokenizer, prompting, and the `adapter` that is merged into the weights, with
-/// the policy it belongs to, as PEFT reads it.
+/// What a policy's folder holds beside weights, value head and tokenizer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Published<'a> {
+    /// How its prompts are written.
+    pub prompting: Option<Prompting>,
+    /// The adapter that is merged into the weights, with the policy it belongs to, as PEFT reads it.
+    pub adapter: Option<(&'a Path, &'a Path)>,
+    /// How the policy was made; the model card says it in words.
+    pub record: Option<&'a Record>,
+}
+
+/// Publishes a policy.
 pub fn save(
     out: &Path,
-    replace: bool,
+    existing: Existing,
     model: &Transformer,
     tokenizer: &Tokenizer,
-    prompting: Option<Prompting>,
-    adapter: Option<(&Path, &Path)>,
+    published: &Published,
 ) -> Result<()> {
-    publish_folder(out, replace, |folder| {
+    publish_folder(out, existing, |folder| {
         model.save(folder).with_context(|| format!("cannot save the model to {}", folder.display()))?;
         tokenizer.save(folder).with_context(|| format!("cannot save the tokenizer to {}", folder.display()))?;
-        if let Some((adapter, base)) = adapter {
+        if let Some((adapter, base)) = published.adapter {
             copy_adapter(adapter, base, &folder.join("adapter"))?;
         }
-        prompting.map_or(Ok(()), |prompting| write_json(&folder.join(PROMPTING), &prompting))
+        if let Some(prompting) = published.prompting {
+            publish_json(&folder.join(PROMPTING), &prompting)?;
+        }
+        if let Some(record) = published.record {
+            publish_json(&folder.join(RECORD), record)?;
+            publish_bytes(&folder.join("README.md"), card(record).as_bytes())?;
+        }
+        anyhow::Ok(())
     })
+}
+
+/// The model card, with the fields that model hubs read in front.
+fn card(record: &Record) -> String {
+    let Record { identity, processes, .. } = record;
+    let mut card = format!(
+        "---\nlibrary_name: transformers\npipeline_tag: text-generation\ntags:\n- espalier\n- {0}\n---\n\n# A policy made by \
+         espalier, stage {0}\n\n`stage.json` in this folder holds all settings.\n\n| what | |\n|---|---|\n",
+        identity.stage
+    );
+    // Writing to a String cannot fail.
+    for (name, hash) in &identity.inputs {
+        let _ = writeln!(card, "| SHA-256 of the {name} | `{hash}` |");
+    }
+    for (key, value) in &identity.settings {
+        let _ = writeln!(card, "| `{key}` | `{value}` |");
+    }
+    for process in processes {
+        let Program { version, revision, command, .. } = &process.program;
+        let _ = writeln!(
+            card,
+            "| {} on {} | espalier {version} ({revision}): `{}` |",
+            process.began_at,
+            process.device,
+            command.join(" ")
+        );
+    }
+    card
+}
+
+/// The fingerprint of all that decides what a policy says: shape, weights, tokenizer, prompts.
+pub fn fingerprint(folder: &Path) -> Result<String> {
+    const FILES: [&str; 8] = [
+        "added_tokens.json",
+        "chat_template.jinja",
+        "config.json",
+        PROMPTING,
+        "generation_config.json",
+        "special_tokens_map.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ];
+    let counts = |name: &str| name.ends_with(".safetensors") || FILES.contains(&name);
+    Ok(espalier_files::hash_path(folder, counts)?)
 }
 
 fn copy_adapter(from: &Path, base: &Path, to: &Path) -> Result<()> {
@@ -111,7 +173,7 @@ fn copy_adapter(from: &Path, base: &Path, to: &Path) -> Result<()> {
     std::fs::copy(from.join(weights), to.join(weights)).with_context(problem)?;
     let mut described: serde_json::Value = read_json(&from.join(config))?;
     described["base_model_name_or_path"] = base.to_string_lossy().into();
-    write_json(&to.join(config), &described)
+    Ok(publish_json(&to.join(config), &described)?)
 }
 
 /// The device that a configuration names.

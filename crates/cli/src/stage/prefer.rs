@@ -1,10 +1,13 @@
 //! The preference stage: pairs from files, some of them held out, given to the trainer.
 
 use crate::config::{PreferConfig, RunConfig};
-use crate::folder::seed_from;
+use crate::context::Context;
+use crate::contract::Identity;
 use crate::stage::pair_data::{self, LoadedPair, PairData, Reading};
-use crate::stage::train::{TrainManifest, Training, of_trees};
-use anyhow::{Context, Result, bail};
+use crate::stage::shards::is_part;
+use crate::stage::train::{TrainManifest, Training, deciding, of_trees};
+use anyhow::{Context as _, Result, bail};
+use espalier_files::{hash_path, seed_from, unit_interval};
 use espalier_model::{Tokenizer, Transformer};
 use espalier_trainer::objectives::Loss;
 use espalier_trainer::{
@@ -18,8 +21,13 @@ use std::path::Path;
 impl Training<'_> {
     /// Preference training on the pairs in `pairs`; those in `held_out`, and a share of the others if `config` says so,
     /// are only looked at.
-    pub fn prefer(&self, pairs: &Path, held_out: Option<&Path>, config: &RunConfig) -> Result<TrainManifest> {
+    pub fn prefer(&self, pairs: &Path, held_out: Option<&Path>, context: &Context) -> Result<TrainManifest> {
+        let config = context.config;
         let settings = &config.prefer;
+        let mut identity = self.prefer_identity("prefer", config)?.input("pairs", hash_path(pairs, is_part)?);
+        if let Some(path) = held_out {
+            identity = identity.input("held-out pairs", hash_path(path, is_part)?);
+        }
         let objective = objective(settings)?;
         let given = RefCell::new((PairData::default(), PairData::default()));
         let examples = |tokenizer: &Tokenizer| {
@@ -34,7 +42,7 @@ impl Training<'_> {
             *given.borrow_mut() = (data, others.unwrap_or_default());
             Ok(all)
         };
-        self.run(config, None, examples, |model, pairs, work, bar| {
+        self.run(identity, None, context, examples, |model, pairs, work, bar| {
             let (rest, mut others) = given.take();
             let mut data = PairData { pairs, ..rest };
             split(&mut data, &mut others, settings.held_out_fraction, config.seed);
@@ -43,7 +51,12 @@ impl Training<'_> {
     }
 
     /// Preference training on complete paths of stored trees, correct against wrong.
-    pub fn prefer_outcomes(&self, trees: &Path, config: &RunConfig) -> Result<TrainManifest> {
+    pub fn prefer_outcomes(&self, trees: &Path, context: &Context) -> Result<TrainManifest> {
+        let config = context.config;
+        let identity = self
+            .prefer_identity("prefer outcomes", config)?
+            .with("sft.max_paths_per_problem", config.sft.max_paths_per_problem)
+            .input("trees", hash_path(trees, is_part)?);
         let settings = &config.prefer;
         let objective = objective(settings)?;
         let examples = |_: &Tokenizer| {
@@ -52,10 +65,17 @@ impl Training<'_> {
                 pairs.map(|(correct, wrong)| outcome_pair(correct, wrong))
             })
         };
-        self.run(config, None, examples, |model, examples, work, bar| {
+        self.run(identity, None, context, examples, |model, examples, work, bar| {
             train_preference(model, &examples, &[], &objective, &settings.train, work, bar)
                 .context("preference training stopped")
         })
+    }
+}
+
+impl Training<'_> {
+    fn prefer_identity(&self, stage: &str, config: &RunConfig) -> Result<Identity> {
+        let defaults = RunConfig::default();
+        self.identity(stage, config)?.setting("prefer", &deciding(&config.prefer)?, &deciding(&defaults.prefer)?)
     }
 }
 
@@ -66,10 +86,7 @@ pub fn objective(settings: &PreferConfig) -> Result<Objective> {
 
 /// Moves about `fraction` of the pairs to those held out: all of a tree, or of a prompt, or none.
 pub fn split(data: &mut PairData, held_out: &mut PairData, fraction: f64, seed: u64) {
-    let goes = |loaded: &LoadedPair| {
-        // The upper 53 bits, as a number in [0, 1).
-        ((seed_from(&[&"held out", &seed, &loaded.family]) >> 11) as f64 / (1_u64 << 53) as f64) < fraction
-    };
+    let goes = |loaded: &LoadedPair| unit_interval(seed_from(&[&"held out", &seed, &loaded.family])) < fraction;
     let (moved, kept) = std::mem::take(&mut data.pairs).into_iter().partition::<Vec<_>, _>(goes);
     data.pairs = kept;
     held_out.pairs.extend(moved);

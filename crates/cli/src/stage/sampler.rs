@@ -3,6 +3,7 @@
 use crate::config::RunConfig;
 use crate::stage::policy_folder::{PolicyFolder, prompting_of};
 use anyhow::{Context, Result, bail};
+use espalier_files::read_json;
 use espalier_model::{Precision, Tokenizer};
 use espalier_policy::{ModelPolicy, PolicyStats, RemoteConfig, RemotePolicy, RemoteStats, Servers};
 use espalier_search::{Expansion, Policy, PolicyError, StepRequest};
@@ -55,7 +56,7 @@ impl ServerPolicy {
         if !path.exists() {
             return Ok(None);
         }
-        let fields: serde_json::Value = crate::folder::read_json(&path)?;
+        let fields: serde_json::Value = read_json(&path)?;
         Ok(fields["max_position_embeddings"].as_u64().map(|tokens| tokens as usize))
     }
 

@@ -1,19 +1,20 @@
 //! The search stage: problems and a policy in, a folder of tree shards out.
 
 use crate::config::RunConfig;
-use crate::folder::{self, MANIFEST, fingerprint, seed_from};
+use crate::context::Context;
+use crate::contract::{self, Begun, Identity, Place};
 use crate::judge::FormatJudge;
-use crate::progress::Progress;
 use crate::stage::sampler::PolicySource;
+use crate::stage::shards::is_part;
 use crate::stage::shards::{Shards, resume_folder};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context as _, Result};
+use espalier_files::{fingerprint, seed_from};
 use espalier_policy::RemoteStats;
 use espalier_search::{Evaluation, SearchConfig, SearchError, SearchSummary, TreeJob};
-use espalier_task::Problem;
+use espalier_task::{Format, Granularity, Problem};
 use espalier_tree::{ShardInfo, TreeInfo};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use std::time::Instant;
 
 /// What is searched, and where the trees go.
 pub struct Search<'a> {
@@ -27,19 +28,13 @@ pub struct Search<'a> {
     pub out: &'a Path,
 }
 
-/// What decides the trees. A folder that was begun with another identity is not continued.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Identity {
-    config: String,
-    problems: String,
-    policy: String,
-    round: u32,
-}
+/// Raised when equal settings, problems and policies give other trees than before: changes of the search, the judge or the
+/// seeds.
+const RULES: u32 = 1;
 
 /// `trees/manifest.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SearchManifest {
-    identity: Identity,
     /// Trees stored.
     pub trees: u64,
     /// Nodes in them.
@@ -65,9 +60,9 @@ pub struct SearchManifest {
     pub solved: u64,
     /// Problems without a tree, with the reason.
     pub skipped: Vec<Skipped>,
-    /// Seconds of the process that finished the stage.
+    /// Seconds of all processes that worked on it.
     pub wall_s: f64,
-    /// Where they went while trees were searched.
+    /// Where those of the last one went while trees were searched.
     #[serde(default)]
     pub search: SearchTime,
 }
@@ -112,39 +107,24 @@ pub struct Skipped {
 }
 
 /// Searches all problems that have no tree yet and publishes the shards.
-pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
-    let began = Instant::now();
+pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
+    let config = context.config;
     let (format, granularity) = config.format_of(search.policy.prompting());
     let mut policy = search.policy.sampler(config, format, granularity)?;
     let settings = settings(config, policy.has_value_head());
-    let identity = Identity {
-        config: fingerprint(&(format, granularity, &settings, &config.sampling, config.seed))?,
-        problems: fingerprint(&search.problems)?,
-        policy: policy.policy_hash(),
-        round: search.round,
-    };
-    if let Some(done) = folder::manifest::<SearchManifest>(search.out)? {
-        if done.identity != identity {
-            bail!("{} holds trees of another search; choose another --out or remove it", search.out.display());
-        }
-        return Ok(done);
-    }
-    folder::ensure_writable(search.out)?;
+    let identity = identity(search, config, &settings, (format, granularity), policy.policy_hash())?;
     let resume = resume_folder(search.out);
-    let identity_path = resume.join("identity.json");
-    if identity_path.exists() {
-        if folder::read_json::<Identity>(&identity_path)? != identity {
-            bail!("{} holds half of another search; choose another --out or remove it", search.out.display());
-        }
-    } else {
-        folder::write_json(&identity_path, &identity)?;
-    }
+    let place = Place::folder(search.out, is_part, std::slice::from_ref(&resume));
+    let mut work = match contract::begin(place, identity, context)? {
+        Begun::Done(done) => return Ok(done),
+        Begun::Work(work) => work,
+    };
 
     let info = ShardInfo {
         config: toml::to_string(&config.deciding()?).context("cannot encode the configuration")?,
-        policy_hash: identity.policy.clone(),
-        program_version: env!("CARGO_PKG_VERSION").to_owned(),
-        git_revision: env!("ESPALIER_GIT_REVISION").to_owned(),
+        policy_hash: policy.policy_hash(),
+        program_version: context.program.version.clone(),
+        git_revision: context.program.revision.clone(),
     };
     let mut shards = Shards::open(search.out, info, config.storage.shard_trees, search.problems.len())?;
     let total = search.problems.len() as u64;
@@ -166,8 +146,8 @@ pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
         }
     });
 
-    let progress = Progress::new(&format!("round {}: search", search.round), total);
-    progress.at(already, String::new());
+    context.observer.began(&format!("round {}: search", search.round), total);
+    context.observer.advanced(already, total, "");
     let judge = FormatJudge { format, granularity };
     let mut done = already;
     let mut finished_tokens = 0;
@@ -175,16 +155,18 @@ pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
         espalier_search::search(&settings, config.runtime.in_flight, jobs, &mut policy, &judge, |index, tree| {
             done += 1;
             finished_tokens += tree.ids().map(|id| tree.token_ids(id).len() as u64).sum::<u64>();
-            progress.at(done, String::new());
-            shards.add(index, &tree).map_err(|error| SearchError::Sink(error.into()))
+            context.observer.advanced(done, total, "");
+            shards.add(index, &tree).and_then(|()| Ok(work.note()?)).map_err(|error| SearchError::Sink(error.into()))
         })
         .context("the search stopped")?;
-    let mut skipped = Vec::new();
     for skip in &summary.skipped {
-        shards.skip(skip.index)?;
-        skipped
-            .push(Skipped { problem_id: search.problems[skip.index as usize].id.clone(), reason: skip.reason.clone() });
+        shards.skip(skip.index, &skip.reason)?;
     }
+    let skipped = shards.skips().iter().map(|(index, reason)| Skipped {
+        problem_id: search.problems[*index as usize].id.clone(),
+        reason: reason.clone(),
+    });
+    let skipped = skipped.collect();
 
     let mut counts = Counts::default();
     for tree in espalier_tree::read_trees(search.out)? {
@@ -192,7 +174,6 @@ pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
     }
     let stats = policy.stats();
     let manifest = SearchManifest {
-        identity,
         trees: counts.trees,
         nodes: counts.nodes,
         simulations: counts.simulations,
@@ -204,16 +185,41 @@ pub fn run(search: &Search, config: &RunConfig) -> Result<SearchManifest> {
         servers: policy.server_stats(),
         solved: counts.solved,
         skipped,
-        wall_s: began.elapsed().as_secs_f64(),
+        wall_s: work.wall_s(),
         search: (&summary).into(),
     };
     shards.close()?;
-    folder::write_json(&search.out.join(MANIFEST), &manifest)?;
-    progress.finish(&format!(
+    let result = format!(
         "{} trees, {} solved, {} nodes, {} tokens in {:.1} s",
         manifest.trees, manifest.solved, manifest.nodes, manifest.tree_tokens, manifest.wall_s
-    ));
+    );
+    work.finish(&manifest, &result)?;
+    context.observer.finished(&result);
     Ok(manifest)
+}
+
+/// What decides the trees.
+fn identity(
+    search: &Search,
+    config: &RunConfig,
+    settings: &SearchConfig,
+    (format, granularity): (Format, Granularity),
+    policy_hash: String,
+) -> Result<Identity> {
+    let defaults = RunConfig::default();
+    Ok(Identity::new("search", RULES)
+        .with("name", config.name.as_str())
+        .with("seed", config.seed)
+        .with("round", search.round)
+        .with("format", format.to_string())
+        .with("granularity", granularity.to_string())
+        .setting("search", settings, &SearchConfig::default())?
+        .setting("sampling", &config.sampling, &defaults.sampling)?
+        .setting("storage.shard_trees", &config.storage.shard_trees, &defaults.storage.shard_trees)?
+        .input("problems", fingerprint(search.problems)?)
+        .input("policy", policy_hash)
+        // The words around a question: another wording is another search.
+        .input("prompts", fingerprint(&format.prompt(granularity, "?"))?))
 }
 
 /// The search's settings for this policy: one without a value head is searched without leaf values.

@@ -5,6 +5,7 @@
 //! again, and memory holds none of them however many shards wait for a slow tree.
 
 use anyhow::{Context, Result, bail};
+use espalier_files::{Journal as Records, remove_file};
 use espalier_tree::{Journal, ShardInfo, Tree, write_shard};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,7 +20,13 @@ pub struct Shards {
     /// Shards that are begun and not published.
     begun: BTreeMap<u64, Begun>,
     published: BTreeSet<u64>,
+    /// Problems without a tree, with the reason, in the order in which they were given up.
+    skips: Vec<(u64, String)>,
+    skip_journal: Records,
 }
+
+/// First bytes of the journal of skipped problems.
+const SKIPS: [u8; 8] = *b"ESPSKIP1";
 
 /// A shard that is not whole.
 struct Begun {
@@ -37,7 +44,14 @@ impl Shards {
     pub fn open(folder: &Path, info: ShardInfo, shard_trees: usize, problems: usize) -> Result<Shards> {
         let resume = resume_folder(folder);
         fs::create_dir_all(&resume).with_context(|| format!("cannot create {}", resume.display()))?;
+        let mut skips = Vec::new();
+        let skip_journal = Records::open(&resume.join("skipped.bin"), SKIPS, |record| {
+            skips.push(serde_json::from_slice(record).context("the journal of skipped problems is damaged")?);
+            anyhow::Ok(())
+        })?;
         let mut shards = Shards {
+            skips,
+            skip_journal,
             folder: folder.to_owned(),
             info,
             shard_trees: shard_trees as u64,
@@ -50,7 +64,7 @@ impl Shards {
             if shards.path(shard).exists() {
                 shards.published.insert(shard);
                 // The last kill may have come between the shard and the end of its journal.
-                remove(&journal)?;
+                remove_file(&journal)?;
             } else if journal.exists() {
                 let begun = shards.read_journal(shard)?;
                 shards.begun.insert(shard, begun);
@@ -58,6 +72,9 @@ impl Shards {
                 shards.publish_if_whole(shard)?;
             }
         }
+        // A problem whose shard is not whole is tried again.
+        let (published, shard_trees) = (&shards.published, shards.shard_trees);
+        shards.skips.retain(|(index, _)| published.contains(&(index / shard_trees)));
         Ok(shards)
     }
 
@@ -81,22 +98,29 @@ impl Shards {
         self.publish_if_whole(shard)
     }
 
+    /// Problems without a tree, with the reason, those of earlier processes first.
+    pub fn skips(&self) -> &[(u64, String)] {
+        &self.skips
+    }
+
     /// Notes that a problem has no tree, so that its shard does not wait for it.
-    pub fn skip(&mut self, index: u64) -> Result<()> {
+    pub fn skip(&mut self, index: u64, reason: &str) -> Result<()> {
         let shard = index / self.shard_trees;
+        let skip = (index, reason.to_owned());
+        let record = serde_json::to_vec(&skip).context("cannot encode a skipped problem")?;
+        self.skip_journal.append(|to| to.extend(&record))?;
+        self.skips.push(skip);
         self.begun(shard)?.skipped.insert(index);
         self.publish_if_whole(shard)
     }
 
-    /// Removes what was kept for resuming once every shard is published.
+    /// Makes sure that every shard is published.
     pub fn close(self) -> Result<()> {
         let waiting: usize = self.begun.values().map(|begun| begun.finished.len()).sum();
         if waiting > 0 {
             bail!("{waiting} finished trees belong to no whole shard");
         }
-        drop(self.begun);
-        let path = resume_folder(&self.folder);
-        fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))
+        Ok(())
     }
 
     fn path(&self, shard: u64) -> PathBuf {
@@ -140,26 +164,25 @@ impl Shards {
         if !self.indices(shard).all(is_there) {
             return Ok(());
         }
-        self.begun.remove(&shard);
+        let Some(begun) = self.begun.remove(&shard) else { return Ok(()) };
         let journal = self.journal_path(shard);
         let (_, mut found) = Journal::open(&journal).with_context(|| format!("cannot read {}", journal.display()))?;
         found.sort_by_key(|(index, _)| *index);
+        // What is published must be what was finished: another process in the same journal would have cut it.
+        if !found.iter().map(|(index, _)| index).eq(&begun.finished) {
+            bail!("{} has lost trees that were in it; remove {}", journal.display(), self.folder.display());
+        }
         let trees: Vec<Tree> = found.into_iter().map(|(_, tree)| tree).collect();
         let path = self.path(shard);
         write_shard(&path, &trees, &self.info).with_context(|| format!("cannot write {}", path.display()))?;
         self.published.insert(shard);
-        remove(&journal)
+        Ok(remove_file(&journal)?)
     }
 }
 
-/// Removes a file that may not be there.
-fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", path.display()))
-        }
-        _ => Ok(()),
-    }
+/// Whether a file is a shard of trees, or a part of pairs, by its name.
+pub fn is_part(name: &str) -> bool {
+    name.starts_with("part-") && name.ends_with(".parquet")
 }
 
 /// Where the state of an unfinished search lies.

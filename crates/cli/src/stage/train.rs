@@ -4,23 +4,27 @@
 //! stage whose policy is there is done.
 
 use crate::config::{RunConfig, SftConfig};
-use crate::exit::Outcome;
-use crate::folder::{self, MANIFEST};
-use crate::progress::Progress;
-use crate::stage::policy_folder::{self, PolicyFolder};
-use anyhow::{Context, Result, bail};
+use crate::context::Context;
+use crate::contract::{self, Begun, Identity, MANIFEST, Place, Work};
+use crate::stage::policy_folder::{self, PolicyFolder, Published};
+use crate::stage::shards::is_part;
+use anyhow::{Context as _, Result, bail};
+use espalier_files::{Existing, fingerprint, hash_path};
 use espalier_model::{Tokenizer, Transformer};
 use espalier_task::{Problem, Prompting};
 use espalier_trainer::{
-    JointExample, Observer, SftExample, SkippedRow, TrainConfig, TrainSummary, ValueExample, remove_state, train_joint,
-    train_sft, train_value,
+    JointExample, Observer, SftExample, SkippedRow, TrainConfig, TrainSummary, TrainerError, ValueExample,
+    state_folder, train_joint, train_sft, train_value,
 };
 use espalier_tree::{Tree, read_trees, sft_paths, value_examples};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
-/// Skipped rows that are named on the terminal.
+/// Raised when equal settings and examples give other weights than before.
+const RULES: u32 = 1;
+
+/// Skipped rows that are named to the observer.
 const SHOWN: usize = 5;
 
 /// Where a training stage reads and writes.
@@ -42,14 +46,17 @@ pub struct TrainManifest {
     pub summary: TrainSummary,
     /// Examples given.
     pub examples: usize,
-    /// Seconds of the process that finished the stage.
+    /// Seconds of all processes that worked on it.
     pub wall_s: f64,
 }
 
 impl TrainManifest {
-    /// Whether examples were left out.
-    pub fn outcome(&self) -> Outcome {
-        Outcome::from_failed(self.summary.skipped.len())
+    /// The result in one line.
+    fn result(&self) -> String {
+        format!(
+            "{} examples, {} steps, loss {:.4}, {} tokens in {:.1} s",
+            self.examples, self.summary.steps, self.summary.final_loss, self.summary.tokens, self.wall_s
+        )
     }
 }
 
@@ -57,51 +64,56 @@ impl Training<'_> {
     /// Runs one stage: load, train, publish; or returns what an earlier process published.
     pub(super) fn run<E>(
         &self,
-        config: &RunConfig,
+        identity: Identity,
         prompting: Option<Prompting>,
+        context: &Context,
         examples: impl FnOnce(&Tokenizer) -> Result<Vec<E>>,
         train: impl FnOnce(&mut Transformer, Vec<E>, &Path, &mut dyn Observer) -> Result<TrainSummary>,
     ) -> Result<TrainManifest> {
-        let began = Instant::now();
-        if let Some(done) = folder::manifest(self.work)?
-            && self.out.exists()
-        {
-            return Ok(done);
-        }
         let source = PolicyFolder::open(self.policy)?;
-        let (mut model, tokenizer) = source.load(config)?;
+        let state = state_folder(self.work);
+        let place = Place::policy(self.out, self.work, std::slice::from_ref(&state));
+        let work = match contract::begin(place, identity, context)? {
+            Begun::Done(done) => return Ok(done),
+            Begun::Work(work) => work,
+        };
+        let (mut model, tokenizer) = source.load(context.config)?;
         let examples = examples(&tokenizer)?;
         let given = examples.len();
-        folder::ensure_writable(self.work)?;
-        let mut bar = TrainBar { progress: Progress::new(self.title, 0) };
+        context.observer.began(self.title, 0);
+        let mut follower = Follower { work, observer: context.observer };
         let summary = if given == 0 {
             // Nothing to learn from is an outcome of a round, not an error: the policy stays as it is.
             TrainSummary::default()
         } else {
-            train(&mut model, examples, self.work, &mut bar)?
+            train(&mut model, examples, self.work, &mut follower)?
         };
+        let work = follower.work;
         let adapter = self.work.join("adapter");
-        let adapter = adapter.exists().then_some((adapter.as_path(), self.policy));
-        policy_folder::save(self.out, true, &model, &tokenizer, prompting.or(source.prompting()), adapter)?;
-        let manifest = TrainManifest { summary, examples: given, wall_s: began.elapsed().as_secs_f64() };
-        folder::write_json(&self.work.join(MANIFEST), &manifest)?;
-        remove_state(self.work).context("cannot remove the state of a finished training")?;
+        let published = Published {
+            prompting: prompting.or(source.prompting()),
+            adapter: adapter.exists().then_some((adapter.as_path(), self.policy)),
+            record: Some(work.record()),
+        };
+        policy_folder::save(self.out, Existing::Replaced, &model, &tokenizer, &published)?;
+        let manifest = TrainManifest { summary, examples: given, wall_s: work.wall_s() };
+        work.finish(&manifest, &manifest.result())?;
         for SkippedRow { row, reason } in manifest.summary.skipped.iter().take(SHOWN) {
-            eprintln!("skipped row {row}, counted from 0: {reason}");
+            context.observer.noticed(&format!("skipped row {row}, counted from 0: {reason}"));
         }
         let skipped = manifest.summary.skipped.len();
         if skipped > 0 {
-            eprintln!("{skipped} rows skipped; {} names each", self.work.join(MANIFEST).display());
+            let names = self.work.join(MANIFEST);
+            context.observer.noticed(&format!("{skipped} rows skipped; {} names each", names.display()));
         }
-        bar.progress.finish(&format!(
-            "{} examples, {} steps, loss {:.4}, {} tokens in {:.1} s",
-            manifest.examples,
-            manifest.summary.steps,
-            manifest.summary.final_loss,
-            manifest.summary.tokens,
-            manifest.wall_s
-        ));
+        context.observer.finished(&manifest.result());
         Ok(manifest)
+    }
+
+    /// What decides every training: its stage, the seed, the policy it starts from. The table and the examples are added.
+    pub(super) fn identity(&self, stage: &str, config: &RunConfig) -> Result<Identity> {
+        let identity = Identity::new(stage, RULES).with("seed", config.seed);
+        Ok(identity.input("policy", policy_folder::fingerprint(self.policy)?))
     }
 
     /// Supervised training on worked solutions (the warm start of a run).
@@ -110,19 +122,37 @@ impl Training<'_> {
         problems: &[Problem],
         settings: &TrainConfig,
         prompting: Prompting,
-        config: &RunConfig,
+        context: &Context,
     ) -> Result<TrainManifest> {
+        let identity = self.identity("sft", context.config)?.setting(
+            "train",
+            &deciding(settings)?,
+            &deciding(&TrainConfig::default())?,
+        )?;
+        let identity = worked_inputs(identity, problems, prompting)?;
         let examples = |tokenizer: &Tokenizer| worked_examples(problems, prompting, tokenizer);
-        self.run(config, Some(prompting), examples, |model, examples, work, bar| {
-            train_sft(model, &examples, settings, work, bar).context("supervised training stopped")
+        self.run(identity, Some(prompting), context, examples, |model, examples, work, follower| {
+            train_sft(model, &examples, settings, work, follower).context("supervised training stopped")
         })
     }
 
     /// Supervised training on the correct paths of stored trees, and on worked solutions where there are some; jointly
     /// with the value head if `sft.value_weight` says so.
-    pub fn sft_on_trees(&self, trees: &[PathBuf], worked: &[Problem], config: &RunConfig) -> Result<TrainManifest> {
+    pub fn sft_on_trees(&self, trees: &[PathBuf], worked: &[Problem], context: &Context) -> Result<TrainManifest> {
+        let config = context.config;
         let prompting = PolicyFolder::open(self.policy)?.prompting();
         let SftConfig { max_paths_per_problem, value_weight, train, .. } = &config.sft;
+        let mut identity = self.identity("sft", config)?.setting(
+            "sft",
+            &deciding(&config.sft)?,
+            &deciding(&RunConfig::default().sft)?,
+        )?;
+        for (at, folder) in trees.iter().enumerate() {
+            identity = identity.input(&format!("trees {}", at + 1), hash_path(folder, is_part)?);
+        }
+        if let (false, Some(prompting)) = (worked.is_empty(), prompting) {
+            identity = worked_inputs(identity, worked, prompting)?;
+        }
         let paths = |tree: &Tree| {
             let paths = sft_paths(tree, *max_paths_per_problem, config.seed).into_iter();
             paths.map(|path| SftExample { prompt_len: path.prompt_len(), ids: path.ids })
@@ -142,8 +172,8 @@ impl Training<'_> {
                 }
                 Ok(examples)
             };
-            return self.run(config, None, examples, |model, examples, work, bar| {
-                train_joint(model, &examples, *value_weight, train, work, bar).context("joint training stopped")
+            return self.run(identity, None, context, examples, |model, examples, work, follower| {
+                train_joint(model, &examples, *value_weight, train, work, follower).context("joint training stopped")
             });
         }
         let examples = |tokenizer: &Tokenizer| {
@@ -153,18 +183,46 @@ impl Training<'_> {
             }
             Ok(examples)
         };
-        self.run(config, None, examples, |model, examples, work, bar| {
-            train_sft(model, &examples, train, work, bar).context("supervised training stopped")
+        self.run(identity, None, context, examples, |model, examples, work, follower| {
+            train_sft(model, &examples, train, work, follower).context("supervised training stopped")
         })
     }
 
     /// Regression of the value head on the Q of stored trees; the policy's own weights stay as they are.
-    pub fn value(&self, trees: &Path, config: &RunConfig) -> Result<TrainManifest> {
+    pub fn value(&self, trees: &Path, context: &Context) -> Result<TrainManifest> {
+        let settings = &context.config.value;
+        let identity = self
+            .identity("value", context.config)?
+            .setting("value", &deciding(settings)?, &deciding(&RunConfig::default().value)?)?
+            .input("trees", hash_path(trees, is_part)?);
         let examples = |_: &Tokenizer| of_trees(trees, value_targets);
-        self.run(config, None, examples, |model, examples, work, bar| {
-            train_value(model, &examples, &config.value, work, bar).context("value training stopped")
+        self.run(identity, None, context, examples, |model, examples, work, follower| {
+            train_value(model, &examples, settings, work, follower).context("value training stopped")
         })
     }
+}
+
+/// A training table without what decides only when states are saved.
+pub fn deciding(table: &impl Serialize) -> Result<Value> {
+    let mut value = serde_json::to_value(table).context("cannot encode a training's settings")?;
+    let train = match value.get_mut("train") {
+        Some(train) => train,
+        None => &mut value,
+    };
+    if let Some(fields) = train.as_object_mut() {
+        fields.remove("save_every_s");
+    }
+    Ok(value)
+}
+
+/// Adds worked solutions and the words that stand around them.
+fn worked_inputs(identity: Identity, problems: &[Problem], prompting: Prompting) -> Result<Identity> {
+    let Prompting { format, granularity } = prompting;
+    Ok(identity
+        .with("format", format.to_string())
+        .with("granularity", granularity.to_string())
+        .input("problems", fingerprint(problems)?)
+        .input("prompts", fingerprint(&format.prompt(granularity, "?"))?))
 }
 
 /// The examples of every stored tree in a folder, in order.
@@ -199,20 +257,20 @@ fn worked_examples(problems: &[Problem], prompting: Prompting, tokenizer: &Token
     problems.iter().map(example).collect()
 }
 
-/// Shows the trainer's steps.
-struct TrainBar {
-    progress: Progress,
+/// Passes the trainer's steps on.
+struct Follower<'a> {
+    work: Work,
+    observer: &'a dyn crate::context::Observer,
 }
 
-impl Observer for TrainBar {
-    fn step(&mut self, step: u64, total: u64, loss: f64) -> Result<(), espalier_trainer::TrainerError> {
-        self.progress.set_total(total);
-        self.progress.at(step, format!("loss {loss:.4}"));
-        Ok(())
+impl Observer for Follower<'_> {
+    fn step(&mut self, step: u64, total: u64, loss: f64) -> Result<(), TrainerError> {
+        self.observer.advanced(step, total, &format!("loss {loss:.4}"));
+        Ok(self.work.note()?)
     }
 
     fn warn(&mut self, warning: &str) {
-        eprintln!("warning: {warning}");
+        self.observer.noticed(&format!("warning: {warning}"));
     }
 }
 

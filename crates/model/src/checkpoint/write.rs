@@ -2,7 +2,7 @@
 
 use super::tensor_bytes;
 use crate::ModelError;
-use crate::publish::publish;
+use espalier_files::publish_file;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use std::collections::HashMap;
 use std::io::Write;
@@ -34,7 +34,7 @@ pub(crate) fn write_file<'a>(
     let header = Metadata::new(Some(format), infos).map_err(|error| ModelError::broken(path, error))?;
     let mut header = serde_json::to_vec(&header).map_err(|error| ModelError::broken(path, error))?;
     header.resize(header.len().next_multiple_of(8), b' ');
-    publish(path, |file| {
+    publish_file(path, |file| {
         file.write_all(&(header.len() as u64).to_le_bytes()).map_err(ModelError::write(path))?;
         file.write_all(&header).map_err(ModelError::write(path))?;
         for (_, tensor) in tensors {

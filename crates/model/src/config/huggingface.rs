@@ -3,8 +3,8 @@
 
 use super::{Architecture, ModelConfig};
 use crate::ModelError;
-use crate::publish::publish_json;
 use crate::rope::RopeScaling;
+use espalier_files::publish_json;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -232,7 +232,7 @@ fn token_ids(fields: &Fields, name: &str) -> Result<Vec<u32>, ModelError> {
 }
 
 pub(super) fn save(config: &ModelConfig, path: &Path, data_type: &str) -> Result<(), ModelError> {
-    publish_json(path, &render(config, data_type))
+    Ok(publish_json(path, &render(config, data_type))?)
 }
 
 /// The document that [`parse`] reads back to the same configuration.

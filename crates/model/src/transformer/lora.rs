@@ -7,7 +7,7 @@
 use super::{Layer, Linear, Transformer};
 use crate::ModelError;
 use crate::checkpoint::write_file;
-use crate::publish::publish_json;
+use espalier_files::{publish_json, unit_interval};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::json;
@@ -90,7 +90,7 @@ impl Transformer {
                 let mut generator = ChaCha8Rng::seed_from_u64(seed);
                 generator.set_stream((index * TARGETS.len() + place) as u64);
                 let bound = 1.0 / (inputs as f64).sqrt();
-                let mut uniform = || ((generator.next_u64() >> 11) as f64 / (1_u64 << 53) as f64 * 2.0 - 1.0) * bound;
+                let mut uniform = || (unit_interval(generator.next_u64()) * 2.0 - 1.0) * bound;
                 let values: Vec<f32> = (0..rank as i64 * inputs).map(|_| uniform() as f32).collect();
                 let down = Tensor::f_from_slice(&values)?.f_view([rank as i64, inputs])?.f_to_device(device)?;
                 let down = down.f_to_kind(kind)?;
@@ -127,7 +127,7 @@ impl Transformer {
             "bias": "none", "fan_in_fan_out": false, "inference_mode": true, "modules_to_save": null,
             "use_dora": false, "use_rslora": false,
         });
-        publish_json(&folder.join("adapter_config.json"), &config)
+        Ok(publish_json(&folder.join("adapter_config.json"), &config)?)
     }
 
     /// Adds s B A to each weight and removes the adapters: the model computes the same without them.

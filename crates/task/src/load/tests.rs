@@ -272,9 +272,6 @@ fn what_is_written_is_read_back() {
     assert_eq!(load_problems(&path, None).unwrap(), problems);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left behind");
 
-    let nowhere = write_jsonl(&folder.path().join("no/such.jsonl"), &problems).unwrap_err().to_string();
-    assert!(
-        nowhere.contains("such.jsonl: cannot write") && nowhere.contains("check that the folder exists"),
-        "{nowhere}"
-    );
+    let below_a_file = write_jsonl(&path.join("such.jsonl"), &problems).unwrap_err().to_string();
+    assert!(below_a_file.starts_with("cannot write ") && below_a_file.contains("held_out.jsonl"), "{below_a_file}");
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::grown::{any_tree, grown};
+use espalier_files::FilesError;
 use proptest::prelude::*;
 use std::fs;
 
@@ -105,7 +106,7 @@ fn a_file_that_is_no_journal_is_left_as_it_is() {
     for foreign in [&b"PAR1 and more"[..], b"x", b"ESPJRNL9", b"ESPx"] {
         fs::write(&path, foreign).unwrap();
         let error = Journal::open(&path).err().unwrap();
-        assert!(matches!(error, TreeError::NotAJournal { .. }), "{error}");
+        assert!(matches!(error, TreeError::Files(FilesError::NotAJournal { .. })), "{error}");
         assert!(error.to_string().contains("journal.bin"), "{error}");
         assert_eq!(fs::read(&path).unwrap(), foreign);
     }

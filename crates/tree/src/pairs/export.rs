@@ -4,7 +4,7 @@ use super::StepPair;
 use crate::arena::{NodeId, Tree};
 use crate::error::TreeError;
 use crate::outcome::Outcomes;
-use crate::publish::Unpublished;
+use espalier_files::Unpublished;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::io::Write;
@@ -28,7 +28,7 @@ pub fn write_llama_factory(path: &Path, pairs: &[StepPair]) -> Result<(), TreeEr
         let row = Row { instruction: &pair.prompt, input: "", chosen: &pair.chosen, rejected: &pair.rejected };
         write_row(&mut file, &row)?;
     }
-    file.publish()
+    Ok(file.publish()?)
 }
 
 /// Writes pairs as Step-DPO's training data (the columns of its Math-Step-DPO-10K), one object a line.
@@ -73,7 +73,7 @@ pub fn write_step_dpo(
             rejected: pair.rejected_node,
         });
     }
-    file.publish()
+    Ok(file.publish()?)
 }
 
 #[derive(Serialize)]

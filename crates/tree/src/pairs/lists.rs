@@ -4,7 +4,7 @@ use super::PairRules;
 use super::select::{ranking, usable_children};
 use crate::arena::{Kind, NodeId, Tree};
 use crate::error::TreeError;
-use crate::publish::Unpublished;
+use espalier_files::Unpublished;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::Path;

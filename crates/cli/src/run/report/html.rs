@@ -2,10 +2,10 @@
 
 use super::curve::{Series, chart};
 use super::table::{HEADS, cells, interval};
-use crate::folder::write_by_rename;
 use crate::run::folder::RunFolder;
 use crate::run::round::RoundManifest;
 use anyhow::{Context, Result};
+use espalier_files::publish_bytes;
 use minijinja::{Environment, context};
 use std::fs;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub fn write(run: &RunFolder, rounds: &[RoundManifest]) -> Result<()> {
             config => fs::read_to_string(run.config_path()).context("cannot read the run's configuration")?,
         })
         .context("cannot fill in the report's template")?;
-    write_by_rename(&run.report(), page.as_bytes())
+    Ok(publish_bytes(&run.report(), page.as_bytes())?)
 }
 
 fn accuracy(rounds: &[RoundManifest]) -> String {

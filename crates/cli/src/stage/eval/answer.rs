@@ -2,10 +2,10 @@
 
 use super::Method;
 use crate::config::RunConfig;
-use crate::folder::seed_from;
 use crate::judge::{BlindJudge, FormatJudge};
 use crate::stage::search::settings;
 use anyhow::{Context, Result};
+use espalier_files::seed_from;
 use espalier_policy::ModelPolicy;
 use espalier_search::{Expansion, Policy, SearchConfig, SearchError, StepRequest, StopWhen, Strategy, TreeJob, Unit};
 use espalier_task::{AnswerKind, Format, Granularity, Problem};

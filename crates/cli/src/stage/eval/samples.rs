@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::{Float64Type, UInt32Type};
+use espalier_files::publish_bytes;
 use espalier_task::Problem;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -100,7 +101,7 @@ pub fn write(path: &Path, groups: &[&str], problems: &[&Problem], samples: &[Vec
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).with_context(problem)?;
     writer.write(&batch).and_then(|()| writer.close().map(drop)).with_context(problem)?;
-    crate::folder::write_by_rename(path, &bytes)
+    Ok(publish_bytes(path, &bytes)?)
 }
 
 /// Reads the samples of all problems, in their order.

@@ -3,7 +3,7 @@
 use super::Method;
 use super::samples::Sample;
 use super::vote;
-use crate::folder::seed_from;
+use espalier_files::seed_from;
 use espalier_task::Problem;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
