@@ -6,7 +6,7 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, Parser};
 use std::process::ExitCode;
 
-/// What prints the configuration of a command, see [`print`](crate::command::config_args::print()).
+/// What prints the configuration of a command, see [`print_config`](crate::command::config_args::print_config).
 pub type Printer = fn(&ArgMatches) -> Result<Option<String>>;
 
 /// Parses the command line. With `--print-config` the command's configuration is printed instead, for which none of its

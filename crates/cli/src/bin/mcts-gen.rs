@@ -1,7 +1,7 @@
 //! `mcts-gen`: from problems and a policy to search trees and step pairs.
 
 use clap::{Parser, Subcommand};
-use espalier_cli::command::config_args::print;
+use espalier_cli::command::config_args::print_config;
 use espalier_cli::command::{complete, pairs, score, search, show};
 use espalier_cli::exit::finish;
 use espalier_cli::parse::parse;
@@ -31,10 +31,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli: Cli = match parse(&[
-        ("search", print::<search::SearchArgs>),
-        ("pairs", print::<pairs::PairsArgs>),
-        ("complete", print::<complete::CompleteArgs>),
-        ("score", print::<score::ScoreArgs>),
+        ("search", print_config::<search::SearchArgs>),
+        ("pairs", print_config::<pairs::PairsArgs>),
+        ("complete", print_config::<complete::CompleteArgs>),
+        ("score", print_config::<score::ScoreArgs>),
     ]) {
         Ok(cli) => cli,
         Err(code) => return code,

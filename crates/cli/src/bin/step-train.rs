@@ -1,7 +1,7 @@
 //! `step-train`: from step pairs to weights, and the rounds of a run.
 
 use clap::{Parser, Subcommand};
-use espalier_cli::command::config_args::print;
+use espalier_cli::command::config_args::print_config;
 use espalier_cli::command::{
     compare, compare_evals, eval, experiment, init, judge, objective, prefer, report, round, settings, sft, value,
 };
@@ -49,14 +49,14 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli: Cli = match parse(&[
-        ("init", print::<init::InitArgs>),
-        ("round", print::<round::RoundArgs>),
-        ("sft", print::<sft::SftArgs>),
-        ("prefer", print::<prefer::PreferArgs>),
-        ("compare", print::<compare::CompareArgs>),
-        ("value", print::<value::ValueArgs>),
-        ("eval", print::<eval::EvalArgs>),
-        ("experiment", print::<experiment::ExperimentArgs>),
+        ("init", print_config::<init::InitArgs>),
+        ("round", print_config::<round::RoundArgs>),
+        ("sft", print_config::<sft::SftArgs>),
+        ("prefer", print_config::<prefer::PreferArgs>),
+        ("compare", print_config::<compare::CompareArgs>),
+        ("value", print_config::<value::ValueArgs>),
+        ("eval", print_config::<eval::EvalArgs>),
+        ("experiment", print_config::<experiment::ExperimentArgs>),
     ]) {
         Ok(cli) => cli,
         Err(code) => return code,

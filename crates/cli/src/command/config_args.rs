@@ -33,7 +33,7 @@ pub trait Keys: 'static {
     }
 }
 
-/// The configuration of a command: `--config`, the flags of `K`, and `--print-config`, for which see [`print`].
+/// The configuration of a command: `--config`, the flags of `K`, and `--print-config`, for which see [`print_config`].
 pub struct ConfigArgs<K> {
     file: Option<PathBuf>,
     flags: Map<String, Value>,
@@ -81,7 +81,7 @@ impl<K: Keys> ConfigArgs<K> {
 ///
 /// # Errors
 /// As [`ConfigArgs::over`], but for the device, which may be another machine's.
-pub fn print<K: Keys>(given: &ArgMatches) -> Result<Option<String>> {
+pub fn print_config<K: Keys>(given: &ArgMatches) -> Result<Option<String>> {
     if !given.get_flag(PRINT) {
         return Ok(None);
     }
