@@ -6,7 +6,7 @@
 
 #![allow(missing_docs, reason = "a program")]
 
-use espalier_cli::stage::shards::Shards;
+use espalier_rounds::stage::shards::Shards;
 use espalier_search::{
     Candidate, Expansion, Finish, Judge, Policy, PolicyError, SearchConfig, SearchError, StepRequest, TreeJob, Verdict,
     search,

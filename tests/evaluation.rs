@@ -2,7 +2,7 @@
 
 use crate::tiny::{finished, shared, step_train, succeed, text};
 use assert_cmd::Command;
-use espalier_cli::stage::eval::samples::{path_beside, read};
+use espalier_rounds::stage::eval::samples::{path_beside, read};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -49,7 +49,7 @@ fn methods_agree_on_what_is_known_by_heart() {
     assert!(solutions.iter().any(|problem| problem.samples.len() > 1));
     // The report is what the samples say.
     for (report, problems) in [(&greedy, &greedy_samples), (&sample, &samples), (&beam, &beams), (&tree, &solutions)] {
-        let chosen = |problem: &&espalier_cli::stage::eval::samples::ProblemSamples| {
+        let chosen = |problem: &&espalier_rounds::stage::eval::samples::ProblemSamples| {
             problem.samples.iter().any(|sample| sample.chosen && sample.correct)
         };
         assert_eq!(problems.iter().filter(chosen).count() as u64, correct(report));

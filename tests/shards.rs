@@ -1,6 +1,6 @@
 //! Shards hold the same bytes however the search was run.
 
-use espalier_cli::stage::shards::Shards;
+use espalier_rounds::stage::shards::Shards;
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeTexts};
 use espalier_search::{Judge, SearchConfig, SearchError, Strategy, TreeJob, Verdict, search};
 use espalier_tree::{ShardInfo, TreeInfo, check, read_trees};

@@ -15,14 +15,8 @@
 //! Exit codes: 0 all done, 1 some items failed and were skipped, 2 could not run.
 
 pub mod command;
-pub mod config;
-pub mod context;
-pub mod contract;
 pub mod exit;
-pub mod experiment;
-pub mod judge;
 pub mod parse;
-pub mod run;
+pub mod report;
 pub mod session;
-pub mod stage;
 pub mod terminal;

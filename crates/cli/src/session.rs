@@ -1,10 +1,10 @@
 //! One command given at a terminal: the program that runs it, and the person who watches.
 
-use crate::config::RunConfig;
-use crate::context::Context;
-use crate::contract::Program;
 use crate::terminal::Terminal;
 use clap::Args;
+use espalier_rounds::config::RunConfig;
+use espalier_rounds::context::Context;
+use espalier_rounds::contract::Program;
 
 /// Flags of every command that makes an output.
 #[derive(Args, Clone, Copy, Debug)]

@@ -1,11 +1,11 @@
 //! The flags of a command that are settings: made from the settings' declarations, laid over a file, or only printed.
 
 use super::flag::Group;
-use crate::config::RunConfig;
-use crate::stage::policy_folder::device;
 use anyhow::{Context, Result};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
+use espalier_rounds::config::RunConfig;
+use espalier_rounds::stage::policy_folder::device;
 use espalier_settings::{Kind, Reference};
 use serde_json::{Map, Value};
 use std::marker::PhantomData;

@@ -5,13 +5,13 @@ use super::flag::{Group, flag, group};
 use super::keys::{COMMON, RUNTIME_OF_SEARCH};
 use super::problems::ProblemFlags;
 use crate::exit::{Outcome, print_result};
-use crate::run::report::table::scores;
+use crate::report::table::scores;
 use crate::session::{OutputFlags, Session};
-use crate::stage::eval;
-use crate::stage::policy_folder::PolicyFolder;
 use anyhow::Result;
 use clap::Args;
 use espalier_files::ensure_creatable;
+use espalier_rounds::stage::eval;
+use espalier_rounds::stage::policy_folder::PolicyFolder;
 use std::path::PathBuf;
 
 /// Flags of `step-train eval`.

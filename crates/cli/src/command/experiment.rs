@@ -2,16 +2,17 @@
 
 use super::config_args::{ConfigArgs, Keys};
 use super::flag::Group;
-use super::init::init_generated;
 use super::keys::RUNTIME_OF_SEARCH;
-use crate::config::RunConfig;
 use crate::exit::{Outcome, print_result};
-use crate::experiment::{MethodResult, rows, run_block, table, write_report};
-use crate::run::folder::RunFolder;
+use crate::report::experiment::{table, write_report};
 use crate::session::{OutputFlags, Session};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use espalier_files::publish_json;
+use espalier_rounds::config::RunConfig;
+use espalier_rounds::experiment::{MethodResult, rows, run_block};
+use espalier_rounds::run::folder::RunFolder;
+use espalier_rounds::run::init;
 use espalier_task::Granularity;
 use std::path::PathBuf;
 
@@ -59,7 +60,7 @@ pub fn run(args: &ExperimentArgs) -> Result<Outcome> {
             let root = args.out.join(&name);
             let config = RunConfig { name, seed, rounds: 1, granularity: Some(granularity), ..defaults.clone() };
             if !root.exists() {
-                init_generated(&root, &config)?;
+                init::generated(&root, &session.context(&config))?;
             }
             let run = RunFolder::open(&root)?;
             let config = RunConfig { runtime: config.runtime, ..run.config()? };

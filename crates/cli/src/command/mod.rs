@@ -1,13 +1,10 @@
 //! One file a command: its flags, and how they become a configuration and a stage.
 
-use crate::config::RunConfig;
 use anyhow::{Context, Result};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use espalier_files::publish_bytes;
 use espalier_settings::{Choice, Name};
 use serde::Serialize;
 use std::io::Write;
-use std::path::Path;
 
 pub mod compare;
 pub mod compare_evals;
@@ -50,9 +47,4 @@ fn number<T: std::str::FromStr + Copy + Into<f64>>(text: &str) -> Result<T, Stri
 fn print_line(out: &mut impl Write, value: &impl Serialize) -> Result<()> {
     let line = serde_json::to_string(value).context("cannot encode a result")?;
     writeln!(out, "{line}").context("cannot write to the standard output")
-}
-
-/// Stores the resolved configuration beside an output.
-fn store_config(folder: &Path, config: &RunConfig) -> Result<()> {
-    Ok(publish_bytes(&folder.join("config.toml"), toml::to_string_pretty(config)?.as_bytes())?)
 }

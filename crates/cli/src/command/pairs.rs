@@ -3,13 +3,12 @@
 use super::config_args::{ConfigArgs, Keys};
 use super::flag::Group;
 use super::keys::PAIRS;
-use super::store_config;
 use crate::exit::{Outcome, print_result};
 use crate::session::{OutputFlags, Session};
-use crate::stage::pairs;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use espalier_files::ensure_creatable;
+use espalier_rounds::stage::pairs;
 use espalier_tree::{read_pairs, read_trees, write_llama_factory, write_ranked_lists, write_step_dpo};
 use std::path::PathBuf;
 
@@ -50,7 +49,7 @@ pub fn run(args: &PairsArgs) -> Result<Outcome> {
     let config = args.config.resolve()?;
     ensure_creatable(&args.out)?;
     let manifest = pairs::run(&args.trees, &args.out, &Session::new(args.output).context(&config))?;
-    store_config(&args.out, &config)?;
+    config.store(&args.out)?;
     if let Some(export) = args.export {
         let pairs = read_pairs(&args.out)?;
         match export {

@@ -3,13 +3,13 @@
 use super::config_args::{ConfigArgs, Keys};
 use super::flag::Group;
 use super::keys::RUNTIME_OF_SEARCH;
-use crate::config::RunConfig;
 use crate::exit::Outcome;
-use crate::run::folder::RunFolder;
-use crate::run::round;
 use crate::session::{OutputFlags, Session};
 use anyhow::{Result, bail};
 use clap::{ArgMatches, Args};
+use espalier_rounds::config::RunConfig;
+use espalier_rounds::run::folder::RunFolder;
+use espalier_rounds::run::round;
 use espalier_settings::deviations;
 use std::path::PathBuf;
 

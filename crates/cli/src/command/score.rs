@@ -5,11 +5,11 @@ use super::flag::Group;
 use super::keys::RUNTIME;
 use super::print_line;
 use crate::exit::Outcome;
-use crate::stage::policy_folder::PolicyFolder;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use espalier_model::Tokenizer;
 use espalier_policy::{ModelPolicyError, Scoring, score};
+use espalier_rounds::stage::policy_folder::PolicyFolder;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 

@@ -5,14 +5,13 @@ use super::flag::{Group, flag, group};
 use super::keys::{COMMON, PAIRS, RUNTIME_OF_SEARCH, SAMPLING};
 use super::policy_flags::PolicyFlags;
 use super::problems::ProblemFlags;
-use super::store_config;
 use crate::exit::{Outcome, print_result};
 use crate::session::{OutputFlags, Session};
-use crate::stage::sampler::PolicySource;
-use crate::stage::{pairs, search};
 use anyhow::{Result, bail};
 use clap::Args;
 use espalier_files::ensure_creatable;
+use espalier_rounds::stage::sampler::PolicySource;
+use espalier_rounds::stage::{pairs, search};
 use std::path::PathBuf;
 
 /// Flags of `mcts-gen search`.
@@ -79,7 +78,7 @@ pub fn run(args: &SearchArgs) -> Result<Outcome> {
     let context = session.context(&config);
     let searched = search::run(&stage, &context)?;
     let paired = pairs::run(&trees, &args.out.join("pairs"), &context)?;
-    store_config(&args.out, &config)?;
+    config.store(&args.out)?;
     print_result(format_args!(
         "{} trees ({} solved, {} nodes, {} simulations), {} pairs in {}\n",
         searched.trees,

@@ -1,9 +1,9 @@
 //! `step-train settings`: every key of a configuration.
 
-use crate::config::reference;
 use crate::exit::{Outcome, print_result};
 use anyhow::Result;
 use clap::Args;
+use espalier_rounds::config::reference;
 
 /// `step-train settings` has no flags.
 #[derive(Args)]

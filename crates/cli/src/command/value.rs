@@ -5,11 +5,11 @@ use super::flag::{Group, group};
 use super::keys::{COMMON, OPTIMISATION, RUNTIME};
 use crate::exit::Outcome;
 use crate::session::{OutputFlags, Session};
-use crate::stage::policy_folder::PolicyFolder;
-use crate::stage::train::{Training, work_folder};
 use anyhow::Result;
 use clap::Args;
 use espalier_files::ensure_creatable;
+use espalier_rounds::stage::policy_folder::PolicyFolder;
+use espalier_rounds::stage::train::{Training, work_folder};
 use std::path::PathBuf;
 
 /// Flags of `step-train value`.

@@ -27,6 +27,7 @@ pub use runtime::{RuntimeConfig, StorageConfig};
 pub use training::{PreferConfig, SftConfig};
 
 use anyhow::{Context, Result};
+use espalier_files::publish_bytes;
 use espalier_policy::SamplingConfig;
 use espalier_search::SearchConfig;
 use espalier_settings::range::not_empty;
@@ -36,6 +37,7 @@ use espalier_trainer::TrainConfig;
 use espalier_tree::PairRules;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::Path;
 use training::paper;
 
 /// The embedded default run, over the paper's defaults.
@@ -99,6 +101,14 @@ impl RunConfig {
             self.format.or(own.map(|own| own.format)).unwrap_or(Format::Instruct),
             self.granularity.or(own.map(|own| own.granularity)).unwrap_or(Granularity::Plan),
         )
+    }
+
+    /// Stores all settings as `config.toml` in a folder, which `--config` takes again.
+    ///
+    /// # Errors
+    /// A folder that cannot be written.
+    pub fn store(&self, folder: &Path) -> Result<()> {
+        Ok(publish_bytes(&folder.join("config.toml"), toml::to_string_pretty(self)?.as_bytes())?)
     }
 
     /// Every setting that decides a result, as TOML: all but the table `runtime`.

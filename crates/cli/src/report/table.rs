@@ -1,8 +1,8 @@
 //! Tables for the terminal.
 
-use crate::run::round::RoundManifest;
-use crate::stage::eval::compare::{Comparison, Paired};
-use crate::stage::eval::{Estimate, EvalReport, GroupScore, Score};
+use espalier_rounds::run::round::RoundManifest;
+use espalier_rounds::stage::eval::compare::{Comparison, Paired};
+use espalier_rounds::stage::eval::{Estimate, EvalReport, GroupScore, Score};
 use std::fmt::Write;
 
 /// Heads of the table of rounds.

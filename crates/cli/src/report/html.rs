@@ -2,10 +2,10 @@
 
 use super::curve::{Series, chart};
 use super::table::{HEADS, cells, interval};
-use crate::run::folder::RunFolder;
-use crate::run::round::RoundManifest;
 use anyhow::{Context, Result};
 use espalier_files::publish_bytes;
+use espalier_rounds::run::folder::RunFolder;
+use espalier_rounds::run::round::RoundManifest;
 use minijinja::{Environment, context};
 use std::fs;
 use std::path::Path;
@@ -54,7 +54,7 @@ fn families(rounds: &[RoundManifest]) -> Vec<Vec<String>> {
     let Some(first) = rounds.first() else { return Vec::new() };
     let mut rows = Vec::new();
     for (index, group) in first.eval.groups.iter().enumerate() {
-        let after = |pick: &dyn Fn(&crate::stage::eval::GroupScore) -> Option<String>| {
+        let after = |pick: &dyn Fn(&espalier_rounds::stage::eval::GroupScore) -> Option<String>| {
             rounds
                 .iter()
                 .map(move |round| round.eval.groups.get(index).and_then(pick).unwrap_or_default())

@@ -1,7 +1,6 @@
 //! From the results of blocks to a table with intervals.
 
 use super::method::Method;
-use crate::run::report::table::aligned;
 use crate::stage::eval::EvalReport;
 use espalier_task::Granularity;
 use serde::{Deserialize, Serialize};
@@ -53,12 +52,6 @@ impl Estimate {
             student.inverse_cdf(0.975) * (variance / n).sqrt()
         });
         Some(Estimate { mean, half })
-    }
-
-    fn percent(estimate: Option<Estimate>, sign: bool) -> String {
-        let Some(Estimate { mean, half }) = estimate else { return "-".to_owned() };
-        let mean = if sign { format!("{:+.1}", 100.0 * mean) } else { format!("{:.1}", 100.0 * mean) };
-        half.map_or(mean.clone(), |half| format!("{mean} +-{:.1}", 100.0 * half))
     }
 }
 
@@ -130,43 +123,6 @@ pub fn rows(results: &[MethodResult]) -> Vec<Row> {
     rows
 }
 
-/// Heads of the table.
-pub const HEADS: [&str; 10] = [
-    "step",
-    "method",
-    "blocks",
-    "in domain %",
-    "- sft",
-    "- rejection_sft",
-    "out of domain %",
-    "examples",
-    "tokens",
-    "train s",
-];
-
-/// A row's cells, under [`HEADS`].
-pub fn cells(row: &Row) -> [String; 10] {
-    [
-        row.granularity.to_string(),
-        row.method.name().to_owned(),
-        row.blocks.to_string(),
-        Estimate::percent(row.in_domain, false),
-        Estimate::percent(row.gain, true),
-        Estimate::percent(row.gain_on_rejection, true),
-        Estimate::percent(row.out_of_domain, false),
-        format!("{:.0}", row.examples),
-        format!("{:.0}", row.tokens),
-        format!("{:.0}", row.wall_s),
-    ]
-}
-
-/// The table for the terminal.
-pub fn table(rows: &[Row]) -> String {
-    let mut lines = vec![HEADS.map(str::to_owned)];
-    lines.extend(rows.iter().map(cells));
-    aligned(&lines)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,6 +169,5 @@ mod tests {
         // The same in both blocks, although the blocks differ widely.
         assert!((gain.mean - 0.1).abs() < 1e-12 && gain.half.unwrap() < 1e-9, "{gain:?}");
         assert!(rows[1].in_domain.unwrap().half.unwrap() > 1.0);
-        assert!(table(&rows).contains("+10.0 +-0.0"));
     }
 }

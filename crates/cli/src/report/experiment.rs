@@ -1,13 +1,14 @@
-//! `report.html` of an experiment.
+//! What an experiment came to: a table for the terminal, `report.html` for the browser.
 
-use super::results::{Estimate, HEADS, Row, cells};
+use super::table::aligned;
 use anyhow::{Context, Result};
 use espalier_files::publish_bytes;
+use espalier_rounds::experiment::{Estimate, Row};
 use minijinja::{Environment, context};
 use std::fmt::Write;
 use std::path::Path;
 
-const TEMPLATE: &str = include_str!("report.html.jinja");
+const TEMPLATE: &str = include_str!("experiment.html.jinja");
 
 /// Writes the report: the table, and each estimate with its interval as a picture.
 pub fn write_report(path: &Path, rows: &[Row], config: &str) -> Result<()> {
@@ -75,6 +76,50 @@ fn intervals(estimates: &[(String, Estimate)]) -> String {
         );
     }
     svg + "</svg>"
+}
+
+/// In percent, with half the interval's width; with its sign where it is a difference.
+fn percent(estimate: Option<Estimate>, sign: bool) -> String {
+    let Some(Estimate { mean, half }) = estimate else { return "-".to_owned() };
+    let mean = if sign { format!("{:+.1}", 100.0 * mean) } else { format!("{:.1}", 100.0 * mean) };
+    half.map_or(mean.clone(), |half| format!("{mean} +-{:.1}", 100.0 * half))
+}
+
+/// Heads of the table.
+pub const HEADS: [&str; 10] = [
+    "step",
+    "method",
+    "blocks",
+    "in domain %",
+    "- sft",
+    "- rejection_sft",
+    "out of domain %",
+    "examples",
+    "tokens",
+    "train s",
+];
+
+/// A row's cells, under [`HEADS`].
+pub fn cells(row: &Row) -> [String; 10] {
+    [
+        row.granularity.to_string(),
+        row.method.name().to_owned(),
+        row.blocks.to_string(),
+        percent(row.in_domain, false),
+        percent(row.gain, true),
+        percent(row.gain_on_rejection, true),
+        percent(row.out_of_domain, false),
+        format!("{:.0}", row.examples),
+        format!("{:.0}", row.tokens),
+        format!("{:.0}", row.wall_s),
+    ]
+}
+
+/// The table for the terminal.
+pub fn table(rows: &[Row]) -> String {
+    let mut lines = vec![HEADS.map(str::to_owned)];
+    lines.extend(rows.iter().map(cells));
+    aligned(&lines)
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ mod tests {
         let stored = include_str!("reference.md");
         assert!(
             stored == super::page(),
-            "settings have changed: cargo run --release --bin step-train settings > crates/cli/src/config/reference.md"
+            "settings have changed: cargo run --release --bin step-train settings > crates/rounds/src/config/reference.md"
         );
     }
 }

@@ -15,10 +15,8 @@
 
 mod block;
 mod method;
-mod report;
 mod results;
 
 pub use block::{Block, run_block};
 pub use method::Method;
-pub use report::write_report;
-pub use results::{Estimate, MethodResult, Row, rows, table};
+pub use results::{Estimate, MethodResult, Row, rows};

@@ -1,5 +1,6 @@
 //! One unit of work each: inputs, a resolved configuration, an output that is published whole.
 
+pub mod compare;
 pub mod eval;
 pub mod extrapolate;
 pub mod pair_data;
