@@ -1,5 +1,6 @@
 //! The executables as a user runs them: real processes, real files.
 
+#![allow(clippy::disallowed_methods, reason = "tests make and break files")]
 #![allow(missing_docs, reason = "a test binary has no readers of its documentation")]
 
 mod bad_input;

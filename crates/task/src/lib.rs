@@ -41,7 +41,7 @@
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and break files"))]
 #![forbid(unsafe_code)]
 
 pub mod families;

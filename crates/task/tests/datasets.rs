@@ -1,5 +1,7 @@
 //! Published sets in small hand-written files of their publishers' layouts.
 
+#![allow(clippy::disallowed_methods, reason = "tests make and break files")]
+
 use espalier_task::{AnswerKind, Dataset, Grader, Problem, TaskError, load_dataset, load_problems, write_jsonl};
 use std::path::Path;
 use tempfile::TempDir;

@@ -62,7 +62,7 @@
 //! // V(root) = (0.5 - 0.25) / 2 = 0.125, so A(chosen) = 0.5 - 0.125.
 //! assert_eq!(pairs[0].advantage_chosen, 0.375);
 //! ```
-
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and break files"))]
 #![forbid(unsafe_code)]
 
 pub mod arena;

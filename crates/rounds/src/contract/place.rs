@@ -162,5 +162,6 @@ impl Place {
 
 /// Removes a file or a folder that may not be there.
 pub(super) fn remove(path: &Path) -> Result<()> {
-    Ok(if path.is_dir() { remove_folder(path)? } else { remove_file(path)? })
+    let removed = if path.is_dir() { remove_folder(path) } else { remove_file(path) };
+    Ok(removed?)
 }
