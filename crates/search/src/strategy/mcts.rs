@@ -25,7 +25,10 @@ impl Searcher for Mcts {
             self.descend(growth);
             let Some(leaf) = self.leaf.take() else { return };
             if growth.asks.iter().any(|ask| ask.id == leaf) {
-                // Everything leads to a leaf that is being asked about.
+                // Everything leads to a leaf that is being asked about, so that this simulation does not begin.
+                if let (Some(gumbel), Some(&child)) = (&mut self.gumbel, growth.path.get(1)) {
+                    gumbel.take_back(&growth.tree, child);
+                }
                 return;
             }
             if growth.config.leaves_per_tree > 1 {
