@@ -174,9 +174,11 @@ impl TreeSearch {
         self.growth.asks.iter().filter(|ask| ask.is_sent && ask.answer.is_none()).count()
     }
 
-    /// Does of the next plan what needs no answer that is pending.
+    /// Does what [`next`](TreeSearch::next) would do first, if it is to plan: where a request is still to be sent it does
+    /// that before.
     pub(crate) fn plan_ahead(&mut self) {
-        if self.growth.asks.is_empty() || !self.takes_waves() {
+        let asks = &self.growth.asks;
+        if asks.is_empty() || !self.takes_waves() && asks.iter().all(|ask| ask.is_sent) {
             self.strategy.plan_ahead(&mut self.growth);
         }
     }

@@ -7,6 +7,7 @@ use espalier_search::{
     TreeSearch, search,
 };
 use espalier_tree::{NodeId, Tree, check};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 fn config(leaves_per_tree: usize, reproducible: bool) -> SearchConfig {
@@ -147,5 +148,31 @@ fn gumbel_counts_only_simulations_that_begin() {
             visits.sort_unstable();
             assert_eq!(visits, [0, 0, 0, 0, 2, 2, 6, 6], "{leaves_per_tree} leaves, tree {index}");
         }
+    }
+}
+
+/// The engine looks ahead, as a caller of `next` does not.
+#[test]
+fn looking_ahead_changes_nothing() {
+    for (seed, gumbel_root) in (0..20).flat_map(|seed| [(seed, None), (seed, Some(4))]) {
+        let config = SearchConfig { evaluation: Evaluation::Rollouts { count: 2 }, gumbel_root, ..config(4, false) };
+        let texts = FakeTexts::new(seed);
+        let mut policy = FakePolicy::new(texts.clone()).batched(1);
+        let engine = searched(&config, 1, &mut policy).expect("runs").remove(0).1;
+
+        let ids: Vec<u32> = PROMPT.bytes().map(u32::from).collect();
+        let mut tree = TreeSearch::new(&Arc::new(config), 0, info(0), PROMPT, &ids).expect("valid");
+        let (mut waiting, mut buffer) = (VecDeque::new(), RequestBuffer::default());
+        loop {
+            match tree.next(&mut buffer) {
+                Next::Request(request) => waiting.push_back(request.into_owned()),
+                Next::Waiting => {
+                    let request = waiting.pop_front().expect("a request that is waited for");
+                    tree.answer(&texts.answer(&request), &FakeJudge).expect("a valid answer");
+                }
+                Next::Finished => break,
+            }
+        }
+        assert!(tree.into_tree() == engine, "texts {seed}, {gumbel_root:?}");
     }
 }
