@@ -63,6 +63,7 @@ mod judge;
 mod policy;
 mod seed;
 mod selection;
+mod strategy;
 mod summary;
 mod tree_search;
 

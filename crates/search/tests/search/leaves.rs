@@ -1,9 +1,13 @@
 //! Several leaves of one tree at a time.
 
-use super::{PROMPT, info, job, searched};
+use super::{PROMPT, info, job, plan, searched};
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeSource, FakeTexts};
-use espalier_search::{Evaluation, Next, RequestBuffer, SearchConfig, Stop, StopWhen, TreeSearch, search};
-use espalier_tree::{Tree, check};
+use espalier_search::{
+    Candidate, Evaluation, Expansion, Finish, Next, RequestBuffer, SearchConfig, StepRequest, Stop, StopWhen,
+    TreeSearch, search,
+};
+use espalier_tree::{NodeId, Tree, check};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 fn config(leaves_per_tree: usize, reproducible: bool) -> SearchConfig {
@@ -104,4 +108,68 @@ fn a_tree_stops_when_its_time_is_over() {
     let long = SearchConfig { stop_when: StopWhen { wall_s: Some(1e6), ..StopWhen::default() }, ..config };
     let mut search = TreeSearch::new(&Arc::new(long), 0, info(0), PROMPT, &[1]).expect("valid");
     assert!(matches!(search.next(&mut buffer), Next::Request(_)));
+}
+
+/// Steps without an end: each has a value and a prior of its own, and follows from the seed alone.
+struct Endless;
+
+impl FakeSource for Endless {
+    fn answer(&self, request: &StepRequest<'_>) -> Expansion {
+        let candidate = |place: usize| Candidate {
+            text: plan(place + 1, "go on"),
+            token_ids: vec![place as u32],
+            logprobs: vec![-0.1 * place as f32],
+            finish: Finish::Stop,
+        };
+        let value = (request.seed % 1001) as f32 / 1001.0 - 0.5;
+        let candidates = (0..request.k).map(candidate).collect();
+        Expansion { ticket: request.ticket, value: Some(value), candidates }
+    }
+}
+
+/// No step is terminal, so that a child's visits are the simulations through it: 17, of which the first expands the root.
+/// Of 8 children 4 are considered: 2 rounds of 4 (16 / (2 * 4)), then 4 rounds of 2, whatever the values are.
+#[test]
+fn gumbel_counts_only_simulations_that_begin() {
+    for (leaves_per_tree, reproducible) in [(1, true), (3, true), (8, true), (8, false)] {
+        let config = SearchConfig {
+            simulations: 17,
+            gumbel_root: Some(4),
+            k_root: 8,
+            max_depth: 100,
+            ..config(leaves_per_tree, reproducible)
+        };
+        let trees = searched(&config, 10, &mut FakePolicy::new(Endless)).expect("runs");
+        for (index, tree) in trees {
+            let mut visits: Vec<u32> = tree.children(NodeId::ROOT).iter().map(|child| child.visits).collect();
+            visits.sort_unstable();
+            assert_eq!(visits, [0, 0, 0, 0, 2, 2, 6, 6], "{leaves_per_tree} leaves, tree {index}");
+        }
+    }
+}
+
+/// The engine looks ahead, as a caller of `next` does not.
+#[test]
+fn looking_ahead_changes_nothing() {
+    for (seed, gumbel_root) in (0..20).flat_map(|seed| [(seed, None), (seed, Some(4))]) {
+        let config = SearchConfig { evaluation: Evaluation::Rollouts { count: 2 }, gumbel_root, ..config(4, false) };
+        let texts = FakeTexts::new(seed);
+        let mut policy = FakePolicy::new(texts.clone()).batched(1);
+        let engine = searched(&config, 1, &mut policy).expect("runs").remove(0).1;
+
+        let ids: Vec<u32> = PROMPT.bytes().map(u32::from).collect();
+        let mut tree = TreeSearch::new(&Arc::new(config), 0, info(0), PROMPT, &ids).expect("valid");
+        let (mut waiting, mut buffer) = (VecDeque::new(), RequestBuffer::default());
+        loop {
+            match tree.next(&mut buffer) {
+                Next::Request(request) => waiting.push_back(request.into_owned()),
+                Next::Waiting => {
+                    let request = waiting.pop_front().expect("a request that is waited for");
+                    tree.answer(&texts.answer(&request), &FakeJudge).expect("a valid answer");
+                }
+                Next::Finished => break,
+            }
+        }
+        assert!(tree.into_tree() == engine, "texts {seed}, {gumbel_root:?}");
+    }
 }
