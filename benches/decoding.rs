@@ -6,9 +6,10 @@
 
 #![allow(missing_docs, reason = "a program")]
 
-use espalier_model::{ModelConfig, Precision, Tokenizer, Transformer};
+use espalier_model::{ModelConfig, Precision, Transformer};
 use espalier_policy::{ModelPolicy, PolicyConfig, SamplingConfig};
 use espalier_search::{Policy, StepRequest, Unit};
+use espalier_tokenizer::Tokenizer;
 use std::error::Error;
 use std::path::Path;
 use std::time::Instant;

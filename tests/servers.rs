@@ -2,8 +2,8 @@
 
 use crate::fake_server::{Asked, Brain, Drawn, FakeServer, Fault, Manners};
 use crate::tiny::{finished, mcts_gen, process, shared, succeed, text};
-use espalier_model::Tokenizer;
 use espalier_policy::{ModelPolicy, PolicyConfig, open_policy};
+use espalier_tokenizer::Tokenizer;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fs;

@@ -2,6 +2,7 @@
 
 use espalier_model::ModelError;
 use espalier_search::PolicyError;
+use espalier_tokenizer::TokenizerError;
 use thiserror::Error;
 
 /// Why the policy cannot answer.
@@ -63,9 +64,12 @@ pub enum ModelPolicyError {
         /// What is wrong, with the value.
         problem: String,
     },
-    /// The model or the tokenizer failed.
+    /// The model failed.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The tokenizer failed.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
     /// LibTorch failed.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

@@ -20,7 +20,6 @@ mod running;
 mod sampler;
 mod score;
 mod stats;
-mod stops;
 
 pub use config::{PolicyConfig, SamplingConfig};
 pub use error::ModelPolicyError;

@@ -3,12 +3,13 @@
 use crate::cache::PrefixCache;
 use crate::config::PolicyConfig;
 use crate::error::ModelPolicyError;
-use crate::rows::{Row, RowContext, RowLimits};
+use crate::rows::{RowContext, RowLimits, SampledRow};
 use crate::running::Running;
 use crate::sampler::Scratch;
 use crate::stats::PolicyStats;
-use espalier_model::{Tokenizer, Transformer};
+use espalier_model::Transformer;
 use espalier_search::{Expansion, Policy, PolicyError, StepRequest, Unit};
+use espalier_tokenizer::Tokenizer;
 use rayon::prelude::*;
 use std::collections::{HashSet, VecDeque};
 use std::path::Path;
@@ -276,7 +277,7 @@ fn value(model: &Transformer, hidden: &Tensor) -> Option<f32> {
 }
 
 /// Samples one token for each row. Rows share nothing, so it does not matter which thread takes which.
-fn sample(work: Vec<(&mut Row, &[f32], RowLimits)>, vocabulary: usize, context: &RowContext) {
+fn sample(work: Vec<(&mut SampledRow, &[f32], RowLimits)>, vocabulary: usize, context: &RowContext) {
     if work.len() * vocabulary >= PARALLEL_LOGITS {
         work.into_par_iter().for_each_init(Scratch::default, |scratch, (row, logits, limits)| {
             row.advance(logits, limits, context, scratch);

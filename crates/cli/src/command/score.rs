@@ -7,8 +7,8 @@ use crate::run::config::RunConfig;
 use crate::stage::policy_folder::PolicyFolder;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use espalier_model::Tokenizer;
 use espalier_policy::{ModelPolicyError, Scoring, score};
+use espalier_tokenizer::Tokenizer;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 

@@ -4,10 +4,11 @@ use crate::run::config::RunConfig;
 use crate::stage::policy_folder::{PolicyFolder, Prompting, prompting_of};
 use anyhow::{Context, Result, bail};
 use espalier_files::read_json;
-use espalier_model::{Precision, Tokenizer};
+use espalier_model::Precision;
 use espalier_policy::{ModelPolicy, PolicyStats, RemoteConfig, RemotePolicy, RemoteStats, Servers};
 use espalier_search::{Expansion, Policy, PolicyError, StepRequest};
 use espalier_task::{Format, Granularity};
+use espalier_tokenizer::Tokenizer;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

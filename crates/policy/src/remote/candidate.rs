@@ -11,9 +11,8 @@ use super::tokens::{TokenReader, Tokens, Unreadable};
 use super::wire::{Ask, Choice, Completion, Extras, Prompt};
 use crate::config::SamplingConfig;
 use crate::sampler::row_generator;
-use crate::stops::TextStream;
-use espalier_model::Tokenizer;
 use espalier_search::{Candidate, Finish};
+use espalier_tokenizer::{Continuation, End, Tokenizer};
 use rand_chacha::rand_core::Rng;
 use std::sync::Arc;
 
@@ -107,10 +106,10 @@ impl Model {
         mut send: impl FnMut(&Ask, usize) -> Result<Reply, E>,
     ) -> Result<Sampled, E> {
         let mut seeds = row_generator(wanted.seed, wanted.index);
-        let mut row = Row::new(&wanted.prefix_ids, &self.tokenizer);
+        let mut row = ServedRow::new(&wanted.prefix_ids, &self.tokenizer);
         let mut ids = wanted.prefix_ids.to_vec();
-        while row.tokens.ids.len() < wanted.max_tokens {
-            let left = wanted.max_tokens - row.tokens.ids.len();
+        while row.token_ids().len() < wanted.max_tokens {
+            let left = wanted.max_tokens - row.token_ids().len();
             let (max_tokens, stop) =
                 if self.dialect.lists_stops { (left, stops) } else { (left.min(PIECE_TOKENS), &[][..]) };
             let ask = Ask {
@@ -128,7 +127,7 @@ impl Model {
             };
             let (tokens, is_stopped) = match send(&ask, ids.len())? {
                 Reply::Drawn { tokens, is_stopped } => (tokens, is_stopped),
-                Reply::NoRoom if row.tokens.ids.is_empty() => return Ok(Sampled::NoRoom),
+                Reply::NoRoom if row.token_ids().is_empty() => return Ok(Sampled::NoRoom),
                 Reply::NoRoom => break,
                 Reply::Unreadable(problem) => return Ok(Sampled::Unreadable(problem)),
             };
@@ -143,7 +142,7 @@ impl Model {
                 break;
             }
             ids.truncate(wanted.prefix_ids.len());
-            ids.extend(&row.tokens.ids);
+            ids.extend(row.token_ids());
         }
         Ok(Sampled::Candidate(row.finish(Finish::Length, &self.tokenizer)))
     }
@@ -161,43 +160,36 @@ pub(super) fn checked(completion: Completion) -> Result<Completion, Failure> {
 }
 
 /// A candidate that grows.
-struct Row {
-    tokens: Tokens,
-    stream: TextStream,
-    is_cut: bool,
+struct ServedRow {
+    continuation: Continuation,
+    logprobs: Vec<f32>,
 }
 
-impl Row {
-    fn new(prefix_ids: &[u32], tokenizer: &Tokenizer) -> Row {
-        Row {
-            tokens: Tokens::default(),
-            stream: TextStream::new(prefix_ids, |ids| tokenizer.decode(ids)),
-            is_cut: false,
-        }
+impl ServedRow {
+    fn new(prefix_ids: &[u32], tokenizer: &Tokenizer) -> ServedRow {
+        ServedRow { continuation: Continuation::new(prefix_ids, tokenizer), logprobs: Vec::new() }
+    }
+
+    fn token_ids(&self) -> &[u32] {
+        self.continuation.token_ids()
     }
 
     /// Takes tokens up to where the candidate ends, if it does.
     fn extend(&mut self, more: Tokens, stops: &[String], max_tokens: usize, tokenizer: &Tokenizer) -> Option<Finish> {
         for (id, logprob) in more.ids.into_iter().zip(more.logprobs) {
-            self.tokens.ids.push(id);
-            self.tokens.logprobs.push(logprob);
-            if tokenizer.eos_ids().contains(&id) {
-                return Some(Finish::Stop);
-            }
-            if self.stream.push(id, stops, |ids| tokenizer.decode(ids)) {
-                self.is_cut = true;
-                return Some(Finish::Stop);
-            }
-            if self.tokens.ids.len() >= max_tokens {
-                return Some(Finish::Length);
+            self.logprobs.push(logprob);
+            match self.continuation.push(id, stops, max_tokens, tokenizer) {
+                Some(End::StopString | End::EndOfText) => return Some(Finish::Stop),
+                Some(End::Length) => return Some(Finish::Length),
+                None => {}
             }
         }
         None
     }
 
-    fn finish(mut self, finish: Finish, tokenizer: &Tokenizer) -> Candidate {
-        let text = if self.is_cut { self.stream.cut() } else { self.stream.finish(|ids| tokenizer.decode(ids)) };
-        Candidate { text, token_ids: self.tokens.ids, logprobs: self.tokens.logprobs, finish }
+    fn finish(self, finish: Finish, tokenizer: &Tokenizer) -> Candidate {
+        let (text, token_ids) = self.continuation.into_parts(tokenizer);
+        Candidate { text, token_ids, logprobs: self.logprobs, finish }
     }
 }
 

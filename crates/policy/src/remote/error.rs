@@ -45,7 +45,7 @@ pub enum RemoteError {
     },
     /// The tokenizer failed.
     #[error(transparent)]
-    Model(#[from] espalier_model::ModelError),
+    Tokenizer(#[from] espalier_tokenizer::TokenizerError),
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),

@@ -6,7 +6,7 @@
 //! text; what is ambiguous even then is not guessed.
 
 use super::wire::{Choice, Logprobs};
-use espalier_model::Tokenizer;
+use espalier_tokenizer::Tokenizer;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 

@@ -2,7 +2,6 @@
 
 use crate::fake_server::{Asked, Brain, Drawn, FakeServer, Fault, Manners};
 use crate::tiny;
-use espalier_model::Tokenizer;
 use espalier_policy::{
     Backoff, ModelPolicy, PolicyConfig, RemoteConfig, RemoteError, RemotePolicy, RemoteStats, Servers,
 };
@@ -10,6 +9,7 @@ use espalier_search::fake::{FakeJudge, FakeSource, FakeTexts};
 use espalier_search::{
     Candidate, Evaluation, Finish, Policy, SearchConfig, SearchSummary, StepRequest, TreeJob, Unit, search,
 };
+use espalier_tokenizer::Tokenizer;
 use espalier_tree::{Tree, TreeInfo};
 use serde_json::{Map, Value, json};
 use std::sync::{Arc, Mutex};

@@ -1,9 +1,10 @@
 //! Texts, stops, ends and refusals.
 
 use crate::tiny::{Step, answer_all, config, model, policy, policy_with, root, tokenizer};
-use espalier_model::{ModelConfig, Tokenizer, Transformer};
+use espalier_model::{ModelConfig, Transformer};
 use espalier_policy::{ModelPolicy, PolicyConfig, SamplingConfig, generate};
 use espalier_search::{Candidate, Finish, Policy, StepRequest, Unit};
+use espalier_tokenizer::Tokenizer;
 
 /// Many candidates of a random model at a high temperature.
 fn candidates(policy: &mut ModelPolicy, unit: Unit) -> Vec<Candidate> {

@@ -1,8 +1,9 @@
 //! A tiny random model, a tokenizer trained on a few sentences, and a driver that plays many trees at once.
 
-use espalier_model::{ModelConfig, Tokenizer, Transformer};
+use espalier_model::{ModelConfig, Transformer};
 use espalier_policy::{ModelPolicy, PolicyConfig};
 use espalier_search::{Expansion, Finish, Policy, StepRequest, Unit};
+use espalier_tokenizer::Tokenizer;
 use std::borrow::Cow;
 use tch::Device;
 

@@ -1,28 +1,20 @@
 //! Text to token ids and back, in Hugging Face's files.
 
-mod chat;
-mod end_ids;
-mod prompt_start;
-#[cfg(test)]
-mod tests;
-mod train;
-
-use crate::ModelError;
-use chat::ChatTemplate;
-pub use chat::Message;
-use end_ids::end_ids;
+use crate::chat::{ChatTemplate, Message};
+use crate::end_ids::end_ids;
+use crate::error::TokenizerError;
+use crate::prompt_start::prompt_start;
 use espalier_files::{publish_bytes, publish_json};
-use prompt_start::prompt_start;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
 /// The tokenizer proper.
-const TOKENIZER: &str = "tokenizer.json";
+pub(crate) const TOKENIZER: &str = "tokenizer.json";
 /// What transformers adds to it; written when missing.
-const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+pub(crate) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// Where a model's end-of-text tokens stand.
-const GENERATION_CONFIG: &str = "generation_config.json";
+pub(crate) const GENERATION_CONFIG: &str = "generation_config.json";
 /// Further files that transformers may keep beside them; carried along as they are.
 const COMPANIONS: [&str; 6] = [
     "special_tokens_map.json",
@@ -35,14 +27,14 @@ const COMPANIONS: [&str; 6] = [
 
 /// A tokenizer: text to ids without any token added, ids to text without any token dropped.
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
-    vocab_size: usize,
-    eos_ids: Vec<u32>,
+    pub(crate) inner: tokenizers::Tokenizer,
+    pub(crate) vocab_size: usize,
+    pub(crate) eos_ids: Vec<u32>,
     /// The tokens that the model expects before a prompt: Llama's begin-of-text, nothing in most others.
-    prompt_start: Vec<u32>,
-    chat_template: Option<ChatTemplate>,
-    /// Names and bytes of the files that it is saved as.
-    files: Vec<(String, Vec<u8>)>,
+    pub(crate) prompt_start: Vec<u32>,
+    pub(crate) chat_template: Option<ChatTemplate>,
+    /// Names and bytes of the files that the tokenizer is saved as.
+    pub(crate) files: Vec<(String, Vec<u8>)>,
 }
 
 impl std::fmt::Debug for Tokenizer {
@@ -60,18 +52,19 @@ impl Tokenizer {
     ///
     /// # Errors
     /// A file that is missing or broken, and an end-of-text token that the tokenizer does not know.
-    pub fn load(folder: &Path) -> Result<Tokenizer, ModelError> {
+    pub fn load(folder: &Path) -> Result<Tokenizer, TokenizerError> {
         let path = folder.join(TOKENIZER);
-        let bytes = std::fs::read(&path).map_err(ModelError::read(&path))?;
-        let mut inner = tokenizers::Tokenizer::from_bytes(&bytes).map_err(|error| ModelError::broken(&path, error))?;
+        let bytes = std::fs::read(&path).map_err(TokenizerError::read(&path))?;
+        let mut inner =
+            tokenizers::Tokenizer::from_bytes(&bytes).map_err(|error| TokenizerError::broken(&path, error))?;
         // Files may ask for texts to be cut or filled up; neither may happen to a prompt here.
         inner.with_padding(None);
-        inner.with_truncation(None).map_err(|error| ModelError::broken(&path, error))?;
+        inner.with_truncation(None).map_err(|error| TokenizerError::broken(&path, error))?;
         let mut files = vec![(TOKENIZER.to_owned(), bytes)];
         for name in [TOKENIZER_CONFIG, GENERATION_CONFIG].into_iter().chain(COMPANIONS) {
             let path = folder.join(name);
             if path.exists() {
-                files.push((name.to_owned(), std::fs::read(&path).map_err(ModelError::read(&path))?));
+                files.push((name.to_owned(), std::fs::read(&path).map_err(TokenizerError::read(&path))?));
             }
         }
         let eos_ids = end_ids(folder, |token| inner.token_to_id(token))?;
@@ -82,7 +75,7 @@ impl Tokenizer {
 
     /// Saves `tokenizer.json`, `tokenizer_config.json` and `generation_config.json` into an existing folder, loadable as
     /// transformers' `PreTrainedTokenizerFast`. What was loaded is saved byte for byte.
-    pub fn save(&self, folder: &Path) -> Result<(), ModelError> {
+    pub fn save(&self, folder: &Path) -> Result<(), TokenizerError> {
         for (name, bytes) in &self.files {
             publish_bytes(&folder.join(name), bytes)?;
         }
@@ -107,9 +100,9 @@ impl Tokenizer {
     ///
     /// # Errors
     /// When the tokenizer's model cannot take the text, as one without an entry for unknown words.
-    pub fn encode(&self, text: &str) -> Result<Vec<u32>, ModelError> {
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         let encoding = self.inner.encode_fast(text, false);
-        Ok(encoding.map_err(|error| ModelError::Tokenizer(error.to_string()))?.get_ids().to_vec())
+        Ok(encoding.map_err(TokenizerError::model)?.get_ids().to_vec())
     }
 
     /// The ids of a text that a model is to continue: as [`encode`](Self::encode), after what the tokenizer's own files
@@ -118,7 +111,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
-    pub fn encode_prompt(&self, text: &str) -> Result<Vec<u32>, ModelError> {
+    pub fn encode_prompt(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         let mut ids = self.prompt_start.clone();
         ids.extend(self.encode(text)?);
         Ok(ids)
@@ -129,10 +122,8 @@ impl Tokenizer {
     ///
     /// # Errors
     /// When the folder has no chat template, or the template refuses the messages.
-    pub fn chat(&self, messages: &[Message]) -> Result<String, ModelError> {
-        let template = self.chat_template.as_ref();
-        let missing = "it has no chat template (chat_template in tokenizer_config.json, or chat_template.jinja)";
-        template.ok_or_else(|| ModelError::Tokenizer(missing.to_owned()))?.render(messages)
+    pub fn chat(&self, messages: &[Message]) -> Result<String, TokenizerError> {
+        self.chat_template.as_ref().ok_or(TokenizerError::NoChatTemplate)?.render(messages)
     }
 
     /// The text of ids, special tokens included. Bytes that are no UTF-8 become U+FFFD; ids that do not exist become
@@ -186,7 +177,7 @@ impl Tokenizer {
     }
 }
 
-fn vocab_size(inner: &tokenizers::Tokenizer) -> usize {
+pub(crate) fn vocab_size(inner: &tokenizers::Tokenizer) -> usize {
     // Ids may have gaps, so the number of tokens is not enough.
     inner.get_vocab(true).values().max().map_or(0, |&id| id as usize + 1)
 }
@@ -199,3 +190,6 @@ fn tokenizer_config(end: Option<&str>) -> Value {
         "clean_up_tokenization_spaces": false,
     })
 }
+
+#[cfg(test)]
+mod tests;

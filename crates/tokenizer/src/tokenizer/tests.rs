@@ -107,7 +107,7 @@ fn all_tokens_that_end_a_text_are_known() {
     write("config.json", r#"{"eos_token_id": "x"}"#);
     assert!(ids().unwrap_err().to_string().contains("eos_token_id \"x\" is no token id"));
     fs::remove_file(folder.path().join("tokenizer.json")).unwrap();
-    assert!(matches!(ids().unwrap_err(), ModelError::Read { .. }));
+    assert!(matches!(ids().unwrap_err(), TokenizerError::Read { .. }));
 }
 
 /// The folder of a trained tokenizer with another tokenizer_config.json.

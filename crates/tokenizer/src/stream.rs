@@ -1,4 +1,4 @@
-//! Text of a row while its tokens come, and the stop strings in it.
+//! Text of a continuation while its tokens come, and the stop strings in it.
 //!
 //! A token is not a whole number of characters (byte-level BPE cuts inside UTF-8), and its text may depend on the token
 //! before it (a SentencePiece space), so tokens are decoded in a *window*: the last tokens before the new ones stand in
@@ -18,7 +18,7 @@ const WINDOW_TOKENS: usize = 24;
 /// What decoders write for bytes that are no (complete) character.
 const INCOMPLETE: char = char::REPLACEMENT_CHARACTER;
 
-/// The text of one row so far.
+/// The text of one continuation so far.
 pub(crate) struct TextStream {
     text: String,
     window: Vec<u32>,
@@ -27,7 +27,7 @@ pub(crate) struct TextStream {
 }
 
 impl TextStream {
-    /// A row that extends `prefix`.
+    /// A continuation of `prefix`.
     pub fn new(prefix: &[u32], decode: impl Fn(&[u32]) -> String) -> TextStream {
         let window = prefix[prefix.len().saturating_sub(CONTEXT_TOKENS)..].to_vec();
         let taken = decode(&window);
@@ -56,13 +56,13 @@ impl TextStream {
         }
     }
 
-    /// The text, with U+FFFD for a last character that stayed incomplete; for rows that no stop string ended.
+    /// The text, with U+FFFD for a last character that stayed incomplete; for continuations that no stop string ended.
     pub fn finish(&mut self, decode: impl Fn(&[u32]) -> String) -> String {
         self.take(decode(&self.window));
         std::mem::take(&mut self.text)
     }
 
-    /// The text as it is; for rows that a stop string ended.
+    /// The text as it is; for continuations that a stop string ended.
     pub fn cut(&mut self) -> String {
         std::mem::take(&mut self.text)
     }
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(run(&[], &euro, &stops(&["!"])), ("5 €!".into(), 6));
         // Cut inside the character.
         assert_eq!(run(&[], &euro[..4], &[]), ("5 \u{fffd}".into(), 4));
-        // A prefix that was cut inside it: the character belongs to the row that completes it.
+        // A prefix that was cut inside it: the character belongs to the continuation that completes it.
         assert_eq!(run(&euro[..4], &euro[4..], &[]), ("€!".into(), 2));
         // A prefix that really ends with U+FFFD keeps it.
         let prefix: Vec<u32> = "?\u{fffd}".bytes().map(u32::from).collect();

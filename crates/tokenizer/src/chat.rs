@@ -1,7 +1,7 @@
 //! Conversations as a model was trained to read them: the Jinja template of its folder.
 
-use super::TOKENIZER_CONFIG;
-use crate::ModelError;
+use crate::error::TokenizerError;
+use crate::tokenizer::TOKENIZER_CONFIG;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, Error, ErrorKind, context};
@@ -29,7 +29,7 @@ impl Message {
 }
 
 /// The template and the tokens that it may name.
-pub(super) struct ChatTemplate {
+pub(crate) struct ChatTemplate {
     environment: Environment<'static>,
     bos_token: String,
     eos_token: String,
@@ -37,17 +37,17 @@ pub(super) struct ChatTemplate {
 
 impl ChatTemplate {
     /// The template of `chat_template.jinja`, else that of `tokenizer_config.json`; of several the one named `default`.
-    pub fn load(folder: &Path) -> Result<Option<ChatTemplate>, ModelError> {
+    pub fn load(folder: &Path) -> Result<Option<ChatTemplate>, TokenizerError> {
         let config_path = folder.join(TOKENIZER_CONFIG);
         let fields: Value = if config_path.exists() {
-            let text = std::fs::read(&config_path).map_err(ModelError::read(&config_path))?;
-            serde_json::from_slice(&text).map_err(|error| ModelError::broken(&config_path, error))?
+            let text = std::fs::read(&config_path).map_err(TokenizerError::read(&config_path))?;
+            serde_json::from_slice(&text).map_err(|error| TokenizerError::broken(&config_path, error))?
         } else {
             Value::Null
         };
         let own_path = folder.join(TEMPLATE_FILE);
         let (path, source) = if own_path.exists() {
-            let source = std::fs::read_to_string(&own_path).map_err(ModelError::read(&own_path))?;
+            let source = std::fs::read_to_string(&own_path).map_err(TokenizerError::read(&own_path))?;
             (own_path, Some(source))
         } else {
             let template = &fields["chat_template"];
@@ -59,13 +59,13 @@ impl ChatTemplate {
         let mut environment = Environment::new();
         // As transformers sets Jinja up.
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-        environment.set_syntax(syntax.map_err(|error| ModelError::Tokenizer(error.to_string()))?);
+        environment.set_syntax(syntax.map_err(|error| TokenizerError::ChatTemplate(error.to_string()))?);
         environment.set_unknown_method_callback(unknown_method_callback);
         environment.add_function("raise_exception", |problem: String| -> Result<String, Error> {
             Err(Error::new(ErrorKind::InvalidOperation, problem))
         });
         let added = environment.add_template_owned("chat", source);
-        added.map_err(|error| ModelError::broken(&path, format!("its chat template: {error}")))?;
+        added.map_err(|error| TokenizerError::broken(&path, format!("its chat template: {error}")))?;
         let token = |name: &str| {
             let token = fields[name].as_str().or_else(|| fields[name]["content"].as_str());
             token.unwrap_or_default().to_owned()
@@ -74,7 +74,7 @@ impl ChatTemplate {
     }
 
     /// The conversation, and the beginning of the assistant's next answer.
-    pub fn render(&self, messages: &[Message]) -> Result<String, ModelError> {
+    pub fn render(&self, messages: &[Message]) -> Result<String, TokenizerError> {
         let template = self.environment.get_template("chat");
         let rendered = template.and_then(|template| {
             template.render(context! {
@@ -84,6 +84,6 @@ impl ChatTemplate {
                 eos_token => self.eos_token.as_str(),
             })
         });
-        rendered.map_err(|error| ModelError::Tokenizer(format!("its chat template: {error}")))
+        rendered.map_err(|error| TokenizerError::ChatTemplate(error.to_string()))
     }
 }

@@ -1,7 +1,7 @@
 //! A new tokenizer from texts.
 
-use super::{TOKENIZER, Tokenizer, vocab_size};
-use crate::ModelError;
+use crate::error::TokenizerError;
+use crate::tokenizer::{self, TOKENIZER, Tokenizer};
 use tokenizers::decoders::byte_level::ByteLevel;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::digits::Digits;
@@ -26,12 +26,12 @@ impl Tokenizer {
         texts: impl IntoIterator<Item = impl AsRef<str>>,
         vocab_size: usize,
         special_tokens: &[impl AsRef<str>],
-    ) -> Result<Tokenizer, ModelError> {
-        let failed = |error: tokenizers::Error| ModelError::Tokenizer(error.to_string());
+    ) -> Result<Tokenizer, TokenizerError> {
+        let failed = |error: tokenizers::Error| TokenizerError::model(error);
         let mut added = vec![AddedToken::from(END, true)];
         for token in special_tokens.iter().map(AsRef::as_ref) {
             if token.is_empty() {
-                return Err(ModelError::Tokenizer("a special token is empty".to_owned()));
+                return Err(TokenizerError::EmptySpecialToken);
             }
             if !added.iter().any(|known| known.content == token) {
                 added.push(AddedToken::from(token, false).normalized(false));
@@ -39,8 +39,7 @@ impl Tokenizer {
         }
         let smallest = added.len() + BYTES;
         if vocab_size < smallest {
-            let problem = format!("vocab_size is {vocab_size}, but special tokens and bytes alone are {smallest}");
-            return Err(ModelError::Tokenizer(problem));
+            return Err(TokenizerError::VocabSize { vocab_size, smallest });
         }
         let mut trainer = BpeTrainer::builder()
             .vocab_size(vocab_size)
@@ -60,10 +59,10 @@ impl Tokenizer {
         inner.train(&mut trainer, pieces.into_iter()).map_err(failed)?;
         let bytes = inner.to_string(true).map_err(failed)?.into_bytes();
         let inner = tokenizers::Tokenizer::from_bytes(&bytes).map_err(failed)?;
-        let end = inner.token_to_id(END).ok_or_else(|| ModelError::Tokenizer(format!("{END} got no id")))?;
+        let end = inner.token_to_id(END).ok_or_else(|| TokenizerError::Model(format!("{END} got no id")))?;
         let files = vec![(TOKENIZER.to_owned(), bytes)];
         Ok(Tokenizer {
-            vocab_size: self::vocab_size(&inner),
+            vocab_size: tokenizer::vocab_size(&inner),
             inner,
             eos_ids: vec![end],
             prompt_start: Vec::new(),
