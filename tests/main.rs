@@ -6,9 +6,6 @@ mod bad_input;
 mod complete;
 mod evaluation;
 mod experiment;
-#[allow(dead_code, reason = "the policy's own tests use all of it")]
-#[path = "../crates/policy/tests/policy/fake_server.rs"]
-mod fake_server;
 mod files;
 mod kill;
 mod objectives;

@@ -1,7 +1,7 @@
 //! What can go wrong.
 
 use espalier_model::ModelError;
-use espalier_search::PolicyError;
+use espalier_search::{PolicyError, SamplingError};
 use espalier_tokenizer::TokenizerError;
 use thiserror::Error;
 
@@ -15,10 +15,13 @@ pub enum ModelPolicyError {
         /// The option.
         name: &'static str,
         /// Its value.
-        value: f64,
+        value: usize,
         /// The range.
         range: &'static str,
     },
+    /// A limit on the sampled distribution is out of its range.
+    #[error(transparent)]
+    Sampling(#[from] SamplingError),
     /// A request contradicts itself; nothing of it was run.
     #[error("request {ticket} of tree {tree}: {problem}")]
     Request {
@@ -53,9 +56,6 @@ pub enum ModelPolicyError {
         /// Longest prefix and continuation together.
         context: usize,
     },
-    /// `generate` was called while requests were pending.
-    #[error("{0} requests are pending; answer or forget them before generating")]
-    Busy(usize),
     /// A text cannot be scored.
     #[error("text {index} cannot be scored: {problem}")]
     Text {

@@ -1,8 +1,7 @@
 //! One sampled continuation of a request.
 
-use crate::config::SamplingConfig;
-use crate::sampler::{Scratch, draw, row_generator};
-use espalier_search::{Candidate, Finish, StepRequest};
+use crate::sampler::{Scratch, draw};
+use espalier_search::{Candidate, Finish, SamplingConfig, StepRequest, candidate_generator};
 use espalier_tokenizer::{Continuation, End, Tokenizer};
 use rand_chacha::ChaCha8Rng;
 
@@ -39,7 +38,7 @@ impl SampledRow {
             index,
             continuation: Continuation::new(&request.prefix_ids, tokenizer),
             logprobs: Vec::new(),
-            generator: row_generator(request.seed, index),
+            generator: candidate_generator(request.seed, index),
             broken: false,
         }
     }

@@ -162,15 +162,12 @@ impl Running {
 
     /// The rows that sample their next token, each with its place among the [`outputs`](Self::outputs) and with what it
     /// needs.
-    pub fn sampling<'a>(
-        &'a mut self,
-        stops: &'a [String],
-    ) -> impl Iterator<Item = (&'a mut SampledRow, usize, RowLimits<'a>)> {
+    pub fn sampling(&mut self) -> impl Iterator<Item = (&mut SampledRow, usize, RowLimits<'_>)> {
         let limits = RowLimits {
             prefix_ids: &self.request.prefix_ids,
             temperature: self.request.temperature,
             max_tokens: self.max_tokens,
-            stops,
+            stops: self.request.stop_strings(),
         };
         self.rows.iter_mut().zip(&self.lanes).map(move |(row, &lane)| (row, lane, limits))
     }
@@ -181,7 +178,6 @@ impl Running {
         &mut self,
         model: &Transformer,
         tokenizer: &Tokenizer,
-        path_stops: &[String],
         cache: &mut PrefixCache,
     ) -> Result<Option<Expansion>, ModelPolicyError> {
         let request = &self.request;
@@ -210,7 +206,7 @@ impl Running {
             let candidate = row.into_candidate(tokenizer);
             // Only a step that ended by its stop string, and not by one that ends the path, is ever continued. Its last
             // token was not fed.
-            let ends_path = path_stops.iter().any(|stop| candidate.text.ends_with(stop.as_str()));
+            let ends_path = request.stops.path.iter().any(|stop| candidate.text.ends_with(stop.as_str()));
             if let (End::StopString, Unit::Step, Phase::Decode(group), false) =
                 (end, request.unit, &self.phase, ends_path)
             {

@@ -1,6 +1,7 @@
 //! `step-train eval`: how well a policy answers problems.
 
 use super::flags::{CommonFlags, number};
+use super::policy_flags::PolicyFlags;
 use super::problems::ProblemFlags;
 use super::{ConfigFile, configure};
 use crate::exit::{Outcome, print_result};
@@ -8,7 +9,6 @@ use crate::run::config::RunConfig;
 use crate::run::report::table::scores;
 use crate::session::{OutputFlags, Session};
 use crate::stage::eval::{self, Group, Method};
-use crate::stage::policy_folder::PolicyFolder;
 use anyhow::Result;
 use clap::Args;
 use espalier_files::ensure_creatable;
@@ -18,9 +18,8 @@ use std::path::PathBuf;
 /// Flags of `step-train eval`.
 #[derive(Args, Clone, Debug)]
 pub struct EvalArgs {
-    /// The policy
-    #[arg(long, value_name = "DIR")]
-    policy: PathBuf,
+    #[command(flatten)]
+    policy: PolicyFlags,
     #[command(flatten)]
     problems: ProblemFlags,
     /// The report to write, as JSON; all samples lie beside it in a Parquet file
@@ -80,12 +79,13 @@ struct SearchFlags {
 /// Runs the command.
 pub fn run(args: &EvalArgs) -> Result<Outcome> {
     let config = configure(&RunConfig::default(), &args.file, &args.flags)?;
-    PolicyFolder::open(&args.policy)?;
+    let policy = args.policy.source()?;
+    policy.check_evaluation(args.flags.search.evaluation)?;
     let problems = args.problems.load(config.seed)?;
     ensure_creatable(&args.out)?;
     let name = args.problems.problems.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let group = Group { name, problems: &problems };
-    let report = eval::run(&[group], &args.policy, &args.out, "eval", &Session::new(args.output).context(&config))?;
+    let report = eval::run(&[group], &policy, &args.out, "eval", &Session::new(args.output).context(&config))?;
     print_result(format_args!("{}", scores(&report)));
     for skipped in &report.skipped {
         eprintln!("skipped problem {}: {}", skipped.problem_id, skipped.reason);

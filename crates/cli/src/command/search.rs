@@ -7,9 +7,8 @@ use super::{ConfigFile, configure, store_config};
 use crate::exit::{Outcome, print_result};
 use crate::run::config::RunConfig;
 use crate::session::{OutputFlags, Session};
-use crate::stage::sampler::PolicySource;
 use crate::stage::{pairs, search};
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use espalier_files::ensure_creatable;
 use serde::Serialize;
@@ -128,10 +127,7 @@ pub fn run(args: &SearchArgs) -> Result<Outcome> {
     let config = configure(&RunConfig::default(), &args.file, &args.flags)?;
     // Everything that can be wrong with the inputs is found before anything is written.
     let policy = args.policy.source()?;
-    let wants_head = args.flags.search.evaluation == Some(espalier_search::Evaluation::ValueHead);
-    if wants_head && matches!(policy, PolicySource::Servers(_)) {
-        bail!("--evaluation value_head needs a model folder: servers have no value head; take rollouts:N or zero");
-    }
+    policy.check_evaluation(args.flags.search.evaluation)?;
     let problems = args.problems.load_for_search(config.seed)?;
     ensure_creatable(&args.out)?;
     let trees = args.out.join("trees");

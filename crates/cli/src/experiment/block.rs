@@ -9,7 +9,7 @@ use crate::run::problems::ProblemSets;
 use crate::run::round::{self, groups};
 use crate::stage::eval;
 use crate::stage::policy_folder::{PolicyFolder, Prompting};
-use crate::stage::sampler::PolicySource;
+use crate::stage::policy_source::PolicySource;
 use crate::stage::search::{self, Search, SearchManifest};
 use crate::stage::train::TrainManifest;
 use anyhow::{Context as _, Result};
@@ -86,7 +86,13 @@ impl Block {
         // Each of the two stages knows whether it is done; the result only puts theirs together.
         let trained = method.train(self, context)?;
         let title = format!("{}: {}", self.name(), method.name());
-        let eval = eval::run(&groups(&self.sets), &self.policy(method), &out.join("eval.json"), &title, context)?;
+        let eval = eval::run(
+            &groups(&self.sets),
+            &PolicySource::folder(&self.policy(method))?,
+            &out.join("eval.json"),
+            &title,
+            context,
+        )?;
         let result = MethodResult {
             method,
             granularity: self.prompting.granularity,

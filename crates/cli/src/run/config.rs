@@ -8,7 +8,7 @@ pub use round::{RoundConfig, RoundStage};
 use crate::stage::eval::Method;
 use crate::stage::policy_folder::Prompting;
 use anyhow::{Context, Result, bail};
-use espalier_policy::SamplingConfig;
+use espalier_search::SamplingConfig;
 use espalier_search::SearchConfig;
 use espalier_task::{Format, Granularity};
 use espalier_trainer::{Schedule, TrainConfig};

@@ -18,7 +18,7 @@ pub use score::{Estimate, GroupScore, Score};
 use crate::context::Context;
 use crate::contract::{self, Begun, Identity, Place};
 use crate::run::config::RunConfig;
-use crate::stage::policy_folder::PolicyFolder;
+use crate::stage::policy_source::PolicySource;
 use crate::stage::search::Skipped;
 use answer::{Answered, Task};
 use anyhow::{Context as _, Result};
@@ -78,14 +78,13 @@ pub struct EvalReport {
 const RULES: u32 = 1;
 
 /// Answers all problems, scores them by group and publishes the samples, then the report.
-pub fn run(groups: &[Group], policy: &Path, out: &Path, title: &str, context: &Context) -> Result<EvalReport> {
+pub fn run(groups: &[Group], source: &PolicySource, out: &Path, title: &str, context: &Context) -> Result<EvalReport> {
     let config = context.config;
     let problems: Vec<&Problem> = groups.iter().flat_map(|group| group.problems).collect();
     let grader = Grader::new(problems.iter().copied(), config.eval.boxed_only)?;
-    let source = PolicyFolder::open(policy)?;
     let (format, granularity) = config.format_of(source.prompting());
-    let mut sampler = source.sampler(config, format, granularity)?;
-    let hash = sampler.policy_hash();
+    let mut policy = source.open(config)?;
+    let hash = policy.about().policy_hash;
     let identity = identity(groups, config, (format, granularity), hash.clone())?;
     let mut work = match contract::begin(Place::report(out), identity, context)? {
         Begun::Done(done) => return Ok(done),
@@ -97,7 +96,7 @@ pub fn run(groups: &[Group], policy: &Path, out: &Path, title: &str, context: &C
     let mut done = answered.iter().flatten().count();
     let todo: Vec<usize> = (0..problems.len()).filter(|&index| answered[index].is_none()).collect();
     let task = Task { problems: &problems, todo: &todo, format, granularity, config };
-    task.run(&mut sampler, &mut |index, answer: Answered| {
+    task.run(&mut *policy, &mut |index, answer: Answered| {
         journal.append(index, &answer)?;
         answered[index] = Some(answer);
         done += 1;
@@ -126,7 +125,7 @@ pub fn run(groups: &[Group], policy: &Path, out: &Path, title: &str, context: &C
         policy: hash,
         groups: scores,
         skipped: skipped.collect(),
-        sampled_tokens: sampler.stats().tokens_sampled,
+        sampled_tokens: policy.stats().tokens_sampled,
         wall_s: work.wall_s(),
     };
     let names = groups.iter().flat_map(|group| group.problems.iter().map(|_| group.name.as_str()));

@@ -1,9 +1,9 @@
 //! The policy over a tiny random model.
 
 mod cache;
-mod fake_server;
 mod invariance;
+mod promises;
 mod reference;
-mod remote;
+mod served;
 mod text;
 mod tiny;

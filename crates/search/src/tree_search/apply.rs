@@ -5,7 +5,7 @@ use crate::config::Evaluation;
 use crate::error::SearchError;
 use crate::expansion::{merge, reward_of};
 use crate::judge::{Judge, Verdict};
-use crate::policy::{Expansion, Finish};
+use crate::request::{Expansion, Finish};
 use crate::seed::Purpose;
 use espalier_tree::{Ending, NewStep, NodeId};
 

@@ -20,7 +20,7 @@ use crate::config::{SearchConfig, Strategy};
 use crate::error::SearchError;
 use crate::expansion::{Kept, reward_of};
 use crate::judge::Judge;
-use crate::policy::{Candidate, Expansion, Finish, StepRequest};
+use crate::request::{Candidate, Expansion, Finish, StepRequest};
 use crate::seed::Purpose;
 use crate::summary::{SearchWork, Stop};
 use chains::Chains;

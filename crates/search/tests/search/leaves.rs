@@ -2,7 +2,7 @@
 
 use super::{PROMPT, info, job, searched};
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeSource, FakeTexts};
-use espalier_search::{Evaluation, Next, RequestBuffer, SearchConfig, Stop, StopWhen, TreeSearch, search};
+use espalier_search::{Evaluation, Next, RequestBuffer, SearchConfig, Stop, StopWhen, Stops, TreeSearch, search};
 use espalier_tree::{Tree, check};
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ fn in_the_continuous_mode_trees_are_sound() {
         assert!(evaluated <= 60, "no more simulations than asked for");
     }
     // Four trees of six leaves, but for their beginnings and ends.
-    assert!((13..=24).contains(&policy.stats().max_pending), "{}", policy.stats().max_pending);
+    assert!((13..=24).contains(&policy.asked().max_pending), "{}", policy.asked().max_pending);
 }
 
 /// The leaves of a wave differ, and with one leaf all is as without waves.
@@ -89,10 +89,10 @@ fn a_lost_request_costs_the_tree_and_no_other() {
     });
     let mut policy = FakePolicy::new(FakeTexts::new(3)).losing("lost thing?</question><plan><step>").shuffled(1, 3);
     let config = SearchConfig { in_flight: 3, ..config(4, false) };
-    let summary = search(&config, jobs, &mut policy, &FakeJudge, |_, _| Ok(())).expect("not fatal");
+    let summary = search(&config, &Stops::default(), jobs, &mut policy, &FakeJudge, |_, _| Ok(())).expect("not fatal");
     let skipped: Vec<u64> = summary.skipped.iter().map(|skip| skip.index).collect();
     assert_eq!((summary.trees, skipped), (11, vec![5]));
-    let mut forgotten = policy.stats().forgotten.clone();
+    let mut forgotten = policy.asked().forgotten.clone();
     forgotten.sort_unstable();
     assert!(forgotten.into_iter().eq(0..12), "each tree once, when nothing of it is pending");
 }

@@ -4,11 +4,11 @@
 //! the one given, and whether its log-probabilities are the model's own: those of the distribution at a temperature would
 //! make wrong priors and, silently, wrong losses.
 
-use super::call::{Caller, Failure};
-use super::candidate::{Dialect, Model, checked};
-use super::error::RemoteError;
-use super::tokens::{Tokens, Unreadable};
-use super::wire::{Ask, Completion, Models, Prompt};
+use crate::call::{Caller, Failure};
+use crate::candidate::{Dialect, Model, checked};
+use crate::error::ServerError;
+use crate::tokens::{Tokens, Unreadable};
+use crate::wire::{Ask, Completion, Models, Prompt};
 use std::time::{Duration, Instant};
 
 const PROBE: &str = "Once upon a time there was a little";
@@ -21,14 +21,14 @@ const TOLERANCE: f32 = 0.15;
 
 /// What the servers said of themselves.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(crate) struct Found {
     pub model: String,
     /// Longest prefix and continuation together.
     pub context: Option<usize>,
 }
 
 /// The model's name and context, as one server lists them. `wanted` is the name that the user gave.
-pub(super) fn find_model(caller: &Caller, url: &str, wanted: Option<&str>) -> Result<Found, Failure> {
+pub(crate) fn find_model(caller: &Caller, url: &str, wanted: Option<&str>) -> Result<Found, Failure> {
     let listed = match caller.get(&format!("{url}/models")) {
         Ok(body) => {
             serde_json::from_slice::<Models>(&body)
@@ -66,7 +66,7 @@ pub(super) fn find_model(caller: &Caller, url: &str, wanted: Option<&str>) -> Re
 }
 
 /// Finds out the dialect of one server.
-pub(super) fn find_dialect(caller: &Caller, url: &str, model: &mut Model) -> Result<Dialect, Failure> {
+pub(crate) fn find_dialect(caller: &Caller, url: &str, model: &mut Model) -> Result<Dialect, Failure> {
     let ids = model.tokenizer.encode_prompt(PROBE).map_err(|error| Failure::Fatal(error.to_string()))?;
     let mut probe = Probe { caller, url, model, ids };
     let first = probe.first()?;
@@ -187,7 +187,7 @@ impl Probe<'_> {
 }
 
 /// Whether a server answers a request that cannot be what it fails at.
-pub(super) fn is_well(caller: &Caller, url: &str, model: &Model) -> bool {
+pub(crate) fn is_well(caller: &Caller, url: &str, model: &Model) -> bool {
     let Ok(ids) = model.tokenizer.encode_prompt(PROBE) else { return false };
     let ask = Ask {
         model: &model.name,
@@ -205,7 +205,7 @@ pub(super) fn is_well(caller: &Caller, url: &str, model: &Model) -> bool {
 }
 
 /// Sends a body once.
-pub(super) fn complete(caller: &Caller, url: &str, ask: &Ask) -> Result<Completion, Failure> {
+pub(crate) fn complete(caller: &Caller, url: &str, ask: &Ask) -> Result<Completion, Failure> {
     let body = serde_json::to_vec(ask).map_err(|error| Failure::Fatal(error.to_string()))?;
     let answer = caller.post(&format!("{url}/completions"), &body)?;
     let answer = serde_json::from_slice(&answer)
@@ -215,12 +215,12 @@ pub(super) fn complete(caller: &Caller, url: &str, ask: &Ask) -> Result<Completi
 
 /// Calls `find` for every server until one answers and all have been asked, or until patience ends. `None` for servers
 /// that are away.
-pub(super) fn meet<T>(
+pub(crate) fn meet<T>(
     urls: &[String],
     patience: Duration,
     notice: &dyn Fn(&str),
     mut find: impl FnMut(&str) -> Result<T, Failure>,
-) -> Result<Vec<Option<T>>, RemoteError> {
+) -> Result<Vec<Option<T>>, ServerError> {
     let began = Instant::now();
     let mut pause = Duration::from_millis(100);
     loop {
@@ -234,7 +234,7 @@ pub(super) fn meet<T>(
                     away.push(format!("{url}: {problem}"));
                 }
                 Err(failure) => {
-                    return Err(RemoteError::Server { url: url.clone(), problem: failure.problem().to_owned() });
+                    return Err(ServerError::Server { url: url.clone(), problem: failure.problem().to_owned() });
                 }
             }
         }
@@ -246,7 +246,7 @@ pub(super) fn meet<T>(
             return Ok(found);
         }
         if began.elapsed() + pause > patience {
-            return Err(RemoteError::Unreachable(away));
+            return Err(ServerError::Unreachable(away));
         }
         if pause == Duration::from_millis(100) {
             notice(&format!("{away}; trying again for {} s", patience.as_secs()));

@@ -5,14 +5,14 @@
 //! up in the vocabulary. A text that names no single token, such as half a character, is settled by encoding the whole
 //! text; what is ambiguous even then is not guessed.
 
-use super::wire::{Choice, Logprobs};
+use crate::wire::{Choice, Logprobs};
 use espalier_tokenizer::Tokenizer;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 /// Sampled tokens.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Tokens {
+pub(crate) struct Tokens {
     pub ids: Vec<u32>,
     /// As long as `ids`.
     pub logprobs: Vec<f32>,
@@ -20,7 +20,7 @@ pub(super) struct Tokens {
 
 /// Why a choice has no tokens to take.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unreadable {
+pub(crate) enum Unreadable {
     /// The answer is not what was asked for.
     Malformed(String),
     /// Its texts can be spelt by more than one sequence of tokens, or by none.
@@ -28,7 +28,7 @@ pub(super) enum Unreadable {
 }
 
 /// Takes tokens out of answers.
-pub(super) struct TokenReader {
+pub(crate) struct TokenReader {
     tokenizer: Arc<Tokenizer>,
     /// Ids by the text of the token alone; made when a server first answers in texts.
     by_text: OnceLock<HashMap<String, Vec<u32>>>,

@@ -1,7 +1,7 @@
 //! One HTTP request, and what its failure means.
 
-use super::config::RemoteConfig;
-use super::wire::error_message;
+use crate::config::ServerConfig;
+use crate::wire::error_message;
 use std::time::Duration;
 use ureq::Agent;
 use ureq::http::{Response, StatusCode, Uri};
@@ -15,7 +15,7 @@ const ANSWER_BYTES: u64 = 64 << 20;
 
 /// Why a request has no answer.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// It may have one later, or from another server.
     Passing {
         problem: String,
@@ -46,7 +46,7 @@ impl Failure {
 }
 
 /// Sends requests over connections that are kept.
-pub(super) struct Caller {
+pub(crate) struct Caller {
     agent: Agent,
     /// For servers on this machine, whatever proxy the environment names.
     direct: Agent,
@@ -54,7 +54,7 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    pub fn new(config: &RemoteConfig) -> Caller {
+    pub fn new(config: &ServerConfig) -> Caller {
         let builder = || {
             Agent::config_builder()
                 .http_status_as_error(false)

@@ -1,13 +1,13 @@
 //! The JSON that goes over the wire: `POST /v1/completions` and `GET /v1/models` of the OpenAI API, with the extensions
 //! of vLLM, SGLang and llama.cpp.
 
-use crate::config::SamplingConfig;
+use espalier_search::SamplingConfig;
 use serde::{Deserialize, Serialize};
 
 /// A prompt in one of its two forms.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
-pub(super) enum Prompt {
+pub(crate) enum Prompt {
     Ids(Vec<u32>),
     Text(String),
 }
@@ -17,7 +17,7 @@ pub(super) enum Prompt {
 /// `n` is 1: what `n` candidates of one seed are is up to the server (SGLang gives n equal ones, llama-cpp-python one), so
 /// each candidate is a request with a seed of its own. Servers share their common prefix by themselves.
 #[derive(Debug, Serialize)]
-pub(super) struct Ask<'a> {
+pub(crate) struct Ask<'a> {
     pub model: &'a str,
     pub prompt: &'a Prompt,
     pub n: u32,
@@ -36,7 +36,7 @@ pub(super) struct Ask<'a> {
 /// What is not in the OpenAI API. All of it is always sent: where a value is missing, vLLM takes the model's
 /// `generation_config.json`, and llama.cpp limits of its own.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Extras {
+pub(crate) struct Extras {
     pub top_k: usize,
     pub min_p: f32,
     pub repetition_penalty: f32,
@@ -67,14 +67,14 @@ impl Extras {
 
 /// The body of an answer.
 #[derive(Debug, Deserialize)]
-pub(super) struct Completion {
+pub(crate) struct Completion {
     pub choices: Vec<Choice>,
     pub usage: Option<Usage>,
 }
 
 /// One continuation.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Choice {
+pub(crate) struct Choice {
     #[serde(default)]
     pub text: String,
     pub finish_reason: Option<String>,
@@ -85,7 +85,7 @@ pub(super) struct Choice {
 
 /// OpenAI's, vLLM's, SGLang's and llama-cpp-python's lists, or llama.cpp's `content`.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Logprobs {
+pub(crate) struct Logprobs {
     pub tokens: Option<Vec<String>>,
     #[serde(rename = "token_logprobs")]
     pub of_tokens: Option<Vec<Option<f32>>>,
@@ -94,7 +94,7 @@ pub(super) struct Logprobs {
 
 /// One token of llama.cpp's server.
 #[derive(Debug, Deserialize)]
-pub(super) struct ContentToken {
+pub(crate) struct ContentToken {
     pub id: Option<u32>,
     #[serde(default)]
     pub token: String,
@@ -103,26 +103,26 @@ pub(super) struct ContentToken {
 
 /// Tokens as the server counts them.
 #[derive(Debug, Deserialize)]
-pub(super) struct Usage {
+pub(crate) struct Usage {
     pub prompt_tokens: Option<usize>,
 }
 
 /// The answer of `GET /v1/models`.
 #[derive(Debug, Deserialize)]
-pub(super) struct Models {
+pub(crate) struct Models {
     pub data: Vec<Model>,
 }
 
 /// A model that a server has.
 #[derive(Debug, Deserialize)]
-pub(super) struct Model {
+pub(crate) struct Model {
     pub id: String,
     /// vLLM, SGLang.
     pub max_model_len: Option<usize>,
 }
 
 /// What an error's body says, in whichever of the usual shapes, in one line.
-pub(super) fn error_message(body: &[u8]) -> String {
+pub(crate) fn error_message(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let fields: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let said = [&fields["error"]["message"], &fields["error"], &fields["message"], &fields["detail"]];

@@ -1,71 +1,39 @@
-//! The policy on servers: any that speak OpenAI's completions API (vLLM, SGLang, llama.cpp).
-//!
-//! ```text
-//!  StepRequest ─► K candidates ─► queue ─► max_requests threads ─► the server with the fewest pending ─┐
-//!                                              ▲      failed: the next one, or the same one later ◄────┤
-//!  Expansion ◄─ all K are there ◄─ tokens, text ◄──────────────────────────────────────────────────────┘
-//! ```
-//!
-//! A tree stores token ids, so prompts go out as ids where the server takes them, and the sampled tokens come back as ids
-//! or are looked up in the tokenizer's vocabulary; texts and stop strings are then found as the local policy finds them. There
-//! is no value head on a server: values come from rollouts, or there are none.
+//! [`ServerPolicy`]: requests out to the servers, answers back to the search.
 
-mod address;
-mod call;
-mod candidate;
-mod config;
-mod endpoints;
-mod error;
-mod handshake;
-mod tokens;
-mod wire;
-mod workers;
-
-pub use address::Servers;
-pub use config::{Backoff, RemoteConfig};
-pub use error::RemoteError;
-
-use call::Caller;
-use candidate::{Dialect, Model, Sampled, Wanted};
-use endpoints::Endpoints;
-use espalier_search::{Candidate, Expansion, Policy, PolicyError, StepRequest};
+use crate::address::Servers;
+use crate::call::Caller;
+use crate::candidate::{Dialect, Model, Sampled, Wanted};
+use crate::config::ServerConfig;
+use crate::endpoints::{self, Endpoints};
+use crate::error::ServerError;
+use crate::handshake;
+use crate::tokens::TokenReader;
+use crate::workers::{Counters, Done, Ended, Job, Shared};
+use espalier_search::{
+    About, Candidate, Expansion, Policy, PolicyError, PolicyStats, SamplingConfig, ServerStats, StepRequest, Unit,
+};
 use espalier_tokenizer::Tokenizer;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
-use tokens::TokenReader;
-use workers::{Counters, Done, Ended, Job, Shared};
-
-/// What a policy on servers has done so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RemoteStats {
-    /// HTTP requests for candidates, repeated ones included.
-    pub requests: u64,
-    /// Of these, requests that failed and were sent again.
-    pub failures: u64,
-    /// Tokens sampled, those of candidates that were merged later included.
-    pub tokens_sampled: u64,
-    /// Candidates that were left out because the server's texts did not tell which tokens it drew.
-    pub unreadable: u64,
-    /// Prompts, sent as text, that the server read as another number of tokens than they were sampled in.
-    pub recounted: u64,
-}
 
 /// A model on servers behind [`Policy`].
 ///
 /// The answer to a request depends on the request alone as far as the servers' does on theirs: each candidate is asked for
 /// with a seed of its own, made of the request's seed and the candidate's place. A server that fails is left alone for a
 /// while and its requests go to the others, or wait; nothing is lost.
-pub struct RemotePolicy {
+pub struct ServerPolicy {
     shared: Arc<Shared>,
     results: Receiver<Done>,
     pending: HashMap<u64, Pending>,
     ready: VecDeque<Result<Expansion, PolicyError>>,
     max_context_tokens: Option<usize>,
-    stats: RemoteStats,
+    /// Requests answered, tokens sampled, candidates left out.
+    answered: u64,
+    tokens_sampled: u64,
+    unreadable: u64,
     notice: endpoints::Notice,
 }
 
@@ -79,7 +47,7 @@ struct Pending {
     failed: Option<PolicyError>,
 }
 
-impl RemotePolicy {
+impl ServerPolicy {
     /// Meets the servers and finds out what they can do. `notice` is given what people should know of them, a line at a
     /// time: failures, returns, what is left out.
     ///
@@ -89,9 +57,9 @@ impl RemotePolicy {
     pub fn open(
         servers: &Servers,
         tokenizer: Tokenizer,
-        config: RemoteConfig,
+        config: ServerConfig,
         notice: impl Fn(&str) + Send + Sync + 'static,
-    ) -> Result<RemotePolicy, RemoteError> {
+    ) -> Result<ServerPolicy, ServerError> {
         config.validate()?;
         let notice: endpoints::Notice = Arc::new(notice);
         let caller = Caller::new(&config);
@@ -131,14 +99,14 @@ impl RemotePolicy {
                     continue;
                 }
             };
-            return Err(RemoteError::Server { url: url.clone(), problem });
+            return Err(ServerError::Server { url: url.clone(), problem });
         }
-        let Some((_, name, dialect)) = first else { return Err(RemoteError::Unreachable(servers.urls.join(", "))) };
+        let Some((_, name, dialect)) = first else { return Err(ServerError::Unreachable(servers.urls.join(", "))) };
         if !dialect.takes_extras
-            && config.sampling != (crate::SamplingConfig { top_p: config.sampling.top_p, ..Default::default() })
+            && config.sampling != (SamplingConfig { top_p: config.sampling.top_p, ..Default::default() })
         {
             let problem = "it takes no top_k, min_p or repetition_penalty; leave them out".to_owned();
-            return Err(RemoteError::Server { url: servers.urls[0].clone(), problem });
+            return Err(ServerError::Server { url: servers.urls[0].clone(), problem });
         }
         if !dialect.takes_ids {
             notice("the server takes no token ids: prompts are sent as text, which it may read as other tokens");
@@ -146,15 +114,17 @@ impl RemotePolicy {
         (model.name, model.dialect) = (name, dialect);
         let max_context_tokens = contexts.into_iter().chain(config.max_context_tokens).min();
         let endpoints = Endpoints::new(servers.urls.clone(), &up, config.backoff, Arc::clone(&notice));
-        let shared = Arc::new(Shared::new(model, caller, endpoints, config.step_stops, config.path_stops));
+        let shared = Arc::new(Shared::new(model, caller, endpoints));
         let results = shared.start(config.max_requests)?;
-        Ok(RemotePolicy {
+        Ok(ServerPolicy {
             shared,
             results,
             pending: HashMap::new(),
             ready: VecDeque::new(),
             max_context_tokens,
-            stats: RemoteStats::default(),
+            answered: 0,
+            tokens_sampled: 0,
+            unreadable: 0,
             notice,
         })
     }
@@ -164,14 +134,8 @@ impl RemotePolicy {
         &self.shared.model.tokenizer
     }
 
-    /// Longest prefix and continuation together, in tokens; `None` where nobody says.
-    pub fn max_context_tokens(&self) -> Option<usize> {
-        self.max_context_tokens
-    }
-
-    /// Names the policy for the rows that it samples: SHA-256 over the model's name and the tokenizer, wherever its
-    /// servers are. What weights they have is up to them.
-    pub fn policy_hash(&self) -> String {
+    /// SHA-256 over the model's name and the tokenizer, wherever the servers are. What weights they have is up to them.
+    fn hash(&self) -> String {
         let model = &self.shared.model;
         let mut hash = Sha256::new();
         hash.update(format!("remote {} {}\n", model.name.len(), model.name));
@@ -179,31 +143,27 @@ impl RemotePolicy {
         hex::encode(hash.finalize())
     }
 
-    /// Counters since the policy was opened.
-    pub fn stats(&self) -> RemoteStats {
-        let Counters { sent, failed, recounted } = &self.shared.counters;
-        let [requests, failures, recounted] = [sent, failed, recounted].map(|counter| counter.load(Ordering::Relaxed));
-        RemoteStats { requests, failures, recounted, ..self.stats }
-    }
-
     fn take(&mut self, done: Done) {
         let Some(pending) = self.pending.get_mut(&done.ticket) else { return };
         pending.missing -= 1;
         match done.outcome {
             Ok(Sampled::Candidate(candidate)) => {
-                self.stats.tokens_sampled += candidate.token_ids.len() as u64;
+                self.tokens_sampled += candidate.token_ids.len() as u64;
                 pending.candidates[done.index] = Some(candidate);
             }
             Ok(Sampled::Unreadable(problem)) => {
-                self.stats.unreadable += 1;
-                if self.stats.unreadable == 1 {
+                self.unreadable += 1;
+                if self.unreadable == 1 {
                     (self.notice)(&format!("a candidate is left out, and others may be: {problem}"));
                 }
             }
             Err(Ended::Request(error)) => {
                 pending.failed.get_or_insert(PolicyError::of_tree(pending.tree, error));
             }
-            Err(Ended::Server(error)) => return self.ready.push_front(Err(PolicyError::new(error))),
+            Err(Ended::Server(error)) => {
+                self.pending.remove(&done.ticket);
+                return self.ready.push_front(Err(PolicyError::new(error)));
+            }
             Ok(Sampled::NoRoom) | Err(Ended::Closed) => {}
         }
         if pending.missing > 0 {
@@ -226,12 +186,31 @@ impl RemotePolicy {
     }
 }
 
-impl Policy for RemotePolicy {
+impl Policy for ServerPolicy {
+    fn about(&self) -> About {
+        About { policy_hash: self.hash(), max_context_tokens: self.max_context_tokens, has_value_head: false }
+    }
+
+    fn stats(&self) -> PolicyStats {
+        let Counters { sent, failed, recounted } = &self.shared.counters;
+        let [requests, failures, recounted] = [sent, failed, recounted].map(|counter| counter.load(Ordering::Relaxed));
+        PolicyStats {
+            requests: self.answered,
+            tokens_sampled: self.tokens_sampled,
+            servers: Some(ServerStats { requests, failures, unreadable: self.unreadable, recounted }),
+            ..PolicyStats::default()
+        }
+    }
+
+    fn pending(&self) -> usize {
+        self.pending.len() + self.ready.len()
+    }
+
     fn tokenize(&self, prompt: &str) -> Result<Vec<u32>, PolicyError> {
-        let ids = self.tokenizer().encode_prompt(prompt).map_err(|error| PolicyError::new(RemoteError::from(error)))?;
+        let ids = self.tokenizer().encode_prompt(prompt).map_err(|error| PolicyError::new(ServerError::from(error)))?;
         match self.max_context_tokens {
             Some(context) if ids.len() >= context => {
-                Err(PolicyError::new(RemoteError::LongPrompt { tokens: ids.len(), context }))
+                Err(PolicyError::new(ServerError::LongPrompt { tokens: ids.len(), context }))
             }
             _ => Ok(ids),
         }
@@ -251,15 +230,20 @@ impl Policy for RemotePolicy {
         let pending = Pending { tree: request.tree, copies, candidates, missing: asked, failed: None };
         self.pending.insert(ticket, pending);
         let prefix_ids: Arc<[u32]> = request.prefix_ids.into();
+        let stops = match request.unit {
+            Unit::Step => &request.stops.step,
+            Unit::Path => &request.stops.path,
+        };
         for index in 0..asked {
             let wanted = Wanted {
                 prefix_ids: Arc::clone(&prefix_ids),
+                stops: Arc::clone(stops),
                 max_tokens,
                 temperature: request.temperature,
                 seed: request.seed,
                 index,
             };
-            self.shared.push(Job { ticket, unit: request.unit, wanted });
+            self.shared.push(Job { ticket, wanted });
         }
         Ok(())
     }
@@ -277,6 +261,7 @@ impl Policy for RemotePolicy {
         while let Some(Ok(_)) = self.ready.front() {
             if let Some(Ok(answer)) = self.ready.pop_front() {
                 answers.push(answer);
+                self.answered += 1;
             }
         }
         match self.ready.pop_front() {
@@ -292,7 +277,7 @@ impl Policy for RemotePolicy {
     fn forget(&mut self, _tree: u64) {}
 }
 
-impl Drop for RemotePolicy {
+impl Drop for ServerPolicy {
     fn drop(&mut self) {
         self.shared.close();
     }

@@ -5,7 +5,7 @@ use thiserror::Error;
 /// Why a policy on servers cannot be used, or cannot answer one request.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum RemoteError {
+pub enum ServerError {
     /// An address that is none.
     #[error("{text:?} is no address of a server: {problem}; write http://HOST:PORT[/v1][#MODEL]")]
     Address {
@@ -24,6 +24,9 @@ pub enum RemoteError {
         /// The range.
         range: &'static str,
     },
+    /// A limit on the sampled distribution is out of its range.
+    #[error(transparent)]
+    Sampling(#[from] espalier_search::SamplingError),
     /// No server answered for as long as a start may take.
     #[error("no server answers: {0}")]
     Unreachable(String),

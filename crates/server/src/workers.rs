@@ -1,12 +1,11 @@
 //! Threads that each keep one request on its way: so many requests are out at a time, and no more.
 
-use super::call::{Caller, Failure};
-use super::candidate::{Model, Reply, Sampled, Wanted};
-use super::endpoints::Endpoints;
-use super::error::RemoteError;
-use super::handshake::{complete, is_well};
-use super::wire::Ask;
-use espalier_search::Unit;
+use crate::call::{Caller, Failure};
+use crate::candidate::{Model, Reply, Sampled, Wanted};
+use crate::endpoints::Endpoints;
+use crate::error::ServerError;
+use crate::handshake::{complete, is_well};
+use crate::wire::Ask;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -17,15 +16,14 @@ const FAILURES_OF_ONE: u32 = 10;
 
 /// A candidate to be sampled.
 #[derive(Debug)]
-pub(super) struct Job {
+pub(crate) struct Job {
     pub ticket: u64,
-    pub unit: Unit,
     pub wanted: Wanted,
 }
 
 /// A job that is over.
 #[derive(Debug)]
-pub(super) struct Done {
+pub(crate) struct Done {
     pub ticket: u64,
     pub index: usize,
     pub outcome: Result<Sampled, Ended>,
@@ -33,18 +31,18 @@ pub(super) struct Done {
 
 /// Why a job has no candidate.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(crate) enum Ended {
     /// The server does not answer this request.
-    Request(RemoteError),
-    /// It does not answer any.
-    Server(RemoteError),
+    Request(ServerError),
+    /// The server does not answer any request.
+    Server(ServerError),
     /// The policy was dropped.
     Closed,
 }
 
 /// Counters of all threads.
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+pub(crate) struct Counters {
     pub sent: AtomicU64,
     pub failed: AtomicU64,
     /// Requests whose prompt the server counted otherwise.
@@ -52,12 +50,10 @@ pub(super) struct Counters {
 }
 
 /// What the threads share.
-pub(super) struct Shared {
+pub(crate) struct Shared {
     pub model: Model,
     pub caller: Caller,
     pub endpoints: Endpoints,
-    pub step_stops: Vec<String>,
-    pub path_stops: Vec<String>,
     pub counters: Counters,
     queue: Mutex<Queue>,
     filled: Condvar,
@@ -70,19 +66,11 @@ struct Queue {
 }
 
 impl Shared {
-    pub fn new(
-        model: Model,
-        caller: Caller,
-        endpoints: Endpoints,
-        step_stops: Vec<String>,
-        path_stops: Vec<String>,
-    ) -> Shared {
+    pub fn new(model: Model, caller: Caller, endpoints: Endpoints) -> Shared {
         Shared {
             model,
             caller,
             endpoints,
-            step_stops,
-            path_stops,
             counters: Counters::default(),
             queue: Mutex::default(),
             filled: Condvar::new(),
@@ -90,12 +78,12 @@ impl Shared {
     }
 
     /// Starts threads, which end when [`close`](Self::close) is called; their results come out of the receiver.
-    pub fn start(self: &Arc<Self>, threads: usize) -> Result<Receiver<Done>, RemoteError> {
+    pub fn start(self: &Arc<Self>, threads: usize) -> Result<Receiver<Done>, ServerError> {
         let (sender, results) = channel();
         for index in 0..threads {
             let (shared, sender) = (Arc::clone(self), sender.clone());
-            let thread = std::thread::Builder::new().name(format!("remote-{index}"));
-            thread.spawn(move || shared.work(&sender)).map_err(RemoteError::Thread)?;
+            let thread = std::thread::Builder::new().name(format!("server-{index}"));
+            thread.spawn(move || shared.work(&sender)).map_err(ServerError::Thread)?;
         }
         Ok(results)
     }
@@ -124,12 +112,8 @@ impl Shared {
     }
 
     fn work(&self, results: &Sender<Done>) {
-        while let Some(Job { ticket, unit, wanted }) = self.next() {
-            let stops = match unit {
-                Unit::Step => &self.step_stops,
-                Unit::Path => &self.path_stops,
-            };
-            let outcome = self.model.sample(&wanted, stops, |ask, tokens| self.send(ask, tokens));
+        while let Some(Job { ticket, wanted }) = self.next() {
+            let outcome = self.model.sample(&wanted, |ask, tokens| self.send(ask, tokens));
             if results.send(Done { ticket, index: wanted.index, outcome }).is_err() {
                 return;
             }
@@ -155,7 +139,7 @@ impl Shared {
                 failures_alone += u32::from(failures > 1 && is_well(&self.caller, url, &self.model));
             }
             self.endpoints.release(&permit, reply.as_ref().err());
-            let error = |problem| RemoteError::Server { url: url.to_owned(), problem };
+            let error = |problem| ServerError::Server { url: url.to_owned(), problem };
             match reply {
                 Ok(reply) => return Ok(reply),
                 Err(Failure::TooLong(_)) => return Ok(Reply::NoRoom),

@@ -1,20 +1,15 @@
 //! What a policy on servers is set up with.
 
-use super::error::RemoteError;
-use crate::config::SamplingConfig;
-use crate::error::ModelPolicyError;
+use crate::error::ServerError;
+use espalier_search::SamplingConfig;
 use std::fmt;
 use std::time::Duration;
 
-/// Options of a [`RemotePolicy`](super::RemotePolicy). Only sampling, context and stop strings decide results.
+/// Options of a [`ServerPolicy`](crate::ServerPolicy). Only sampling and context decide results.
 #[derive(Clone)]
-pub struct RemoteConfig {
+pub struct ServerConfig {
     /// Limits on the sampled distribution; the temperature comes with each request.
     pub sampling: SamplingConfig,
-    /// Strings that end a step, for [`Unit::Step`](espalier_search::Unit).
-    pub step_stops: Vec<String>,
-    /// Strings that end a path, for [`Unit::Path`](espalier_search::Unit).
-    pub path_stops: Vec<String>,
     /// Longest prefix and continuation together, in tokens; `None` takes what the servers say, and no limit where they
     /// say nothing.
     pub max_context_tokens: Option<usize>,
@@ -31,9 +26,9 @@ pub struct RemoteConfig {
 }
 
 /// The key is not shown.
-impl fmt::Debug for RemoteConfig {
+impl fmt::Debug for ServerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RemoteConfig")
+        f.debug_struct("ServerConfig")
             .field("sampling", &self.sampling)
             .field("max_requests", &self.max_requests)
             .field("timeout", &self.timeout)
@@ -54,19 +49,17 @@ pub struct Backoff {
 
 impl Backoff {
     /// The pause after so many failures in a row, of which there is at least one. `random` is uniform over all values.
-    pub(super) fn pause(self, failures: u32, random: u64) -> Duration {
+    pub(crate) fn pause(self, failures: u32, random: u64) -> Duration {
         let doubled = self.first.saturating_mul(1 << failures.saturating_sub(1).min(20));
         let jitter = 0.5 + 0.5 * (random >> 11) as f64 / (1_u64 << 53) as f64;
         doubled.min(self.longest).mul_f64(jitter)
     }
 }
 
-impl Default for RemoteConfig {
+impl Default for ServerConfig {
     fn default() -> Self {
-        RemoteConfig {
+        ServerConfig {
             sampling: SamplingConfig::default(),
-            step_stops: Vec::new(),
-            path_stops: Vec::new(),
             max_context_tokens: None,
             max_requests: 96,
             timeout: Duration::from_secs(600),
@@ -77,16 +70,14 @@ impl Default for RemoteConfig {
     }
 }
 
-impl RemoteConfig {
+impl ServerConfig {
     /// Checks the ranges.
     ///
     /// # Errors
-    /// [`RemoteError::Config`] with the first value out of its range.
-    pub fn validate(&self) -> Result<(), RemoteError> {
-        if let Err(ModelPolicyError::Config { name, value, range }) = self.sampling.validate() {
-            return Err(RemoteError::Config { name, value: value.to_string(), range });
-        }
-        let wrong = |name, value: String| Err(RemoteError::Config { name, value, range: "above 0" });
+    /// [`ServerError::Config`] with the first value out of its range.
+    pub fn validate(&self) -> Result<(), ServerError> {
+        self.sampling.validate()?;
+        let wrong = |name, value: String| Err(ServerError::Config { name, value, range: "above 0" });
         if self.max_requests == 0 {
             return wrong("max_requests", "0".to_owned());
         }
@@ -115,17 +106,17 @@ mod tests {
 
     #[test]
     fn the_value_out_of_range_is_named() {
-        assert!(RemoteConfig::default().validate().is_ok());
+        assert!(ServerConfig::default().validate().is_ok());
         let sampling = SamplingConfig { top_p: 0.0, ..SamplingConfig::default() };
         let bad = [
-            (RemoteConfig { sampling, ..RemoteConfig::default() }, "top_p is 0"),
-            (RemoteConfig { max_requests: 0, ..RemoteConfig::default() }, "max_requests is 0"),
-            (RemoteConfig { timeout: Duration::ZERO, ..RemoteConfig::default() }, "timeout is 0 s"),
+            (ServerConfig { sampling, ..ServerConfig::default() }, "top_p is 0"),
+            (ServerConfig { max_requests: 0, ..ServerConfig::default() }, "max_requests is 0"),
+            (ServerConfig { timeout: Duration::ZERO, ..ServerConfig::default() }, "timeout is 0 s"),
         ];
         for (config, words) in bad {
             assert!(config.validate().unwrap_err().to_string().starts_with(words));
         }
-        let config = RemoteConfig { api_key: Some("secret".into()), ..RemoteConfig::default() };
+        let config = ServerConfig { api_key: Some("secret".into()), ..ServerConfig::default() };
         assert!(!format!("{config:?}").contains("secret"));
     }
 }

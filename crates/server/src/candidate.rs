@@ -1,27 +1,25 @@
 //! One candidate: its requests, and where it ends.
 //!
-//! Where a step ends is decided here, token by token, as [`ModelPolicy`](crate::ModelPolicy) does it: at the first stop
+//! Where a step ends is decided here, token by token, as every policy does it: at the first stop
 //! string that is complete, at an end-of-text token, or at the limit. What servers do with stop strings differs: vLLM,
 //! SGLang and llama-cpp-python cut them off the text but list their tokens; llama.cpp's own server drops those, and with them
 //! the log-probabilities that the tree needs. Such a server is told no stop strings and asked for [`PIECE_TOKENS`] at a
 //! time; what it draws beyond the end is dropped.
 
-use super::call::Failure;
-use super::tokens::{TokenReader, Tokens, Unreadable};
-use super::wire::{Ask, Choice, Completion, Extras, Prompt};
-use crate::config::SamplingConfig;
-use crate::sampler::row_generator;
-use espalier_search::{Candidate, Finish};
+use crate::call::Failure;
+use crate::tokens::{TokenReader, Tokens, Unreadable};
+use crate::wire::{Ask, Choice, Completion, Extras, Prompt};
+use espalier_search::{Candidate, Finish, SamplingConfig, candidate_generator};
 use espalier_tokenizer::{Continuation, End, Tokenizer};
 use rand_chacha::rand_core::Rng;
 use std::sync::Arc;
 
 /// Tokens that a server is asked for at a time when it does not list those of a stop string.
-pub(super) const PIECE_TOKENS: usize = 16;
+pub(crate) const PIECE_TOKENS: usize = 16;
 
 /// What the servers can do, found out at the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Dialect {
+pub(crate) struct Dialect {
     /// Whether they take prompts as ids.
     pub takes_ids: bool,
     /// Whether they take fields that are not OpenAI's.
@@ -31,7 +29,7 @@ pub(super) struct Dialect {
 }
 
 /// What all requests have in common.
-pub(super) struct Model {
+pub(crate) struct Model {
     pub name: String,
     pub tokenizer: Arc<Tokenizer>,
     pub reader: TokenReader,
@@ -41,8 +39,9 @@ pub(super) struct Model {
 
 /// One candidate that is wanted.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     pub prefix_ids: Arc<[u32]>,
+    pub stops: Arc<[String]>,
     pub max_tokens: usize,
     pub temperature: f32,
     /// The request's seed, and the candidate's place among those of the request.
@@ -52,7 +51,7 @@ pub(super) struct Wanted {
 
 /// What one request has drawn.
 #[derive(Debug)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     Drawn {
         tokens: Tokens,
         /// By a stop string or an end-of-text token, not by the limit.
@@ -66,7 +65,7 @@ pub(super) enum Reply {
 
 /// What became of it.
 #[derive(Debug)]
-pub(super) enum Sampled {
+pub(crate) enum Sampled {
     Candidate(Candidate),
     /// The prefix fills the context.
     NoRoom,
@@ -102,10 +101,10 @@ impl Model {
     pub fn sample<E>(
         &self,
         wanted: &Wanted,
-        stops: &[String],
         mut send: impl FnMut(&Ask, usize) -> Result<Reply, E>,
     ) -> Result<Sampled, E> {
-        let mut seeds = row_generator(wanted.seed, wanted.index);
+        let stops = &*wanted.stops;
+        let mut seeds = candidate_generator(wanted.seed, wanted.index);
         let mut row = ServedRow::new(&wanted.prefix_ids, &self.tokenizer);
         let mut ids = wanted.prefix_ids.to_vec();
         while row.token_ids().len() < wanted.max_tokens {
@@ -149,7 +148,7 @@ impl Model {
 }
 
 /// Whether an answer is one of one continuation that ended by itself; what else there is passes.
-pub(super) fn checked(completion: Completion) -> Result<Completion, Failure> {
+pub(crate) fn checked(completion: Completion) -> Result<Completion, Failure> {
     match completion.choices.as_slice() {
         [Choice { finish_reason, .. }] => match finish_reason.as_deref() {
             None | Some("stop" | "length") => Ok(completion),
@@ -211,9 +210,9 @@ mod tests {
         Dialect { takes_ids: true, takes_extras: true, lists_stops: true }
     }
 
-    fn wanted(model: &Model, max_tokens: usize) -> Wanted {
+    fn wanted(model: &Model, max_tokens: usize, stops: Vec<String>) -> Wanted {
         let prefix_ids = model.tokenizer.encode("the").unwrap().into();
-        Wanted { prefix_ids, max_tokens, temperature: 1.0, seed: 1, index: 0 }
+        Wanted { prefix_ids, stops: stops.into(), max_tokens, temperature: 1.0, seed: 1, index: 0 }
     }
 
     /// A server that continues every prompt towards [`TEXT`], and stops only where it is told.
@@ -237,7 +236,7 @@ mod tests {
 
     fn sample(model: &Model, max_tokens: usize, stops: &[&str]) -> Candidate {
         let stops: Vec<String> = stops.iter().map(ToString::to_string).collect();
-        match model.sample(&wanted(model, max_tokens), &stops, server(model)).unwrap() {
+        match model.sample(&wanted(model, max_tokens, stops), server(model)).unwrap() {
             Sampled::Candidate(candidate) => candidate,
             other => panic!("{other:?}"),
         }
@@ -279,10 +278,10 @@ mod tests {
         let model = model(dialect());
         let seed_of = |index, seed| {
             let mut seen = 0;
-            let wanted = Wanted { seed, index, ..wanted(&model, 5) };
+            let wanted = Wanted { seed, index, ..wanted(&model, 5, Vec::new()) };
             let mut server = server(&model);
             model
-                .sample(&wanted, &[], |ask, tokens| {
+                .sample(&wanted, |ask, tokens| {
                     seen = ask.seed;
                     server(ask, tokens)
                 })
@@ -299,7 +298,7 @@ mod tests {
     fn a_prefix_without_room_is_no_error() {
         let model = model(dialect());
         let full = |_: &Ask, _: usize| Ok::<_, Failure>(Reply::NoRoom);
-        assert!(matches!(model.sample(&wanted(&model, 5), &[], full), Ok(Sampled::NoRoom)));
+        assert!(matches!(model.sample(&wanted(&model, 5, Vec::new()), full), Ok(Sampled::NoRoom)));
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! Where the servers are and which model they are asked for.
 
-use super::error::RemoteError;
+use crate::error::ServerError;
 use ureq::http::Uri;
 
 /// Servers of one model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Servers {
     /// Base addresses, each up to and including `/v1`.
-    pub(super) urls: Vec<String>,
+    pub(crate) urls: Vec<String>,
     /// The model's name, if one is given; else the servers' only model.
-    pub(super) model: Option<String>,
+    pub(crate) model: Option<String>,
 }
 
 impl Servers {
@@ -23,11 +23,11 @@ impl Servers {
     /// between. `/v1` is added where it is missing; the model may be named at any of them and holds for all.
     ///
     /// # Errors
-    /// [`RemoteError::Address`] with the address that is none, that comes twice, or that names another model.
-    pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Servers, RemoteError> {
+    /// [`ServerError::Address`] with the address that is none, that comes twice, or that names another model.
+    pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Servers, ServerError> {
         let mut servers = Servers { urls: Vec::new(), model: None };
         for text in texts.into_iter().flat_map(|text| text.split(',')).map(str::trim) {
-            let wrong = |problem: String| RemoteError::Address { text: text.to_owned(), problem };
+            let wrong = |problem: String| ServerError::Address { text: text.to_owned(), problem };
             let (address, model) = match text.split_once('#') {
                 Some((address, model)) => (address, Some(model)),
                 None => (text, None),

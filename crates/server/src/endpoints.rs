@@ -8,8 +8,8 @@
 //!                                        └─────────────────┘
 //! ```
 
-use super::call::Failure;
-use super::config::Backoff;
+use crate::call::Failure;
+use crate::config::Backoff;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,10 +20,10 @@ const SILENCE: Duration = Duration::from_secs(10);
 const OUTAGE: u32 = 3;
 
 /// Takes what people should know of the servers, a line at a time.
-pub(super) type Notice = Arc<dyn Fn(&str) + Send + Sync>;
+pub(crate) type Notice = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// The servers and what is known of each.
-pub(super) struct Endpoints {
+pub(crate) struct Endpoints {
     urls: Vec<String>,
     backoff: Backoff,
     notice: Notice,
@@ -54,7 +54,7 @@ struct Server {
 
 /// Leave to send one request to one server.
 #[derive(Debug)]
-pub(super) struct Permit {
+pub(crate) struct Permit {
     server: usize,
     began: Instant,
 }
