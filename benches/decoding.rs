@@ -6,9 +6,11 @@
 
 #![allow(missing_docs, reason = "a program")]
 
-use espalier_model::{ModelConfig, Precision, Tokenizer, Transformer};
-use espalier_policy::{ModelPolicy, PolicyConfig, SamplingConfig};
-use espalier_search::{Policy, StepRequest, Unit};
+use espalier_model::{ModelConfig, Transformer};
+use espalier_policy::{ModelPolicy, PolicyConfig};
+use espalier_search::{Policy, Precision, SamplingConfig, StepRequest, Stops, Unit};
+use espalier_tokenizer::Tokenizer;
+use std::borrow::Cow;
 use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
@@ -64,6 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 k: siblings,
                 max_tokens: NEW,
                 unit: Unit::Step,
+                stops: Cow::Owned(Stops::default()),
                 temperature: 1.0,
                 seed: tree,
                 want_value: false,

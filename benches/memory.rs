@@ -8,8 +8,8 @@
 
 use espalier_rounds::stage::shards::Shards;
 use espalier_search::{
-    Candidate, Expansion, Finish, Judge, Policy, PolicyError, SearchConfig, SearchError, StepRequest, TreeJob, Verdict,
-    search,
+    About, Candidate, Expansion, Finish, Judge, Policy, PolicyError, SearchConfig, SearchError, StepRequest, Stops,
+    TreeJob, Verdict, search,
 };
 use espalier_tree::{Ending, Kind, ShardInfo, TreeInfo};
 use std::collections::VecDeque;
@@ -27,7 +27,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut shards = Shards::open(folder.path(), ShardInfo::default(), 1000, problems as usize)?;
     let begun = Instant::now();
     let on_tree = |index, tree| shards.add(index, &tree).map_err(|error| SearchError::Sink(error.into()));
-    let summary = search(&config, IN_FLIGHT, (0..problems).map(job), &mut Steps::default(), &Words, on_tree)?;
+    let summary =
+        search(&config, IN_FLIGHT, &Stops::default(), (0..problems).map(job), &mut Steps::default(), &Words, on_tree)?;
     shards.close()?;
     let status = std::fs::read_to_string("/proc/self/status")?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
@@ -63,6 +64,14 @@ struct Steps {
 }
 
 impl Policy for Steps {
+    fn about(&self) -> About {
+        About::default()
+    }
+
+    fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
     fn tokenize(&self, prompt: &str) -> Result<Vec<u32>, PolicyError> {
         Ok(prompt.bytes().map(u32::from).collect())
     }

@@ -8,7 +8,8 @@
 
 use criterion::{Criterion, Throughput};
 use espalier_search::{
-    Candidate, Expansion, Finish, Judge, Policy, PolicyError, SearchConfig, StepRequest, TreeJob, Verdict, search,
+    About, Candidate, Expansion, Finish, Judge, Policy, PolicyError, SearchConfig, StepRequest, Stops, TreeJob,
+    Verdict, search,
 };
 use espalier_tree::{Ending, Kind, TreeInfo};
 use std::collections::VecDeque;
@@ -41,7 +42,7 @@ fn main() {
 fn simulations(trees: u64, in_flight: usize, run: u64) -> u64 {
     let config = SearchConfig { simulations: SIMULATIONS, k: 3, k_root: 3, ..SearchConfig::default() };
     let jobs = (0..trees).map(|index| job(index, run));
-    let summary = search(&config, in_flight, jobs, &mut Table::default(), &Words, |_, _| Ok(()))
+    let summary = search(&config, in_flight, &Stops::default(), jobs, &mut Table::default(), &Words, |_, _| Ok(()))
         .expect("a policy that never fails");
     summary.work.simulations
 }
@@ -87,6 +88,14 @@ struct Asked {
 }
 
 impl Policy for Table {
+    fn about(&self) -> About {
+        About::default()
+    }
+
+    fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
     fn tokenize(&self, _: &str) -> Result<Vec<u32>, PolicyError> {
         Ok(vec![0])
     }

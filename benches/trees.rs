@@ -5,7 +5,7 @@
 #![allow(missing_docs, reason = "a program")]
 
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeTexts};
-use espalier_search::{SearchConfig, TreeJob, search};
+use espalier_search::{SearchConfig, Stops, TreeJob, search};
 use espalier_tree::{MemoryBytes, ShardInfo, Tree, TreeInfo, read_shard, write_shard};
 use std::error::Error;
 use std::time::Instant;
@@ -13,10 +13,18 @@ use std::time::Instant;
 fn main() -> Result<(), Box<dyn Error>> {
     let mut trees = Vec::new();
     let config = SearchConfig::default();
-    search(&config, 64, (0..300).map(job), &mut FakePolicy::new(FakeTexts::new(1)), &FakeJudge, |_, tree| {
-        trees.push(tree);
-        Ok(())
-    })?;
+    search(
+        &config,
+        64,
+        &Stops::default(),
+        (0..300).map(job),
+        &mut FakePolicy::new(FakeTexts::new(1)),
+        &FakeJudge,
+        |_, tree| {
+            trees.push(tree);
+            Ok(())
+        },
+    )?;
     let nodes: usize = trees.iter().map(Tree::len).sum();
     let tokens: usize = trees.iter().flat_map(|tree| tree.ids().map(|id| tree.token_ids(id).len())).sum();
     let memory = trees.iter().map(Tree::memory_bytes).fold(MemoryBytes::default(), |sum, one| MemoryBytes {

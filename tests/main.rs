@@ -8,9 +8,6 @@ mod complete;
 mod contract;
 mod evaluation;
 mod experiment;
-#[allow(dead_code, reason = "the policy's own tests use all of it")]
-#[path = "../crates/policy/tests/policy/fake_server.rs"]
-mod fake_server;
 mod files;
 mod kill;
 mod objectives;

@@ -3,7 +3,7 @@
 use crate::tiny::{finished, shared, step_train, succeed, text};
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use assert_cmd::Command;
-use espalier_model::Tokenizer;
+use espalier_tokenizer::Tokenizer;
 use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
 use std::fs;

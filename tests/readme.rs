@@ -1,9 +1,9 @@
 //! The README's commands, run as they stand there. A small trained policy stands in for the one that a line downloads, and
 //! a fake server for the one that a line names.
 
-use crate::fake_server::{FakeServer, Manners};
 use crate::servers::FolderBrain;
 use crate::tiny::{finished, process, shared, text};
+use espalier_server::testing::{FakeServer, Manners};
 use std::fs;
 use std::path::Path;
 

@@ -1,11 +1,11 @@
 //! The commands with a policy on servers: a fake one, behind which the tiny policy computes.
 
-use crate::fake_server::{Asked, Brain, Drawn, FakeServer, Fault, Manners};
-use crate::tiny::{finished, mcts_gen, process, shared, succeed, text};
-use espalier_model::Tokenizer;
+use crate::tiny::{finished, mcts_gen, process, shared, step_train, succeed, text};
+use espalier_rounds::stage::eval::samples;
 use espalier_policy::{ModelPolicy, PolicyConfig, open_policy};
+use espalier_server::testing::{Asked, Brain, Drawn, FakeServer, Fault, Manners};
+use espalier_tokenizer::Tokenizer;
 use serde_json::Value;
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -16,17 +16,15 @@ const PROMPT: &str = "<question>Anna has 3 apples and buys 4 more. How many appl
 
 /// A policy's folder as the model behind a server.
 pub struct FolderBrain {
-    folder: PathBuf,
     tokenizer: Tokenizer,
-    /// By stop strings.
-    policies: Mutex<HashMap<Vec<String>, ModelPolicy>>,
+    policy: Mutex<ModelPolicy>,
 }
 
 impl FolderBrain {
     pub fn new(folder: &Path) -> Arc<FolderBrain> {
         tch::set_num_threads(1);
-        let tokenizer = Tokenizer::load(folder).unwrap();
-        Arc::new(FolderBrain { folder: folder.to_owned(), tokenizer, policies: Mutex::default() })
+        let policy = open_policy(folder, tch::Device::Cpu, PolicyConfig::default()).unwrap();
+        Arc::new(FolderBrain { tokenizer: Tokenizer::load(folder).unwrap(), policy: Mutex::new(policy) })
     }
 }
 
@@ -40,12 +38,7 @@ impl Brain for FolderBrain {
     }
 
     fn draw(&self, asked: &Asked) -> Drawn {
-        let mut policies = self.policies.lock().unwrap();
-        let policy = policies.entry(asked.stops.clone()).or_insert_with(|| {
-            let config = PolicyConfig { path_stops: asked.stops.clone(), ..PolicyConfig::default() };
-            open_policy(&self.folder, tch::Device::Cpu, config).unwrap()
-        });
-        asked.draw_from(policy)
+        asked.draw_from(&mut *self.policy.lock().unwrap(), |ids| self.tokenizer.decode(ids))
     }
 }
 
@@ -78,6 +71,48 @@ fn a_server_completes_as_the_folder_does() {
             assert!(!own.is_empty() && served.iter().zip(&own).all(|(a, b)| (a - b).abs() < 1e-4));
         }
     }
+}
+
+/// What `step-train eval` reports, and all its samples, of the policy that the flags name.
+fn evaluate(policy: &[&str], root: &Path, name: &str, flags: &[&str]) -> (Value, Vec<String>) {
+    let out = root.join(name);
+    let mut command = step_train();
+    command.args(["eval", "--threads", "1", "--max-tokens", "60", "--problems"]);
+    command.arg(shared().1.join("problems/warm_start.jsonl")).args(policy).args(flags).arg("--out").arg(&out);
+    succeed(&mut command);
+    let report = serde_json::from_slice(&fs::read(&out).unwrap()).unwrap();
+    let samples = samples::read(&samples::path_beside(&out)).unwrap();
+    let samples = samples.into_iter().flat_map(|problem| problem.samples);
+    (report, samples.map(|sample| sample.text).collect())
+}
+
+#[test]
+fn a_server_is_evaluated_as_the_folder_is() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = finished().join("policy-002");
+    let path = folder.to_str().unwrap();
+    let faults = |number| if number % 7 == 5 { Fault::Status(503) } else { Fault::None };
+    let server = FakeServer::with_faults(FolderBrain::new(&folder), Manners::Vllm, None, faults);
+    let url = server.url();
+    let served = ["--policy", url.as_str(), "--tokenizer", path];
+    let (by_server, texts) = evaluate(&served, root.path(), "served.json", &[]);
+    let (by_folder, own_texts) = evaluate(&["--policy", path], root.path(), "own.json", &[]);
+    assert_eq!(texts, own_texts);
+    assert!(texts.iter().any(|text| text.len() > 20), "{texts:?}");
+    assert_eq!(by_server["groups"], by_folder["groups"]);
+    assert_ne!(by_server["policy"], by_folder["policy"], "a server is another policy");
+    // A search that does not see the reference works there too, by rollouts.
+    let flags = ["--method", "beam", "--beam-width", "2", "--evaluation", "rollouts:1", "--limit", "2"];
+    let (report, _) = evaluate(&served, root.path(), "beam.json", &flags);
+    assert_eq!(report["groups"][0]["all"]["problems"], 2, "{report}");
+    assert_eq!(report["skipped"].as_array().map(Vec::len), Some(0));
+    // What servers cannot do is said before anything is written.
+    let out = root.path().join("head.json");
+    let mut command = step_train();
+    command.args(["eval", "--evaluation", "value_head", "--method", "beam"]).args(served).arg("--problems");
+    let output = command.arg(shared().1.join("problems/warm_start.jsonl")).arg("--out").arg(&out).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("rollouts:N") && !out.exists(), "{}", text(&output.stderr));
 }
 
 fn search_args(urls: &str, tokenizer: &Path, out: &Path) -> Vec<String> {

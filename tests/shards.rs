@@ -2,7 +2,7 @@
 
 use espalier_rounds::stage::shards::Shards;
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeTexts};
-use espalier_search::{Judge, SearchConfig, SearchError, Strategy, TreeJob, Verdict, search};
+use espalier_search::{Judge, SearchConfig, SearchError, Stops, Strategy, TreeJob, Verdict, search};
 use espalier_tree::{ShardInfo, TreeInfo, check, read_trees};
 use std::fs;
 use std::path::Path;
@@ -47,7 +47,8 @@ fn written(
     let mut shards = Shards::open(folder, ShardInfo::default(), 8, PROBLEMS as usize).unwrap();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     let on_tree = |index, tree| shards.add(index, &tree).map_err(|error| SearchError::Sink(error.into()));
-    pool.install(|| search(config, in_flight, (0..PROBLEMS).map(job), policy, &SlowJudge, on_tree)).unwrap();
+    pool.install(|| search(config, in_flight, &Stops::default(), (0..PROBLEMS).map(job), policy, &SlowJudge, on_tree))
+        .unwrap();
     shards.close().unwrap();
     (0..PROBLEMS.div_ceil(8)).map(|shard| fs::read(folder.join(format!("part-{shard:05}.parquet"))).unwrap()).collect()
 }

@@ -89,8 +89,8 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
-    /// A Llama with tied embeddings, `rope_theta` 10,000 and a context of `context` tokens; token 0 ends a text, as in
-    /// [`Tokenizer::train_bpe`](crate::Tokenizer::train_bpe).
+    /// A Llama with tied embeddings, `rope_theta` 10,000 and a context of `context` tokens; token 0 ends a text, as
+    /// the tokenizers that are trained here have it.
     pub fn llama(
         vocab_size: usize,
         hidden_size: usize,

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
-/// Why a model, a tokenizer or one of their files cannot be used.
+/// Why a model or one of its files cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ModelError {
@@ -122,9 +122,6 @@ pub enum ModelError {
         /// Places of each row.
         capacity: usize,
     },
-    /// The tokenizer cannot be made, loaded or used.
-    #[error("tokenizer: {0}")]
-    Tokenizer(String),
     /// LibTorch failed.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

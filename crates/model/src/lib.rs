@@ -9,21 +9,18 @@
 //! ```
 //!
 //! One [`Transformer`] serves both. It reads and writes Hugging Face folders of Llama, Mistral, Qwen2 and Qwen3 models
-//! (`config.json`, `model.safetensors`), as the [`Tokenizer`] does its own files; the value head lies beside them in
-//! `value_head.safetensors`.
+//! (`config.json`, `model.safetensors`); the value head lies beside them in `value_head.safetensors`. Text and tokenizers are
+//! not known here: the model computes on ids.
 //!
 //! Letters: B sequences, T tokens of a sequence, H width of the residual stream, V vocabulary, d width of a head,
 //! K siblings that extend one prefix, P tokens of a prefix, N rows of one pass.
 //!
 //! ```
-//! use espalier_model::{DecodeGroup, ModelConfig, Tokenizer, Transformer};
+//! use espalier_model::{DecodeGroup, ModelConfig, Transformer};
 //! use tch::Device;
 //!
-//! let tokenizer = Tokenizer::train_bpe(["<step>6 + 7 = 13</step>"; 3], 300, &["<step>", "</step>"])?;
-//! let ids = tokenizer.encode("<step>6 + 7")?;
-//! assert_eq!(tokenizer.decode(&ids), "<step>6 + 7");
-//!
-//! let config = ModelConfig::llama(tokenizer.vocab_size(), 32, 64, 2, 4, 2, 128)?;
+//! let (ids, vocabulary) = ([5, 17, 29, 4], 300);
+//! let config = ModelConfig::llama(vocabulary, 32, 64, 2, 4, 2, 128)?;
 //! let model = Transformer::init(&config, 1, Device::Cpu)?;
 //!
 //! // The prompt is read once, by a group of one row; three siblings then share it.
@@ -32,7 +29,7 @@
 //! let next = model.logits(&hidden).argmax(-1, false).int64_value(&[0]) as u32;
 //! let mut siblings = DecodeGroup::new(&model, &[prompt.suffix(0, 0..ids.len())], 3, 16)?;
 //! let hidden = model.extend(&mut [(&mut siblings, &[next, 7, 8])])?;
-//! assert_eq!(model.logits(&hidden).size(), [3, tokenizer.vocab_size() as i64]);
+//! assert_eq!(model.logits(&hidden).size(), [3, vocabulary as i64]);
 //! # Ok::<(), espalier_model::ModelError>(())
 //! ```
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and break files"))]
@@ -45,7 +42,6 @@ mod names;
 mod precision;
 mod rope;
 mod rows;
-mod tokenizer;
 mod transformer;
 
 pub use config::{Architecture, ModelConfig};
@@ -53,5 +49,4 @@ pub use decode::{DecodeGroup, KvSegment};
 pub use error::ModelError;
 pub use precision::Precision;
 pub use rope::RopeScaling;
-pub use tokenizer::{Message, Tokenizer};
 pub use transformer::{Checkpointed, Transformer};

@@ -2,6 +2,7 @@
 
 use espalier_model::ModelError;
 use espalier_search::PolicyError;
+use espalier_tokenizer::TokenizerError;
 use thiserror::Error;
 
 /// Why the policy cannot answer.
@@ -45,9 +46,6 @@ pub enum ModelPolicyError {
         /// Longest prefix and continuation together.
         context: usize,
     },
-    /// `generate` was called while requests were pending.
-    #[error("{0} requests are pending; answer or forget them before generating")]
-    Busy(usize),
     /// A text cannot be scored.
     #[error("text {index} cannot be scored: {problem}")]
     Text {
@@ -56,9 +54,12 @@ pub enum ModelPolicyError {
         /// What is wrong, with the value.
         problem: String,
     },
-    /// The model or the tokenizer failed.
+    /// The model failed.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The tokenizer failed.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
     /// LibTorch failed.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

@@ -3,15 +3,16 @@
 use crate::cache::PrefixCache;
 use crate::config::PolicyConfig;
 use crate::error::ModelPolicyError;
-use crate::rows::{Row, RowContext, RowLimits};
+use crate::rows::{RowContext, RowLimits, SampledRow};
 use crate::running::Running;
 use crate::sampler::Scratch;
-use crate::stats::PolicyStats;
-use espalier_model::{Tokenizer, Transformer};
-use espalier_search::{Expansion, Policy, PolicyError, StepRequest, Unit};
+use espalier_model::Transformer;
+use espalier_search::{About, Expansion, Policy, PolicyError, PolicyStats, Precision, StepRequest};
+use espalier_tokenizer::Tokenizer;
 use rayon::prelude::*;
 use std::collections::{HashSet, VecDeque};
 use std::path::Path;
+use std::sync::OnceLock;
 use tch::{Device, Kind, Tensor};
 
 /// Rows times vocabulary from which on sampling is spread over threads.
@@ -31,6 +32,10 @@ pub struct ModelPolicy {
     queue: VecDeque<StepRequest<'static>>,
     running: Vec<Running>,
     answered: Vec<Expansion>,
+    /// Requests that were given up.
+    failed: VecDeque<PolicyError>,
+    /// Made when somebody first asks: all weights go into it.
+    hash: OnceLock<String>,
     stats: PolicyStats,
 }
 
@@ -40,7 +45,7 @@ pub struct ModelPolicy {
 /// What the model or the tokenizer lacks, or the option that is out of range.
 pub fn open_policy(dir: &Path, device: Device, config: PolicyConfig) -> Result<ModelPolicy, ModelPolicyError> {
     let tokenizer = Tokenizer::load(dir)?;
-    let model = Transformer::load(dir, device, config.sampling.precision.kind())?;
+    let model = Transformer::load(dir, device, kind(config.sampling.precision))?;
     ModelPolicy::new(model, tokenizer, config)
 }
 
@@ -56,7 +61,7 @@ impl ModelPolicy {
         config: PolicyConfig,
     ) -> Result<ModelPolicy, ModelPolicyError> {
         config.check()?;
-        model.convert(config.sampling.precision.kind())?;
+        model.convert(kind(config.sampling.precision))?;
         let own_context = model.config().max_position_embeddings;
         let max_context_tokens = config.max_context_tokens.map_or(own_context, |context| context.min(own_context));
         let vocabulary = model.config().vocab_size;
@@ -70,6 +75,8 @@ impl ModelPolicy {
             queue: VecDeque::new(),
             running: Vec::new(),
             answered: Vec::new(),
+            failed: VecDeque::new(),
+            hash: OnceLock::new(),
             stats: PolicyStats::default(),
             model,
             tokenizer,
@@ -85,31 +92,6 @@ impl ModelPolicy {
     /// The tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
-    }
-
-    /// Longest prefix and continuation together, in tokens.
-    pub fn max_context_tokens(&self) -> usize {
-        self.max_context_tokens
-    }
-
-    /// Hash of the weights, for the rows that they sampled.
-    pub fn policy_hash(&self) -> String {
-        self.model.hash()
-    }
-
-    /// Counters since the policy was opened.
-    pub fn stats(&self) -> PolicyStats {
-        PolicyStats { evictions: self.cache.evictions(), cached_bytes: self.cache.bytes() as u64, ..self.stats }
-    }
-
-    /// Requests that are submitted and not yet answered by [`Policy::poll`].
-    pub fn pending(&self) -> usize {
-        self.queue.len() + self.running.len() + self.answered.len()
-    }
-
-    /// Gives back model and tokenizer, for training.
-    pub fn into_parts(self) -> (Transformer, Tokenizer) {
-        (self.model, self.tokenizer)
     }
 
     fn check(&self, request: &StepRequest<'_>) -> Result<(), ModelPolicyError> {
@@ -205,8 +187,7 @@ impl ModelPolicy {
             let mut work = Vec::new();
             for running in decoding.iter_mut().chain(&mut starting) {
                 let own: Vec<&[f32]> = lines.by_ref().take(running.outputs()).collect();
-                let stops = stops(&self.config, running.request.unit);
-                work.extend(running.sampling(stops).map(|(row, lane, limits)| (row, own[lane], limits)));
+                work.extend(running.sampling().map(|(row, lane, limits)| (row, own[lane], limits)));
             }
             let context = RowContext { tokenizer: &self.tokenizer, sampling: &self.config.sampling };
             self.stats.tokens_sampled += work.len() as u64;
@@ -215,14 +196,16 @@ impl ModelPolicy {
 
         let mut staying = Vec::with_capacity(self.running.len());
         for mut running in std::mem::take(&mut self.running) {
-            let answer = if running.is_decoding() || running.known().is_some() {
-                running.settle(&self.model, &self.tokenizer, &self.config.path_stops, &mut self.cache)?
+            let settled = if running.is_decoding() || running.known().is_some() {
+                running.settle(&self.model, &self.tokenizer, &mut self.cache)
             } else {
-                None
+                Ok(None)
             };
-            match answer {
-                Some(answer) => self.answered.push(answer),
-                None => staying.push(running),
+            match settled {
+                Ok(Some(answer)) => self.answered.push(answer),
+                Ok(None) => staying.push(running),
+                // One request is lost; those beside it go on.
+                Err(error) => self.failed.push_back(error.into()),
             }
         }
         self.running = staying;
@@ -231,6 +214,22 @@ impl ModelPolicy {
 }
 
 impl Policy for ModelPolicy {
+    fn about(&self) -> About {
+        About {
+            policy_hash: self.hash.get_or_init(|| self.model.hash()).clone(),
+            max_context_tokens: Some(self.max_context_tokens),
+            has_value_head: self.model.value_head().is_some(),
+        }
+    }
+
+    fn stats(&self) -> PolicyStats {
+        PolicyStats { evictions: self.cache.evictions(), cached_bytes: self.cache.bytes() as u64, ..self.stats }
+    }
+
+    fn pending(&self) -> usize {
+        self.queue.len() + self.running.len() + self.answered.len() + self.failed.len()
+    }
+
     fn tokenize(&self, prompt: &str) -> Result<Vec<u32>, PolicyError> {
         let ids = self.tokenizer.encode_prompt(prompt).map_err(ModelPolicyError::from)?;
         if ids.len() >= self.max_context_tokens {
@@ -249,6 +248,11 @@ impl Policy for ModelPolicy {
         tch::no_grad(|| {
             loop {
                 self.admit()?;
+                if self.answered.is_empty()
+                    && let Some(error) = self.failed.pop_front()
+                {
+                    return Err(error);
+                }
                 if !self.answered.is_empty() || self.running.is_empty() {
                     self.stats.requests += self.answered.len() as u64;
                     return Ok(std::mem::take(&mut self.answered));
@@ -263,10 +267,11 @@ impl Policy for ModelPolicy {
     }
 }
 
-fn stops(config: &PolicyConfig, unit: Unit) -> &[String] {
-    match unit {
-        Unit::Step => &config.step_stops,
-        Unit::Path => &config.path_stops,
+/// LibTorch's name for a precision.
+pub fn kind(precision: Precision) -> Kind {
+    match precision {
+        Precision::Float32 => Kind::Float,
+        Precision::Bfloat16 => Kind::BFloat16,
     }
 }
 
@@ -276,7 +281,7 @@ fn value(model: &Transformer, hidden: &Tensor) -> Option<f32> {
 }
 
 /// Samples one token for each row. Rows share nothing, so it does not matter which thread takes which.
-fn sample(work: Vec<(&mut Row, &[f32], RowLimits)>, vocabulary: usize, context: &RowContext) {
+fn sample(work: Vec<(&mut SampledRow, &[f32], RowLimits)>, vocabulary: usize, context: &RowContext) {
     if work.len() * vocabulary >= PARALLEL_LOGITS {
         work.into_par_iter().for_each_init(Scratch::default, |scratch, (row, logits, limits)| {
             row.advance(logits, limits, context, scratch);

@@ -8,9 +8,10 @@
 
 use crate::cache::PrefixCache;
 use crate::error::ModelPolicyError;
-use crate::rows::{Row, RowEnd, RowLimits};
-use espalier_model::{DecodeGroup, KvSegment, Tokenizer, Transformer};
+use crate::rows::{RowLimits, SampledRow};
+use espalier_model::{DecodeGroup, KvSegment, Transformer};
 use espalier_search::{Candidate, Expansion, StepRequest, Unit};
+use espalier_tokenizer::{End, Tokenizer};
 use std::collections::HashMap;
 use tch::Tensor;
 
@@ -34,7 +35,7 @@ pub(crate) struct Running {
     fed: usize,
     in_pass: bool,
     /// Unfinished rows in order.
-    rows: Vec<Row>,
+    rows: Vec<SampledRow>,
     /// The group's row of each unfinished row. Rows whose tokens are equal so far share one: what is equal is computed
     /// once, and they part where they draw different tokens.
     lanes: Vec<usize>,
@@ -55,7 +56,7 @@ impl Running {
     ) -> Result<Running, ModelPolicyError> {
         let max_tokens = request.max_tokens.min(room);
         let rows = if max_tokens == 0 { 0 } else { request.k };
-        let rows: Vec<Row> = (0..rows).map(|index| Row::new(&request, index, tokenizer)).collect();
+        let rows: Vec<SampledRow> = (0..rows).map(|index| SampledRow::new(&request, index, tokenizer)).collect();
         let length = request.prefix_ids.len();
         let mut cached = cache.begin(request.tree, &request.prefix_ids, &request.step_ends);
         let phase = match cached.hidden.take() {
@@ -161,15 +162,12 @@ impl Running {
 
     /// The rows that sample their next token, each with its place among the [`outputs`](Self::outputs) and with what it
     /// needs.
-    pub fn sampling<'a>(
-        &'a mut self,
-        stops: &'a [String],
-    ) -> impl Iterator<Item = (&'a mut Row, usize, RowLimits<'a>)> {
+    pub fn sampling(&mut self) -> impl Iterator<Item = (&mut SampledRow, usize, RowLimits<'_>)> {
         let limits = RowLimits {
             prefix_ids: &self.request.prefix_ids,
             temperature: self.request.temperature,
             max_tokens: self.max_tokens,
-            stops,
+            stops: self.request.stop_strings(),
         };
         self.rows.iter_mut().zip(&self.lanes).map(move |(row, &lane)| (row, lane, limits))
     }
@@ -180,7 +178,6 @@ impl Running {
         &mut self,
         model: &Transformer,
         tokenizer: &Tokenizer,
-        path_stops: &[String],
         cache: &mut PrefixCache,
     ) -> Result<Option<Expansion>, ModelPolicyError> {
         let request = &self.request;
@@ -194,8 +191,8 @@ impl Running {
         let old_lanes = std::mem::take(&mut self.lanes);
         self.next_ids.clear();
         for (row, old_lane) in std::mem::take(&mut self.rows).into_iter().zip(old_lanes) {
-            let Some(end) = row.end else {
-                let token = row.token_ids.last().copied().unwrap_or_default();
+            let Some(end) = row.continuation.end() else {
+                let token = row.continuation.token_ids().last().copied().unwrap_or_default();
                 let lane = *lane_of.entry((old_lane, token)).or_insert_with(|| {
                     kept.push(old_lane);
                     self.next_ids.push(token);
@@ -209,8 +206,8 @@ impl Running {
             let candidate = row.into_candidate(tokenizer);
             // Only a step that ended by its stop string, and not by one that ends the path, is ever continued. Its last
             // token was not fed.
-            let ends_path = path_stops.iter().any(|stop| candidate.text.ends_with(stop.as_str()));
-            if let (RowEnd::StopString, Unit::Step, Phase::Decode(group), false) =
+            let ends_path = request.stops.path.iter().any(|stop| candidate.text.ends_with(stop.as_str()));
+            if let (End::StopString, Unit::Step, Phase::Decode(group), false) =
                 (end, request.unit, &self.phase, ends_path)
             {
                 let segment = group.suffix(old_lane, 0..candidate.token_ids.len() - 1);

@@ -4,22 +4,15 @@
 //! arithmetic is plain IEEE addition, multiplication and division in a fixed order, without calls to the platform's
 //! mathematics library, so the same logits and the same seed give the same token on every machine.
 
-use crate::config::SamplingConfig;
+use espalier_search::SamplingConfig;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_chacha::rand_core::Rng;
 
 /// Partial sums of this many elements are kept in f32, the sum over them in f64: the error of a sum over V terms stays
 /// that of a sum over 256 terms.
 const BLOCK: usize = 256;
 /// Independent sums inside a block, so that the compiler can use vector instructions.
 const LANES: usize = 8;
-
-/// The generator of one sampled row: ChaCha8 with the request's seed as key and the row's index as stream.
-pub(crate) fn row_generator(seed: u64, row: usize) -> ChaCha8Rng {
-    let mut generator = ChaCha8Rng::seed_from_u64(seed);
-    generator.set_stream(row as u64);
-    generator
-}
 
 /// A sampled token.
 #[derive(Clone, Copy, Debug, PartialEq)]

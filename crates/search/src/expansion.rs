@@ -2,7 +2,7 @@
 
 use crate::config::Prior;
 use crate::error::SearchError;
-use crate::policy::Candidate;
+use crate::request::Candidate;
 use espalier_tree::Ending;
 
 /// Mean log-probabilities above 0 by rounding are let pass up to here, nats.

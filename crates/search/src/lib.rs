@@ -26,7 +26,7 @@
 //!
 //! ```
 //! use espalier_search::fake::{FakeJudge, FakePolicy, FakeTexts};
-//! use espalier_search::{SearchConfig, TreeJob, search};
+//! use espalier_search::{SearchConfig, Stops, TreeJob, search};
 //! use espalier_tree::{NodeId, TreeInfo};
 //!
 //! let jobs = (0..3).map(|index| TreeJob {
@@ -43,7 +43,8 @@
 //! });
 //! let config = SearchConfig { simulations: 20, ..SearchConfig::default() };
 //! let mut trees = Vec::new();
-//! let summary = search(&config, 64, jobs, &mut FakePolicy::new(FakeTexts::new(1)), &FakeJudge, |_, tree| {
+//! let stops = Stops { step: ["</step>", "</solution>"].map(String::from).into(), path: ["</solution>".into()].into() };
+//! let summary = search(&config, 64, &stops, jobs, &mut FakePolicy::new(FakeTexts::new(1)), &FakeJudge, |_, tree| {
 //!     trees.push(tree);
 //!     Ok(())
 //! })?;
@@ -53,6 +54,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod about;
+mod ask_all;
 mod config;
 mod engine;
 mod error;
@@ -61,17 +64,25 @@ pub mod fake;
 mod gumbel;
 mod judge;
 mod policy;
+mod request;
+mod sampling;
 mod seed;
 mod selection;
 mod strategy;
 mod summary;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tree_search;
 
+pub use about::{About, PolicyStats, ServerStats};
+pub use ask_all::ask_all;
 pub use config::{Converged, Evaluation, FirstPlay, Prior, SearchConfig, Selection, StopWhen, Strategy};
 pub use engine::{TreeJob, search, search_with_progress};
 pub use error::SearchError;
 pub use gumbel::Gumbel;
 pub use judge::{Judge, Verdict};
-pub use policy::{Candidate, Expansion, Finish, Policy, PolicyError, StepRequest, Unit};
+pub use policy::{Policy, PolicyError};
+pub use request::{Candidate, Expansion, Finish, StepRequest, Stops, Unit};
+pub use sampling::{Precision, SamplingConfig, candidate_generator};
 pub use summary::{EndingCounts, SearchSummary, SearchWork, Skipped, Stop, StopCounts};
 pub use tree_search::{Next, RequestBuffer, TreeSearch};

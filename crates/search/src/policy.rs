@@ -1,104 +1,35 @@
-//! Who proposes steps: the requests that a search makes and the trait that answers them.
+//! Who proposes steps: the trait that answers a search's requests.
 
-use std::borrow::Cow;
+use crate::about::{About, PolicyStats};
+use crate::request::{Expansion, StepRequest};
 use std::error::Error;
 use std::fmt;
-
-/// How far a candidate runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Unit {
-    /// To the end of one step.
-    Step,
-    /// To the end of the path, over as many steps as it takes: rollouts and greedy evaluation.
-    Path,
-}
-
-/// Asks for K candidates that follow one state and, if wanted, for the state's value from the same forward pass.
-///
-/// The tokens are lent: a policy copies what it needs for longer, if need be all ([`StepRequest::into_owned`]).
-#[derive(Clone, Debug, PartialEq)]
-pub struct StepRequest<'a> {
-    /// Name of the request; the answer carries it back. Unique within one search.
-    pub ticket: u64,
-    /// The tree that asks. What was computed for a prefix can be kept until [`Policy::forget`] of this tree.
-    pub tree: u64,
-    /// All tokens of the state: the prompt's, then those of each step of the path, as they were sampled.
-    pub prefix_ids: Cow<'a, [u32]>,
-    /// Offsets into `prefix_ids` where the prompt and then each step of the path end; they never fall, and the last is
-    /// `prefix_ids.len()`.
-    pub step_ends: Cow<'a, [u32]>,
-    /// Candidates wanted; 0 where only the value is.
-    pub k: usize,
-    /// Tokens that one candidate may have at most.
-    pub max_tokens: usize,
-    /// How far each candidate runs.
-    pub unit: Unit,
-    /// Sampling temperature; 0 takes the likeliest token.
-    pub temperature: f32,
-    /// Seed of the sampling. It depends on the tree's own seed and the node only, so the answer may depend on this
-    /// request and on nothing else.
-    pub seed: u64,
-    /// Whether the value head's estimate of the state is wanted.
-    pub want_value: bool,
-}
-
-impl StepRequest<'_> {
-    /// The request with tokens of its own.
-    pub fn into_owned(self) -> StepRequest<'static> {
-        let StepRequest { ticket, tree, prefix_ids, step_ends, k, max_tokens, unit, temperature, seed, want_value } =
-            self;
-        let (prefix_ids, step_ends) = (prefix_ids.into_owned().into(), step_ends.into_owned().into());
-        StepRequest { ticket, tree, prefix_ids, step_ends, k, max_tokens, unit, temperature, seed, want_value }
-    }
-}
-
-/// Why a candidate ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Finish {
-    /// At a stop string or the end-of-text token.
-    Stop,
-    /// At `max_tokens` or at the end of the model's context.
-    Length,
-}
-
-/// One sampled continuation.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Candidate {
-    /// The text as sampled, up to and including the stop string.
-    pub text: String,
-    /// The tokens as sampled.
-    pub token_ids: Vec<u32>,
-    /// Natural log-probability (nats) of each token, before temperature; as long as `token_ids`.
-    pub logprobs: Vec<f32>,
-    /// Why it ended.
-    pub finish: Finish,
-}
-
-/// The answer to a [`StepRequest`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct Expansion {
-    /// The request's ticket.
-    pub ticket: u64,
-    /// The value head's estimate of the state, in [-1, 1], where it was wanted and there is a value head.
-    pub value: Option<f32>,
-    /// At most `k` candidates, in the order of sampling. A prefix that leaves no room in the model's context is answered
-    /// by none, or by [`Finish::Length`] candidates without tokens.
-    pub candidates: Vec<Candidate>,
-}
 
 /// Proposes steps, many requests at a time.
 ///
 /// The answer to a request may depend on the request alone: not on the order of requests, nor on what else is in the
-/// batch. Then a tree is the same whatever is searched beside it.
+/// batch. Then a tree is the same whatever is searched beside it. [`testing`](crate::testing) holds the tests that every
+/// policy has to pass.
 pub trait Policy {
+    /// What the policy is.
+    fn about(&self) -> About;
+
+    /// What the policy has done since it was opened; a policy that counts nothing says so.
+    fn stats(&self) -> PolicyStats {
+        PolicyStats::default()
+    }
+
     /// The tokens of a prompt.
     fn tokenize(&self, prompt: &str) -> Result<Vec<u32>, PolicyError>;
 
-    /// Takes a request in. Never blocks.
+    /// Takes a request in. Never blocks. A request that is refused is not pending.
     fn submit(&mut self, request: StepRequest<'_>) -> Result<(), PolicyError>;
 
+    /// Requests that were taken in, and whose answer or error [`poll`](Policy::poll) has not given yet.
+    fn pending(&self) -> usize;
+
     /// Blocks until at least one submitted request is answered; returns all answers there are, in any order. Empty only
-    /// if nothing is pending.
+    /// if nothing is pending. An error that names a tree stands for one of that tree's requests; all others go on.
     fn poll(&mut self) -> Result<Vec<Expansion>, PolicyError>;
 
     /// Drops all that is kept for a tree; no request of it is pending, and none will come.
@@ -132,7 +63,7 @@ impl PolicyError {
     }
 
     /// The error and what caused it, in one line.
-    pub(crate) fn reason(&self) -> String {
+    pub fn reason(&self) -> String {
         let causes = std::iter::successors(self.0.source(), |&cause| cause.source());
         causes.fold(self.0.to_string(), |line, cause| format!("{line}: {cause}"))
     }

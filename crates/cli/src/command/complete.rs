@@ -8,9 +8,10 @@ use super::{number, print_line};
 use crate::exit::Outcome;
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use espalier_model::Message;
-use espalier_search::{Finish, Policy, StepRequest, Unit};
+use espalier_search::{Candidate, Finish, StepRequest, Stops, Unit, ask_all};
+use espalier_tokenizer::Message;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -70,21 +71,18 @@ pub fn run(args: &CompleteArgs) -> Result<Outcome> {
     let temperature = if args.greedy { 0.0 } else { args.temperature };
     let source = args.policy.source()?;
     let prompt = read_prompt(&args.prompt_file)?;
-    let mut policy = source.sampler_until(&config, Vec::new(), args.stop.clone())?;
+    let tokenizer = source.tokenizer()?;
     let prefix_ids = if args.chat {
-        let text = policy.tokenizer().chat(&[Message::user(prompt)])?;
-        policy.tokenizer().encode(&text)?
+        tokenizer.encode(&tokenizer.chat(&[Message::user(prompt)])?)?
     } else {
-        policy.tokenizer().encode_prompt(&prompt)?
+        tokenizer.encode_prompt(&prompt)?
     };
     let tokens = prefix_ids.len();
     if tokens == 0 {
         bail!("the prompt {} is empty; there is nothing to continue", args.prompt_file.display());
     }
-    if let Some(context) = policy.max_context_tokens().filter(|&context| tokens >= context) {
-        bail!("the prompt has {tokens} tokens, which leaves nothing of the model's context of {context}");
-    }
-    policy.submit(StepRequest {
+    let mut policy = source.open(&config)?;
+    let request = StepRequest {
         ticket: 0,
         tree: 0,
         step_ends: vec![tokens as u32].into(),
@@ -92,18 +90,30 @@ pub fn run(args: &CompleteArgs) -> Result<Outcome> {
         k: args.samples,
         max_tokens: args.max_tokens,
         unit: Unit::Path,
+        stops: Cow::Owned(Stops { path: args.stop.clone().into(), ..Stops::default() }),
         temperature,
         seed: config.seed,
         want_value: false,
-    })?;
+    };
     let mut out = std::io::stdout().lock();
-    for candidate in policy.poll()?.into_iter().flat_map(|answer| answer.candidates) {
-        let ending = match candidate.finish {
-            Finish::Stop => "stop",
-            Finish::Length => "length",
-        };
-        let line = Line { text: candidate.text, token_ids: candidate.token_ids, logprobs: candidate.logprobs, ending };
-        print_line(&mut out, &line)?;
+    let mut samples = 0;
+    ask_all(&mut *policy, [request], |_, answer| {
+        for candidate in answer?.candidates {
+            samples += 1;
+            let ending = match candidate.finish {
+                Finish::Stop => "stop",
+                Finish::Length => "length",
+            };
+            let Candidate { text, token_ids, logprobs, .. } = candidate;
+            print_line(&mut out, &Line { text, token_ids, logprobs, ending })?;
+        }
+        anyhow::Ok(())
+    })?;
+    let full = || policy.about().max_context_tokens.filter(|&context| tokens >= context);
+    if samples == 0
+        && let Some(context) = full()
+    {
+        bail!("the prompt has {tokens} tokens, which leaves nothing of the model's context of {context}");
     }
     Ok(Outcome::Clean)
 }

@@ -3,6 +3,7 @@
 use super::config_args::{ConfigArgs, Keys};
 use super::flag::{Group, flag, group};
 use super::keys::{COMMON, RUNTIME_OF_SEARCH};
+use super::policy_flags::PolicyFlags;
 use super::problems::ProblemFlags;
 use crate::exit::{Outcome, print_result};
 use crate::report::table::scores;
@@ -11,15 +12,13 @@ use anyhow::Result;
 use clap::Args;
 use espalier_files::ensure_creatable;
 use espalier_rounds::stage::eval;
-use espalier_rounds::stage::policy_folder::PolicyFolder;
 use std::path::PathBuf;
 
 /// Flags of `step-train eval`.
 #[derive(Args)]
 pub struct EvalArgs {
-    /// The policy
-    #[arg(long, value_name = "DIR")]
-    policy: PathBuf,
+    #[command(flatten)]
+    policy: PolicyFlags,
     #[command(flatten)]
     problems: ProblemFlags,
     /// The report to write, as JSON; all samples lie beside it in a Parquet file
@@ -50,12 +49,13 @@ impl Keys for EvalArgs {
 /// Runs the command.
 pub fn run(args: &EvalArgs) -> Result<Outcome> {
     let config = args.config.resolve()?;
-    PolicyFolder::open(&args.policy)?;
+    let policy = args.policy.source()?;
+    policy.check_evaluation(args.config.flag("search.evaluation").and_then(|value| value.as_str()))?;
     let problems = args.problems.load(config.seed)?;
     ensure_creatable(&args.out)?;
     let name = args.problems.problems.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let group = eval::Group { name, problems: &problems };
-    let report = eval::run(&[group], &args.policy, &args.out, "eval", &Session::new(args.output).context(&config))?;
+    let report = eval::run(&[group], &policy, &args.out, "eval", &Session::new(args.output).context(&config))?;
     print_result(format_args!("{}", scores(&report)));
     for skipped in &report.skipped {
         eprintln!("skipped problem {}: {}", skipped.problem_id, skipped.reason);

@@ -3,8 +3,8 @@
 use super::number;
 use anyhow::{Result, bail};
 use clap::Args;
-use espalier_policy::Servers;
-use espalier_rounds::stage::sampler::{PolicySource, ServerPolicy};
+use espalier_rounds::stage::policy_source::{PolicySource, ServerSource};
+use espalier_server::Servers;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -45,6 +45,6 @@ impl PolicyFlags {
         let Some(timeout) = Duration::try_from_secs_f64(seconds).ok().filter(|timeout| !timeout.is_zero()) else {
             bail!("--request-timeout is {seconds}, but must be above 0");
         };
-        ServerPolicy::new(servers, tokenizer, timeout).map(PolicySource::Servers)
+        ServerSource::new(servers, tokenizer, timeout).map(PolicySource::Servers)
     }
 }

@@ -7,9 +7,9 @@ use super::print_line;
 use crate::exit::Outcome;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use espalier_model::Tokenizer;
 use espalier_policy::{ModelPolicyError, Scoring, score};
 use espalier_rounds::stage::policy_folder::PolicyFolder;
+use espalier_tokenizer::Tokenizer;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 

@@ -7,10 +7,9 @@ use super::policy_flags::PolicyFlags;
 use super::problems::ProblemFlags;
 use crate::exit::{Outcome, print_result};
 use crate::session::{OutputFlags, Session};
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use espalier_files::ensure_creatable;
-use espalier_rounds::stage::sampler::PolicySource;
 use espalier_rounds::stage::{pairs, search};
 use std::path::PathBuf;
 
@@ -66,10 +65,7 @@ pub fn run(args: &SearchArgs) -> Result<Outcome> {
     let config = args.config.resolve()?;
     // Everything that can be wrong with the inputs is found before anything is written.
     let policy = args.policy.source()?;
-    let wants_head = args.config.flag("search.evaluation").is_some_and(|evaluation| evaluation == "value_head");
-    if wants_head && matches!(policy, PolicySource::Servers(_)) {
-        bail!("--evaluation value_head needs a model folder: servers have no value head; take rollouts:N or zero");
-    }
+    policy.check_evaluation(args.config.flag("search.evaluation").and_then(|value| value.as_str()))?;
     let problems = args.problems.load_for_search(config.seed)?;
     ensure_creatable(&args.out)?;
     let trees = args.out.join("trees");

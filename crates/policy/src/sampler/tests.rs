@@ -1,4 +1,5 @@
 use super::*;
+use espalier_search::candidate_generator;
 
 /// The distribution that `draw` promises, by full sorting and in f64.
 fn reference(logits: &[f32], choices: usize, temperature: f64, config: &SamplingConfig, seen: &[u32]) -> Vec<f64> {
@@ -34,7 +35,7 @@ fn reference(logits: &[f32], choices: usize, temperature: f64, config: &Sampling
 }
 
 fn random_logits(seed: u64, len: usize, spread: f32) -> Vec<f32> {
-    let mut generator = row_generator(seed, 0);
+    let mut generator = candidate_generator(seed, 0);
     (0..len).map(|_| (uniform(&mut generator) as f32 - 0.5) * spread).collect()
 }
 
@@ -60,7 +61,7 @@ fn frequencies_are_those_of_the_reference_distribution() {
         for temperature in [0.5, 1.0, 1.7] {
             let expected = reference(&logits, 290, f64::from(temperature), &config, &seen);
             let mut counts = vec![0_u32; 290];
-            let mut generator = row_generator(42, 1);
+            let mut generator = candidate_generator(42, 1);
             for _ in 0..draws {
                 let seen = seen.iter().copied();
                 let draw = draw(&logits, 290, temperature, &config, seen, &mut generator, &mut scratch).unwrap();
@@ -83,7 +84,7 @@ fn logprob_is_the_models_own() {
     let config = SamplingConfig { top_k: 3, repetition_penalty: 2.0, ..SamplingConfig::default() };
     let mut scratch = Scratch::default();
     for temperature in [0.0, 0.3, 2.0] {
-        let mut generator = row_generator(3, 0);
+        let mut generator = candidate_generator(3, 0);
         let seen = 0..500;
         let draw = draw(&logits, 1000, temperature, &config, seen, &mut generator, &mut scratch).unwrap();
         let expected = f64::from(logits[draw.token as usize]) - total.ln();
@@ -94,7 +95,7 @@ fn logprob_is_the_models_own() {
 #[test]
 fn greedy_takes_the_lowest_of_equal_logits_and_uses_no_randomness() {
     let logits = [0.0, 4.0, -1.0, 4.0];
-    let mut generator = row_generator(0, 0);
+    let mut generator = candidate_generator(0, 0);
     let mut scratch = Scratch::default();
     let config = SamplingConfig::default();
     let first = draw(&logits, 4, 0.0, &config, [].into_iter(), &mut generator, &mut scratch).unwrap();
@@ -113,7 +114,7 @@ fn broken_logits_are_refused() {
         for place in [0, 11, 12] {
             let mut logits = vec![0.0; 13];
             logits[place] = broken;
-            let mut generator = row_generator(0, 0);
+            let mut generator = candidate_generator(0, 0);
             let seen = [].into_iter();
             assert!(draw(&logits, 13, 1.0, &SamplingConfig::default(), seen, &mut generator, &mut scratch).is_none());
         }
@@ -121,7 +122,7 @@ fn broken_logits_are_refused() {
     // A masked token is no error, and never drawn.
     let logits = [f32::NEG_INFINITY, 0.0, f32::NEG_INFINITY];
     for seed in 0..100 {
-        let mut generator = row_generator(seed, 0);
+        let mut generator = candidate_generator(seed, 0);
         let seen = [].into_iter();
         let draw = draw(&logits, 3, 1.0, &SamplingConfig::default(), seen, &mut generator, &mut scratch);
         assert_eq!(draw, Some(Draw { token: 1, logprob: 0.0 }));
@@ -155,8 +156,8 @@ fn picking_by_blocks_is_picking_by_elements() {
 
 #[test]
 fn rows_of_one_request_draw_from_different_streams() {
-    let words: Vec<u64> = (0..4).map(|row| row_generator(9, row).next_u64()).collect();
-    let again: Vec<u64> = (0..4).map(|row| row_generator(9, row).next_u64()).collect();
+    let words: Vec<u64> = (0..4).map(|row| candidate_generator(9, row).next_u64()).collect();
+    let again: Vec<u64> = (0..4).map(|row| candidate_generator(9, row).next_u64()).collect();
     assert_eq!(words, again);
     assert!((1..4).all(|row| words[row] != words[0]), "{words:?}");
 }

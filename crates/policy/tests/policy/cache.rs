@@ -3,7 +3,8 @@
 use crate::tiny::{Step, answer_all, child, policy, policy_with, root};
 use espalier_policy::PolicyConfig;
 use espalier_search::Policy;
-use espalier_search::{Expansion, Finish, StepRequest, Unit};
+use espalier_search::{Expansion, Finish, StepRequest, Stops, Unit};
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 const PROMPT: &str = "<question>Anna has 3 apples and buys 4 more.</question>";
@@ -157,9 +158,11 @@ fn memory_stays_within_the_budget_of_all_trees_and_is_given_back() {
 
 #[test]
 fn steps_that_end_the_path_are_not_kept() {
-    let step_stops = crate::tiny::config().step_stops;
-    let mut policy = policy_with(PolicyConfig { path_stops: step_stops, ..crate::tiny::config() });
+    let mut policy = policy();
+    let all = crate::tiny::stops().step;
+    let stops = Cow::Owned(Stops { step: all.clone(), path: all });
     let request = root(&policy, 1, PROMPT, Step { seed: 5, ..Step::default() });
+    let request = StepRequest { stops, ..request };
     answer_all(&mut policy, vec![StepRequest { k: 0, ..request.clone() }]);
     let prompt_alone = policy.stats().cached_bytes;
     let answer = answer_all(&mut policy, vec![request]).remove(0);
@@ -170,7 +173,7 @@ fn steps_that_end_the_path_are_not_kept() {
 #[test]
 fn the_context_is_never_exceeded() {
     let mut policy = policy_with(PolicyConfig { max_context_tokens: Some(20), ..crate::tiny::config() });
-    assert_eq!(policy.max_context_tokens(), 20);
+    assert_eq!(policy.about().max_context_tokens, Some(20));
     let with_length = |policy: &espalier_policy::ModelPolicy, length: usize| {
         let mut request = root(policy, length as u64, "3 + 4 = ", Step { max_tokens: 1000, ..Step::default() });
         request.prefix_ids = request.prefix_ids.iter().copied().cycle().take(length).collect();

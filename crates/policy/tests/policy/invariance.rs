@@ -2,7 +2,7 @@
 
 use crate::tiny::{Step, play, policy, policy_with, root, trees};
 use espalier_policy::PolicyConfig;
-use espalier_search::Expansion;
+use espalier_search::{Expansion, Policy};
 
 /// Bits, so that no tolerance slips in.
 #[allow(clippy::type_complexity, reason = "a plain listing of all that must be equal")]

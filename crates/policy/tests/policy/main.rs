@@ -3,9 +3,9 @@
 #![allow(clippy::disallowed_methods, reason = "tests make and break files")]
 
 mod cache;
-mod fake_server;
 mod invariance;
+mod promises;
 mod reference;
-mod remote;
+mod served;
 mod text;
 mod tiny;

@@ -1,9 +1,11 @@
 //! A tiny random model, a tokenizer trained on a few sentences, and a driver that plays many trees at once.
 
-use espalier_model::{ModelConfig, Tokenizer, Transformer};
+use espalier_model::{ModelConfig, Transformer};
 use espalier_policy::{ModelPolicy, PolicyConfig};
-use espalier_search::{Expansion, Finish, Policy, StepRequest, Unit};
+use espalier_search::{Expansion, Finish, Policy, StepRequest, Stops, Unit};
+use espalier_tokenizer::Tokenizer;
 use std::borrow::Cow;
+use std::sync::Arc;
 use tch::Device;
 
 /// Longest context of the tiny model.
@@ -31,15 +33,23 @@ pub fn model(tokenizer: &Tokenizer) -> Transformer {
     model
 }
 
-/// Common letters as stops, so that steps of a random model end after about ten tokens.
 pub fn config() -> PolicyConfig {
-    let stops = ["</step>", "e", "s ", "1", "9", "th"].map(String::from).to_vec();
-    PolicyConfig {
-        step_stops: stops,
-        path_stops: vec!["</solution>".into()],
-        prefill_chunk_tokens: 16,
-        ..PolicyConfig::default()
-    }
+    PolicyConfig { prefill_chunk_tokens: 16, ..PolicyConfig::default() }
+}
+
+/// Common letters as stops, so that steps of a random model end after about ten tokens.
+pub fn stops() -> Stops {
+    Stops { step: strings(&["</step>", "e", "s ", "1", "9", "th"]), path: strings(&["</solution>"]) }
+}
+
+/// The same request with these stop strings.
+pub fn with_stops(request: StepRequest<'static>, step: &[&str], path: &[&str]) -> StepRequest<'static> {
+    let stops = Stops { step: strings(step), path: strings(path) };
+    StepRequest { stops: Cow::Owned(stops), ..request }
+}
+
+fn strings(texts: &[&str]) -> Arc<[String]> {
+    texts.iter().map(ToString::to_string).collect()
 }
 
 pub fn policy() -> ModelPolicy {
@@ -71,8 +81,19 @@ pub fn root(policy: &ModelPolicy, tree: u64, prompt: &str, step: Step) -> StepRe
     let prefix_ids: Cow<[u32]> = Cow::Owned(policy.tokenize(prompt).unwrap());
     let Step { k, max_tokens, temperature, seed } = step;
     let step_ends = Cow::Owned(vec![prefix_ids.len() as u32]);
-    let unit = Unit::Step;
-    StepRequest { ticket: tree, tree, prefix_ids, step_ends, k, max_tokens, unit, temperature, seed, want_value: true }
+    StepRequest {
+        ticket: tree,
+        tree,
+        prefix_ids,
+        step_ends,
+        k,
+        max_tokens,
+        unit: Unit::Step,
+        stops: Cow::Owned(stops()),
+        temperature,
+        seed,
+        want_value: true,
+    }
 }
 
 /// The request at a candidate of a request.

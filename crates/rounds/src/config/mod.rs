@@ -28,8 +28,7 @@ pub use training::{PreferConfig, SftConfig};
 
 use anyhow::{Context, Result};
 use espalier_files::publish_bytes;
-use espalier_policy::SamplingConfig;
-use espalier_search::SearchConfig;
+use espalier_search::{SamplingConfig, SearchConfig};
 use espalier_settings::range::not_empty;
 use espalier_settings::{deviations, settings};
 use espalier_task::{Format, Granularity, Prompting};

@@ -9,7 +9,7 @@ use crate::contract::MANIFEST;
 use crate::run::folder::RunFolder;
 use crate::run::round::groups;
 use crate::stage::eval;
-use crate::stage::sampler::PolicySource;
+use crate::stage::policy_source::PolicySource;
 use crate::stage::search::{self, Search, SearchManifest};
 use anyhow::Result;
 use espalier_files::publish_json;
@@ -33,7 +33,8 @@ fn result(block: &Block, method: Method, searched: &SearchManifest, context: &Co
     // Each of the two stages knows whether it is done; the result only puts theirs together.
     let trained = train(method, block, context)?;
     let title = format!("{}: {}", block.name(), method.name());
-    let eval = eval::run(&groups(&block.sets), &block.policy(method), &out.join("eval.json"), &title, context)?;
+    let policy = PolicySource::folder(&block.policy(method))?;
+    let eval = eval::run(&groups(&block.sets), &policy, &out.join("eval.json"), &title, context)?;
     let result = MethodResult {
         method,
         granularity: block.prompting.granularity,

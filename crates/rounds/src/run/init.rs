@@ -7,9 +7,10 @@ use crate::run::problems::ProblemSets;
 use crate::stage::policy_folder::{self, PolicyFolder, Published};
 use anyhow::{Context as _, Result, bail};
 use espalier_files::{Existing, publish_folder};
-use espalier_model::{ModelConfig, Tokenizer, Transformer};
+use espalier_model::{ModelConfig, Transformer};
 use espalier_settings::deviations;
 use espalier_task::{Format, Granularity, Prompting};
+use espalier_tokenizer::Tokenizer;
 use std::fs;
 use std::path::Path;
 

@@ -11,7 +11,7 @@ use crate::run::problems::ProblemSets;
 use crate::stage::eval::{self, EvalReport, Group};
 use crate::stage::extrapolate;
 use crate::stage::pairs;
-use crate::stage::sampler::PolicySource;
+use crate::stage::policy_source::PolicySource;
 use crate::stage::search::{self, Search};
 use crate::stage::train::{TrainManifest, Training};
 use anyhow::Result;
@@ -40,7 +40,8 @@ pub fn run(run: &RunFolder, round: u32, context: &Context) -> Result<RoundManife
     let sets = ProblemSets::read(&run.root().join("problems"))?;
     let mut manifest = if round == 0 { warm_start(run, &sets, context)? } else { improve(run, round, &sets, context)? };
     let title = format!("round {round}: eval");
-    manifest.eval = eval::run(&groups(&sets), &run.policy(round + 1), &out.join("eval.json"), &title, context)?;
+    let policy = PolicySource::folder(&run.policy(round + 1))?;
+    manifest.eval = eval::run(&groups(&sets), &policy, &out.join("eval.json"), &title, context)?;
     tidy(run, round, context.config)?;
     work.finish(&manifest, &format!("round {round}"))?;
     Ok(manifest)

@@ -19,7 +19,7 @@ pub use score::{Estimate, GroupScore, Score};
 use crate::config::RunConfig;
 use crate::context::Context;
 use crate::contract::{self, Begun, Identity, Place};
-use crate::stage::policy_folder::PolicyFolder;
+use crate::stage::policy_source::PolicySource;
 use crate::stage::search::Skipped;
 use answer::{Answered, Task};
 use anyhow::{Context as _, Result};
@@ -61,14 +61,13 @@ pub struct EvalReport {
 const RULES: u32 = 1;
 
 /// Answers all problems, scores them by group and publishes the samples, then the report.
-pub fn run(groups: &[Group], policy: &Path, out: &Path, title: &str, context: &Context) -> Result<EvalReport> {
+pub fn run(groups: &[Group], source: &PolicySource, out: &Path, title: &str, context: &Context) -> Result<EvalReport> {
     let config = context.config;
     let problems: Vec<&Problem> = groups.iter().flat_map(|group| group.problems).collect();
     let grader = Grader::new(problems.iter().copied(), config.eval.boxed_only)?;
-    let source = PolicyFolder::open(policy)?;
     let (format, granularity) = config.format_of(source.prompting());
-    let mut sampler = source.sampler(config, format, granularity)?;
-    let hash = sampler.policy_hash();
+    let mut policy = source.open(config)?;
+    let hash = policy.about().policy_hash;
     let identity = identity(groups, config, (format, granularity), hash.clone())?;
     let mut work = match contract::begin(Place::report(out), identity, context)? {
         Begun::Done(done) => return Ok(done),
@@ -80,7 +79,7 @@ pub fn run(groups: &[Group], policy: &Path, out: &Path, title: &str, context: &C
     let mut done = answered.iter().flatten().count();
     let todo: Vec<usize> = (0..problems.len()).filter(|&index| answered[index].is_none()).collect();
     let task = Task { problems: &problems, todo: &todo, format, granularity, config };
-    task.run(&mut sampler, &mut |index, answer: Answered| {
+    task.run(&mut *policy, &mut |index, answer: Answered| {
         journal.append(index, &answer)?;
         answered[index] = Some(answer);
         done += 1;
@@ -109,7 +108,7 @@ pub fn run(groups: &[Group], policy: &Path, out: &Path, title: &str, context: &C
         policy: hash,
         groups: scores,
         skipped: skipped.collect(),
-        sampled_tokens: sampler.stats().tokens_sampled,
+        sampled_tokens: policy.stats().tokens_sampled,
         wall_s: work.wall_s(),
     };
     let names = groups.iter().flat_map(|group| group.problems.iter().map(|_| group.name.as_str()));

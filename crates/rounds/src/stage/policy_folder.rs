@@ -5,9 +5,11 @@ use crate::context::Program;
 use crate::contract::{RECORD, Record};
 use anyhow::{Context, Result, bail};
 use espalier_files::{Existing, publish_bytes, publish_folder, publish_json, read_json};
-use espalier_model::{Precision, Tokenizer, Transformer};
+use espalier_model::Transformer;
 use espalier_policy::{ModelPolicy, PolicyConfig};
-use espalier_task::{Format, Granularity, Prompting};
+use espalier_search::Precision;
+use espalier_task::Prompting;
+use espalier_tokenizer::Tokenizer;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use tch::Device;
@@ -51,30 +53,24 @@ impl PolicyFolder {
 
     fn load_in(&self, precision: Precision, config: &RunConfig) -> Result<(Transformer, Tokenizer)> {
         use_threads(config);
-        let problem = || format!("cannot load the policy {}", self.path.display());
-        let tokenizer = Tokenizer::load(&self.path).with_context(problem)?;
-        let model = Transformer::load(&self.path, device(&config.runtime)?, precision.kind()).with_context(problem)?;
+        let tokenizer = self.tokenizer()?;
+        let model = Transformer::load(&self.path, device(&config.runtime)?, espalier_policy::kind(precision));
+        let model = model.with_context(|| format!("cannot load the policy {}", self.path.display()))?;
         Ok((model, tokenizer))
     }
 
-    /// Loads the policy for sampling.
-    pub fn sampler(&self, config: &RunConfig, format: Format, granularity: Granularity) -> Result<ModelPolicy> {
-        self.sampler_until(config, format.step_stops(granularity), format.path_stops(granularity))
+    /// Loads the tokenizer alone.
+    pub fn tokenizer(&self) -> Result<Tokenizer> {
+        let tokenizer = Tokenizer::load(&self.path);
+        tokenizer.with_context(|| format!("cannot load the policy {}", self.path.display()))
     }
 
-    /// Loads the policy for sampling to these stop strings.
-    pub fn sampler_until(
-        &self,
-        config: &RunConfig,
-        step_stops: Vec<String>,
-        path_stops: Vec<String>,
-    ) -> Result<ModelPolicy> {
+    /// Loads the policy for sampling.
+    pub fn open_policy(&self, config: &RunConfig) -> Result<ModelPolicy> {
         let (model, tokenizer) = self.load_in(config.sampling.precision, config)?;
         let settings = PolicyConfig {
             sampling: config.sampling.clone(),
             max_rows: config.runtime.max_rows,
-            step_stops,
-            path_stops,
             ..PolicyConfig::default()
         };
         ModelPolicy::new(model, tokenizer, settings).context("cannot sample from the policy")

@@ -8,7 +8,8 @@ use crate::stage::shards::is_part;
 use crate::stage::train::{TrainManifest, Training, deciding, of_trees};
 use anyhow::{Context as _, Result, bail};
 use espalier_files::{hash_path, seed_from, unit_interval};
-use espalier_model::{Tokenizer, Transformer};
+use espalier_model::Transformer;
+use espalier_tokenizer::Tokenizer;
 use espalier_trainer::objectives::Loss;
 use espalier_trainer::{
     Objective, Observer, Order, PreferencePair, SiblingList, SkippedRow, TrainConfig, TrainSummary, train_preference,

@@ -4,13 +4,12 @@ use crate::config::RunConfig;
 use crate::context::Context;
 use crate::contract::{self, Begun, Identity, Place};
 use crate::judge::FormatJudge;
-use crate::stage::sampler::PolicySource;
+use crate::stage::policy_source::{PolicySource, stops};
 use crate::stage::shards::is_part;
 use crate::stage::shards::{Shards, resume_folder};
 use anyhow::{Context as _, Result};
 use espalier_files::{fingerprint, seed_from};
-use espalier_policy::RemoteStats;
-use espalier_search::{Evaluation, SearchConfig, SearchError, SearchSummary, TreeJob};
+use espalier_search::{Evaluation, SearchConfig, SearchError, SearchSummary, ServerStats, TreeJob};
 use espalier_task::{Format, Granularity, Problem};
 use espalier_tree::{ShardInfo, TreeInfo};
 use serde::{Deserialize, Serialize};
@@ -55,7 +54,7 @@ pub struct SearchManifest {
     pub evictions: u64,
     /// What this process asked of servers, where they are the policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub servers: Option<RemoteStats>,
+    pub servers: Option<ServerStats>,
     /// Trees with at least one correct path.
     pub solved: u64,
     /// Problems without a tree, with the reason.
@@ -110,9 +109,10 @@ pub struct Skipped {
 pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     let config = context.config;
     let (format, granularity) = config.format_of(search.policy.prompting());
-    let mut policy = search.policy.sampler(config, format, granularity)?;
-    let settings = settings(config, policy.has_value_head());
-    let identity = identity(search, config, &settings, (format, granularity), policy.policy_hash())?;
+    let mut policy = search.policy.open(config)?;
+    let about = policy.about();
+    let settings = settings(config, about.has_value_head);
+    let identity = identity(search, config, &settings, (format, granularity), about.policy_hash.clone())?;
     let resume = resume_folder(search.out);
     let place = Place::folder(search.out, is_part, std::slice::from_ref(&resume));
     let mut work = match contract::begin(place, identity, context)? {
@@ -122,7 +122,7 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
 
     let info = ShardInfo {
         config: toml::to_string(&config.deciding()?).context("cannot encode the configuration")?,
-        policy_hash: policy.policy_hash(),
+        policy_hash: about.policy_hash,
         program_version: context.program.version.clone(),
         git_revision: context.program.revision.clone(),
     };
@@ -151,14 +151,14 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     let judge = FormatJudge { format, granularity };
     let mut done = already;
     let mut finished_tokens = 0;
-    let summary =
-        espalier_search::search(&settings, config.runtime.in_flight, jobs, &mut policy, &judge, |index, tree| {
-            done += 1;
-            finished_tokens += tree.ids().map(|id| tree.token_ids(id).len() as u64).sum::<u64>();
-            context.observer.advanced(done, total, "");
-            shards.add(index, &tree).and_then(|()| Ok(work.note()?)).map_err(|error| SearchError::Sink(error.into()))
-        })
-        .context("the search stopped")?;
+    let (stops, in_flight) = (stops(format, granularity), config.runtime.in_flight);
+    let summary = espalier_search::search(&settings, in_flight, &stops, jobs, &mut *policy, &judge, |index, tree| {
+        done += 1;
+        finished_tokens += tree.ids().map(|id| tree.token_ids(id).len() as u64).sum::<u64>();
+        context.observer.advanced(done, total, "");
+        shards.add(index, &tree).and_then(|()| Ok(work.note()?)).map_err(|error| SearchError::Sink(error.into()))
+    })
+    .context("the search stopped")?;
     for skip in &summary.skipped {
         shards.skip(skip.index, &skip.reason)?;
     }
@@ -182,7 +182,7 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
         forwarded_tokens: stats.tokens_forwarded,
         finished_tokens,
         evictions: stats.evictions,
-        servers: policy.server_stats(),
+        servers: stats.servers,
         solved: counts.solved,
         skipped,
         wall_s: work.wall_s(),

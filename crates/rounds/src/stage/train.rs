@@ -10,8 +10,9 @@ use crate::stage::policy_folder::{self, PolicyFolder, Published};
 use crate::stage::shards::is_part;
 use anyhow::{Context as _, Result, bail};
 use espalier_files::{Existing, fingerprint, hash_path};
-use espalier_model::{Tokenizer, Transformer};
+use espalier_model::Transformer;
 use espalier_task::{Problem, Prompting};
+use espalier_tokenizer::Tokenizer;
 use espalier_trainer::{
     JointExample, Observer, SftExample, SkippedRow, TrainConfig, TrainSummary, TrainerError, ValueExample,
     state_folder, train_joint, train_sft, train_value,

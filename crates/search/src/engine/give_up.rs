@@ -5,7 +5,7 @@ use crate::policy::Policy;
 use crate::summary::Skipped;
 use crate::tree_search::TreeSearch;
 
-impl<P: Policy, J: ?Sized, I, F> Engine<'_, P, J, I, F> {
+impl<P: Policy + ?Sized, J: ?Sized, I, F> Engine<'_, P, J, I, F> {
     /// Gives a tree up. Of its pending requests the policy has given up `lost`; the slot waits for the answers to the
     /// others.
     pub(super) fn give_up(&mut self, place: usize, tree: Box<TreeSearch>, lost: usize, reason: String) {

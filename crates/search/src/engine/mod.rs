@@ -15,7 +15,8 @@ mod turn;
 use crate::config::SearchConfig;
 use crate::error::SearchError;
 use crate::judge::Judge;
-use crate::policy::{Expansion, Policy};
+use crate::policy::Policy;
+use crate::request::{Expansion, Stops};
 use crate::summary::{SearchSummary, Stop};
 use crate::tree_search::{Next, RequestBuffer, TreeSearch};
 use espalier_settings::range::at_least;
@@ -40,8 +41,9 @@ pub struct TreeJob {
     pub prompt: String,
 }
 
-/// Searches one tree for each job, `in_flight` of them at a time, and hands each to `on_tree` when it is
-/// finished: in the order of completion, which is not that of the jobs.
+/// Searches one tree for each job, `in_flight` of them at a time, and hands each to `on_tree` when it is finished: in the
+/// order of completion, which is not that of the jobs. `stops` are the strings that end a step and a path in the jobs'
+/// format.
 ///
 /// A tree is the same whatever `in_flight` is, in whatever order the policy answers, and on any number of threads. Memory
 /// is that of the trees in flight, however many jobs there are. A problem that fails by itself is skipped and reported
@@ -50,21 +52,23 @@ pub struct TreeJob {
 /// # Errors
 /// When a setting is out of range, the policy fails altogether or breaks its contract, or `on_tree` fails. The policy
 /// may then be left with unanswered requests and is not to be searched with again.
-pub fn search<P: Policy, J: Judge + ?Sized>(
+pub fn search<P: Policy + ?Sized, J: Judge + ?Sized>(
     config: &SearchConfig,
     in_flight: usize,
+    stops: &Stops,
     jobs: impl IntoIterator<Item = TreeJob>,
     policy: &mut P,
     judge: &J,
     on_tree: impl FnMut(u64, Tree) -> Result<(), SearchError>,
 ) -> Result<SearchSummary, SearchError> {
-    search_with_progress(config, in_flight, jobs, policy, judge, on_tree, |_| ())
+    search_with_progress(config, in_flight, stops, jobs, policy, judge, on_tree, |_| ())
 }
 
 /// [`search`], with `on_progress` called on the totals so far each time that answers have been taken in.
-pub fn search_with_progress<P: Policy, J: Judge + ?Sized>(
+pub fn search_with_progress<P: Policy + ?Sized, J: Judge + ?Sized>(
     config: &SearchConfig,
     in_flight: usize,
+    stops: &Stops,
     jobs: impl IntoIterator<Item = TreeJob>,
     policy: &mut P,
     judge: &J,
@@ -82,7 +86,7 @@ pub fn search_with_progress<P: Policy, J: Judge + ?Sized>(
         on_tree,
         slots: Slots::new(in_flight),
         turns: Vec::new(),
-        buffer: RequestBuffer::default(),
+        buffer: RequestBuffer::new(stops),
         pending: 0,
         summary: SearchSummary::default(),
     };
@@ -95,7 +99,7 @@ pub fn search_with_progress<P: Policy, J: Judge + ?Sized>(
     Ok(engine.summary)
 }
 
-struct Engine<'a, P, J: ?Sized, I, F> {
+struct Engine<'a, P: ?Sized, J: ?Sized, I, F> {
     began: Instant,
     config: Arc<SearchConfig>,
     policy: &'a mut P,
@@ -113,7 +117,7 @@ struct Engine<'a, P, J: ?Sized, I, F> {
 
 impl<P, J, I, F> Engine<'_, P, J, I, F>
 where
-    P: Policy,
+    P: Policy + ?Sized,
     J: Judge + ?Sized,
     I: Iterator<Item = TreeJob>,
     F: FnMut(u64, Tree) -> Result<(), SearchError>,

@@ -2,7 +2,8 @@
 
 use crate::error::SearchError;
 use crate::judge::Judge;
-use crate::policy::{Expansion, Policy};
+use crate::policy::Policy;
+use crate::request::Expansion;
 use crate::summary::SearchWork;
 use crate::tree_search::TreeSearch;
 use rayon::prelude::*;
@@ -51,7 +52,10 @@ impl Turn {
     }
 
     /// What is left when the turn is over, its answers given back.
-    pub(super) fn end(self, policy: &mut impl Policy) -> (usize, Box<TreeSearch>, SearchWork, Result<(), SearchError>) {
+    pub(super) fn end(
+        self,
+        policy: &mut (impl Policy + ?Sized),
+    ) -> (usize, Box<TreeSearch>, SearchWork, Result<(), SearchError>) {
         policy.reclaim(self.first);
         self.more.into_iter().for_each(|answer| policy.reclaim(answer));
         (self.place, self.tree, self.work, self.outcome)

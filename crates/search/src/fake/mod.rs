@@ -11,13 +11,20 @@ pub use judge::FakeJudge;
 pub use table::{FakeState, FakeTable};
 pub use texts::FakeTexts;
 
-use crate::policy::{Expansion, Policy, PolicyError, StepRequest};
+use crate::about::{About, PolicyStats};
+use crate::policy::{Policy, PolicyError};
+use crate::request::{Expansion, Finish, StepRequest};
 use crate::seed::mix;
 
 /// What a fake policy answers. An answer depends on the request alone.
 pub trait FakeSource {
     /// The answer, under the request's ticket.
     fn answer(&self, request: &StepRequest<'_>) -> Expansion;
+
+    /// Whether its states have values.
+    fn has_values(&self) -> bool {
+        true
+    }
 }
 
 /// A deterministic policy without a model.
@@ -40,7 +47,7 @@ pub struct FakePolicy<S = FakeTexts> {
     max_batch: usize,
     refused: Option<String>,
     lost: Option<String>,
-    stats: FakeStats,
+    asked: FakeAsked,
 }
 
 #[derive(Clone, Debug)]
@@ -51,7 +58,7 @@ struct Pending {
 
 /// What was asked of a fake policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FakeStats {
+pub struct FakeAsked {
     /// Requests submitted.
     pub requests: u64,
     /// Most requests pending at a time.
@@ -72,7 +79,7 @@ impl<S: FakeSource> FakePolicy<S> {
             max_batch: usize::MAX,
             refused: None,
             lost: None,
-            stats: FakeStats::default(),
+            asked: FakeAsked::default(),
         }
     }
 
@@ -106,12 +113,21 @@ impl<S: FakeSource> FakePolicy<S> {
     }
 
     /// What was asked so far.
-    pub fn stats(&self) -> &FakeStats {
-        &self.stats
+    pub fn asked(&self) -> &FakeAsked {
+        &self.asked
     }
 }
 
 impl<S: FakeSource> Policy for FakePolicy<S> {
+    fn about(&self) -> About {
+        let has_value_head = self.source.has_values();
+        About { policy_hash: "fake".to_owned(), max_context_tokens: None, has_value_head }
+    }
+
+    fn stats(&self) -> PolicyStats {
+        PolicyStats { requests: self.asked.requests - self.pending.len() as u64, ..PolicyStats::default() }
+    }
+
     fn tokenize(&self, prompt: &str) -> Result<Vec<u32>, PolicyError> {
         match &self.refused {
             Some(text) if prompt.contains(text.as_str()) => {
@@ -123,13 +139,17 @@ impl<S: FakeSource> Policy for FakePolicy<S> {
 
     fn submit(&mut self, request: StepRequest<'_>) -> Result<(), PolicyError> {
         let delay = match self.order_seed {
-            Some(seed) => mix(seed ^ self.stats.requests) % (self.max_delay_polls + 1),
+            Some(seed) => mix(seed ^ self.asked.requests) % (self.max_delay_polls + 1),
             None => 0,
         };
-        self.stats.requests += 1;
+        self.asked.requests += 1;
         self.pending.push(Pending { due_poll: self.polls + delay, request: request.into_owned() });
-        self.stats.max_pending = self.stats.max_pending.max(self.pending.len());
+        self.asked.max_pending = self.asked.max_pending.max(self.pending.len());
         Ok(())
+    }
+
+    fn pending(&self) -> usize {
+        self.pending.len()
     }
 
     fn poll(&mut self) -> Result<Vec<Expansion>, PolicyError> {
@@ -152,12 +172,29 @@ impl<S: FakeSource> Policy for FakePolicy<S> {
         }
         self.pending = due.split_off(self.max_batch.min(due.len()));
         self.pending.extend(late);
-        Ok(due.iter().map(|pending| self.source.answer(&pending.request)).collect())
+        Ok(due.iter().map(|pending| answer(&self.source, &pending.request)).collect())
     }
 
     fn forget(&mut self, tree: u64) {
-        self.stats.forgotten.push(tree);
+        self.asked.forgotten.push(tree);
     }
+}
+
+/// The source's answer, its candidates cut where the request's stop strings end them.
+fn answer(source: &impl FakeSource, request: &StepRequest<'_>) -> Expansion {
+    let mut answer = source.answer(request);
+    for candidate in &mut answer.candidates {
+        let ends = request.stop_strings().iter().filter(|stop| !stop.is_empty());
+        let ends = ends.filter_map(|stop| Some(candidate.text.find(stop.as_str())? + stop.len()));
+        if let Some(end) = ends.min() {
+            // A token is a byte.
+            candidate.text.truncate(end);
+            candidate.token_ids.truncate(end);
+            candidate.logprobs.truncate(end);
+            candidate.finish = Finish::Stop;
+        }
+    }
+    answer
 }
 
 /// The bytes of a text, as tokens.
@@ -174,7 +211,8 @@ fn decode(ids: &[u32]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Unit;
+    use crate::request::{Stops, Unit};
+    use std::borrow::Cow;
 
     fn request(ticket: u64) -> StepRequest<'static> {
         let prefix_ids = encode("<question>1 + 1?</question><plan>");
@@ -186,6 +224,7 @@ mod tests {
             k: 2,
             max_tokens: 200,
             unit: Unit::Step,
+            stops: Cow::Owned(Stops::default()),
             temperature: 0.7,
             seed: ticket,
             want_value: true,

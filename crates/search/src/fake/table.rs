@@ -1,7 +1,7 @@
 //! A fake policy whose every answer is written down: for trees whose outcome is known.
 
 use super::{FakeSource, decode, encode};
-use crate::policy::{Candidate, Expansion, Finish, StepRequest, Unit};
+use crate::request::{Candidate, Expansion, Finish, StepRequest, Unit};
 use std::collections::HashMap;
 
 /// Answers by state. A state is the text of the steps so far, without the prompt; one that is not in the table has no

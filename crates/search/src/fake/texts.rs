@@ -4,7 +4,7 @@
 //! the likelier its solution is correct and the higher is the value of its states.
 
 use super::{FakeSource, decode, encode};
-use crate::policy::{Candidate, Expansion, Finish, StepRequest, Unit};
+use crate::request::{Candidate, Expansion, Finish, StepRequest, Unit};
 use crate::seed::mix;
 use std::collections::HashMap;
 
@@ -96,6 +96,10 @@ impl FakeTexts {
 }
 
 impl FakeSource for FakeTexts {
+    fn has_values(&self) -> bool {
+        self.values
+    }
+
     fn answer(&self, request: &StepRequest<'_>) -> Expansion {
         let prompt_len = request.step_ends.first().map_or(0, |&end| end as usize);
         let prompt = decode(&request.prefix_ids[..prompt_len]);

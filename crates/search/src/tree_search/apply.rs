@@ -6,7 +6,7 @@ use crate::config::Evaluation;
 use crate::error::SearchError;
 use crate::expansion::{merge, reward_of};
 use crate::judge::{Judge, Verdict};
-use crate::policy::{Candidate, Expansion, Finish};
+use crate::request::{Candidate, Expansion, Finish};
 use crate::seed::Purpose;
 use crate::strategy::ValueUse;
 use espalier_tree::{Ending, NewStep, NodeId};

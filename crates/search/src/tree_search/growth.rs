@@ -2,7 +2,7 @@
 
 use super::limits::Limits;
 use crate::config::SearchConfig;
-use crate::policy::Expansion;
+use crate::request::Expansion;
 use crate::seed::Purpose;
 use espalier_tree::{NodeId, Tree};
 use rand_chacha::ChaCha8Rng;

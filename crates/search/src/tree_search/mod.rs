@@ -19,7 +19,7 @@ use crate::config::SearchConfig;
 use crate::error::SearchError;
 use crate::expansion::Kept;
 use crate::judge::Judge;
-use crate::policy::{Candidate, Expansion, StepRequest};
+use crate::request::{Candidate, Expansion, StepRequest};
 use crate::seed::Purpose;
 use crate::strategy::{Searcher, ValueUse, searcher};
 use crate::summary::{SearchWork, Stop};

@@ -3,16 +3,25 @@
 use super::TreeSearch;
 use super::growth::Ask;
 use crate::config::Evaluation;
-use crate::policy::{StepRequest, Unit};
+use crate::request::{StepRequest, Stops, Unit};
 use crate::seed::{Purpose, request_seed};
 use crate::strategy::ValueUse;
 use espalier_tree::NodeId;
+use std::borrow::Cow;
 
-/// Memory for the tokens of one request after the other; trees can share it.
+/// Memory for the tokens of one request after the other, and what ends their candidates; trees can share it.
 #[derive(Clone, Debug, Default)]
 pub struct RequestBuffer {
+    stops: Stops,
     prefix_ids: Vec<u32>,
     step_ends: Vec<u32>,
+}
+
+impl RequestBuffer {
+    /// Memory for requests with these stop strings.
+    pub fn new(stops: &Stops) -> RequestBuffer {
+        RequestBuffer { stops: stops.clone(), ..RequestBuffer::default() }
+    }
 }
 
 impl TreeSearch {
@@ -22,7 +31,7 @@ impl TreeSearch {
         if self.growth.path.last() != Some(&id) {
             self.growth.path = self.growth.tree.path(id);
         }
-        let RequestBuffer { prefix_ids, step_ends } = buffer;
+        let RequestBuffer { stops, prefix_ids, step_ends } = buffer;
         prefix_ids.clear();
         step_ends.clear();
         for &at in &self.growth.path {
@@ -46,6 +55,7 @@ impl TreeSearch {
             k,
             max_tokens,
             unit,
+            stops: Cow::Borrowed(stops),
             temperature: self.growth.config.temperature,
             seed: request_seed(self.growth.tree.info.tree_seed, id, purpose),
             want_value: self.wants_value(id, purpose),

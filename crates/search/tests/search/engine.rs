@@ -3,7 +3,8 @@
 use super::{PROMPT, job, searched};
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeSource, FakeTexts};
 use espalier_search::{
-    Expansion, Policy, PolicyError, SearchConfig, SearchError, StepRequest, TreeJob, search, search_with_progress,
+    About, Expansion, Policy, PolicyError, SearchConfig, SearchError, StepRequest, Stops, TreeJob, search,
+    search_with_progress,
 };
 use std::cell::Cell;
 
@@ -18,6 +19,14 @@ struct SlowForTreeZero {
 }
 
 impl Policy for SlowForTreeZero {
+    fn about(&self) -> About {
+        About::default()
+    }
+
+    fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
     fn tokenize(&self, prompt: &str) -> Result<Vec<u32>, PolicyError> {
         Ok(prompt.bytes().map(u32::from).collect())
     }
@@ -52,13 +61,13 @@ fn no_more_trees_than_allowed_are_alive() {
         job(index)
     });
     let mut policy = FakePolicy::new(FakeTexts::new(2)).shuffled(1, 3).batched(7);
-    let summary = search(&config(), 16, jobs, &mut policy, &FakeJudge, |_, _| {
+    let summary = search(&config(), 16, &Stops::default(), jobs, &mut policy, &FakeJudge, |_, _| {
         done.set(done.get() + 1);
         Ok(())
     });
     assert_eq!(summary.expect("the search runs").trees, 300);
-    assert_eq!((most.get(), policy.stats().max_pending), (16, 16));
-    let mut forgotten = policy.stats().forgotten.clone();
+    assert_eq!((most.get(), policy.asked().max_pending), (16, 16));
+    let mut forgotten = policy.asked().forgotten.clone();
     forgotten.sort_unstable();
     assert!(forgotten.into_iter().eq(0..300), "each tree once");
 }
@@ -75,7 +84,7 @@ fn bad_problems_are_skipped_and_reported() {
     });
     let mut policy = FakePolicy::new(FakeTexts::new(3)).refusing("unreadable").losing("lost").shuffled(1, 2);
     let mut finished = Vec::new();
-    let summary = search(&config(), 4, jobs, &mut policy, &FakeJudge, |index, _| {
+    let summary = search(&config(), 4, &Stops::default(), jobs, &mut policy, &FakeJudge, |index, _| {
         finished.push(index);
         Ok(())
     })
@@ -88,15 +97,17 @@ fn bad_problems_are_skipped_and_reported() {
     assert_eq!(found, [(3, "p3"), (4, "p4"), (7, "p7"), (39, "p39")]);
     assert!(skipped[0].reason.contains("the prompt cannot be used") && skipped[0].reason.contains("unreadable"));
     assert!(skipped[2].reason.contains("the policy gave up a request of tree 7"), "{}", skipped[2].reason);
-    assert!(policy.stats().forgotten.contains(&7));
+    assert!(policy.asked().forgotten.contains(&7));
 }
 
 #[test]
 fn a_search_of_bad_problems_only_ends() {
     let mut policy = FakePolicy::new(FakeTexts::new(3)).refusing("question");
-    let summary = search(&config(), 4, (0..50).map(job), &mut policy, &FakeJudge, |_, _| Ok(())).expect("not fatal");
+    let summary = search(&config(), 4, &Stops::default(), (0..50).map(job), &mut policy, &FakeJudge, |_, _| Ok(()))
+        .expect("not fatal");
     assert_eq!((summary.trees, summary.skipped.len()), (0, 50));
-    let summary = search(&config(), 4, std::iter::empty(), &mut policy, &FakeJudge, |_, _| Ok(())).expect("no jobs");
+    let summary = search(&config(), 4, &Stops::default(), std::iter::empty(), &mut policy, &FakeJudge, |_, _| Ok(()))
+        .expect("no jobs");
     assert_eq!(summary.trees, 0);
 }
 
@@ -109,9 +120,18 @@ fn the_summary_adds_up() {
         trees.push(tree);
         Ok(())
     };
-    let summary = search_with_progress(&config(), 8, (0..30).map(job), &mut policy, &FakeJudge, on_tree, |so_far| {
-        seen.push((so_far.trees, so_far.work.requests));
-    })
+    let summary = search_with_progress(
+        &config(),
+        8,
+        &Stops::default(),
+        (0..30).map(job),
+        &mut policy,
+        &FakeJudge,
+        on_tree,
+        |so_far| {
+            seen.push((so_far.trees, so_far.work.requests));
+        },
+    )
     .expect("the search runs");
     assert_eq!(summary.trees, 30);
     assert_eq!(summary.nodes, trees.iter().map(|tree| tree.len() as u64).sum::<u64>());
@@ -121,7 +141,7 @@ fn the_summary_adds_up() {
     assert!(e.correct > 0 && e.wrong > 0 && e.malformed > 0);
     assert!(summary.solved_trees > 0 && summary.solved_trees <= 30);
     assert_eq!(summary.stops.simulations + summary.stops.exhausted, 30);
-    assert_eq!(summary.work.requests, policy.stats().requests);
+    assert_eq!(summary.work.requests, policy.asked().requests);
     let evaluated = trees.iter().flat_map(|tree| tree.ids().map(|id| tree.node(id).value_estimate().is_some()));
     assert_eq!(evaluated.filter(|&is| is).count() as u64, summary.work.requests);
     assert!(summary.work.simulations >= summary.work.requests);
@@ -143,7 +163,8 @@ fn the_summary_tells_where_the_time_went() {
         std::thread::sleep(nap);
         Ok(())
     };
-    let summary = search(&config(), 8, (0..10).map(job), &mut policy, &FakeJudge, on_tree).expect("the search runs");
+    let summary = search(&config(), 8, &Stops::default(), (0..10).map(job), &mut policy, &FakeJudge, on_tree)
+        .expect("the search runs");
     assert!(polls > 15 && stored == 10);
     assert!(summary.policy_s >= nap.as_secs_f64() * f64::from(polls), "{summary:?}");
     assert!(summary.store_s >= nap.as_secs_f64() * f64::from(stored), "{summary:?}");
@@ -155,6 +176,14 @@ fn the_summary_tells_where_the_time_went() {
 struct Broken<F>(FakePolicy, F);
 
 impl<F: FnMut(Vec<Expansion>) -> Result<Vec<Expansion>, PolicyError>> Policy for Broken<F> {
+    fn about(&self) -> About {
+        About::default()
+    }
+
+    fn pending(&self) -> usize {
+        self.0.pending()
+    }
+
     fn tokenize(&self, prompt: &str) -> Result<Vec<u32>, PolicyError> {
         self.0.tokenize(prompt)
     }
@@ -219,10 +248,10 @@ fn a_bad_answer_costs_one_tree() {
 #[test]
 fn a_full_disk_ends_the_search() {
     let mut policy = FakePolicy::new(FakeTexts::new(1));
-    let result = search(&config(), 2, (0..5).map(job), &mut policy, &FakeJudge, |_, _| {
+    let result = search(&config(), 2, &Stops::default(), (0..5).map(job), &mut policy, &FakeJudge, |_, _| {
         Err(SearchError::Sink("no space left".into()))
     });
     assert!(matches!(result, Err(SearchError::Sink(_))));
-    let result = search(&config(), 0, (0..5).map(job), &mut policy, &FakeJudge, |_, _| Ok(()));
+    let result = search(&config(), 0, &Stops::default(), (0..5).map(job), &mut policy, &FakeJudge, |_, _| Ok(()));
     assert!(matches!(result, Err(SearchError::Setting(bad)) if bad.key == "in_flight"));
 }

@@ -2,7 +2,7 @@
 
 use super::job;
 use espalier_search::fake::{FakeJudge, FakeSource, FakeTexts};
-use espalier_search::{Expansion, Policy, PolicyError, SearchConfig, StepRequest, search};
+use espalier_search::{About, Expansion, Policy, PolicyError, SearchConfig, StepRequest, Stops, search};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
@@ -53,6 +53,14 @@ impl Simulated {
 }
 
 impl Policy for Simulated {
+    fn about(&self) -> About {
+        About::default()
+    }
+
+    fn pending(&self) -> usize {
+        self.queue.len() + self.running.len()
+    }
+
     fn tokenize(&self, prompt: &str) -> Result<Vec<u32>, PolicyError> {
         Ok(prompt.bytes().map(u32::from).collect())
     }
@@ -78,7 +86,8 @@ impl Policy for Simulated {
 fn fill(in_flight: usize) -> f64 {
     let config = SearchConfig { simulations: 30, ..SearchConfig::default() };
     let mut policy = Simulated::new();
-    search(&config, in_flight, (0..1500).map(job), &mut policy, &FakeJudge, |_, _| Ok(())).expect("the search runs");
+    search(&config, in_flight, &Stops::default(), (0..1500).map(job), &mut policy, &FakeJudge, |_, _| Ok(()))
+        .expect("the search runs");
     let (time, used) = policy.last_full;
     used as f64 / (time * ROWS as u64) as f64
 }
@@ -104,6 +113,7 @@ fn waves_would_leave_it_empty() {
     search(
         &config,
         ROWS,
+        &Stops::default(),
         (0..300).map(job),
         &mut Waves { policy: &mut policy, wave: &mut wave, time: &mut time, used: &mut used },
         &FakeJudge,
@@ -123,6 +133,14 @@ struct Waves<'a> {
 }
 
 impl Policy for Waves<'_> {
+    fn about(&self) -> About {
+        About::default()
+    }
+
+    fn pending(&self) -> usize {
+        self.wave.len()
+    }
+
     fn tokenize(&self, prompt: &str) -> Result<Vec<u32>, PolicyError> {
         self.policy.tokenize(prompt)
     }

@@ -2,7 +2,7 @@
 
 use super::{job, searched, tree_of};
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeTexts};
-use espalier_search::{Evaluation, Judge, SearchConfig, Verdict, search};
+use espalier_search::{Evaluation, Judge, SearchConfig, Stops, Verdict, search};
 use espalier_tree::{Tree, TreeInfo, check};
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -57,7 +57,8 @@ fn threads_change_nothing() {
             Ok(())
         };
         let mut policy = FakePolicy::new(FakeTexts::new(5));
-        pool.install(|| search(&config, 64, (0..64).map(job), &mut policy, &judge, on_tree)).expect("the search runs");
+        pool.install(|| search(&config, 64, &Stops::default(), (0..64).map(job), &mut policy, &judge, on_tree))
+            .expect("the search runs");
         (trees, judge.0.into_inner().expect("no thread panicked").len())
     };
     let ((alone, one), (together, several)) = (on(1), on(3));

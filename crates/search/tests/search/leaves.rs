@@ -3,7 +3,7 @@
 use super::{PROMPT, info, job, plan, searched};
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeSource, FakeTexts};
 use espalier_search::{
-    Candidate, Evaluation, Expansion, Finish, Next, RequestBuffer, SearchConfig, StepRequest, Stop, StopWhen,
+    Candidate, Evaluation, Expansion, Finish, Next, RequestBuffer, SearchConfig, StepRequest, Stop, StopWhen, Stops,
     TreeSearch, search,
 };
 use espalier_tree::{NodeId, Tree, check};
@@ -47,7 +47,7 @@ fn in_the_continuous_mode_trees_are_sound() {
         assert!(evaluated <= 60, "no more simulations than asked for");
     }
     // Four trees of six leaves, but for their beginnings and ends.
-    assert!((13..=24).contains(&policy.stats().max_pending), "{}", policy.stats().max_pending);
+    assert!((13..=24).contains(&policy.asked().max_pending), "{}", policy.asked().max_pending);
 }
 
 /// The leaves of a wave differ, and with one leaf all is as without waves.
@@ -90,10 +90,11 @@ fn a_lost_request_costs_the_tree_and_no_other() {
         job
     });
     let mut policy = FakePolicy::new(FakeTexts::new(3)).losing("lost thing?</question><plan><step>").shuffled(1, 3);
-    let summary = search(&config(4, false), 3, jobs, &mut policy, &FakeJudge, |_, _| Ok(())).expect("not fatal");
+    let summary = search(&config(4, false), 3, &Stops::default(), jobs, &mut policy, &FakeJudge, |_, _| Ok(()))
+        .expect("not fatal");
     let skipped: Vec<u64> = summary.skipped.iter().map(|skip| skip.index).collect();
     assert_eq!((summary.trees, skipped), (11, vec![5]));
-    let mut forgotten = policy.stats().forgotten.clone();
+    let mut forgotten = policy.asked().forgotten.clone();
     forgotten.sort_unstable();
     assert!(forgotten.into_iter().eq(0..12), "each tree once, when nothing of it is pending");
 }
@@ -139,7 +140,7 @@ fn gumbel_counts_only_simulations_that_begin() {
             max_depth: 100,
             ..config(leaves_per_tree, reproducible)
         };
-        let trees = searched(&config, 10, &mut FakePolicy::new(Endless)).expect("runs");
+        let trees = searched(&config, 64, 10, &mut FakePolicy::new(Endless)).expect("runs");
         for (index, tree) in trees {
             let mut visits: Vec<u32> = tree.children(NodeId::ROOT).iter().map(|child| child.visits).collect();
             visits.sort_unstable();
@@ -155,7 +156,7 @@ fn looking_ahead_changes_nothing() {
         let config = SearchConfig { evaluation: Evaluation::Rollouts { count: 2 }, gumbel_root, ..config(4, false) };
         let texts = FakeTexts::new(seed);
         let mut policy = FakePolicy::new(texts.clone()).batched(1);
-        let engine = searched(&config, 1, &mut policy).expect("runs").remove(0).1;
+        let engine = searched(&config, 64, 1, &mut policy).expect("runs").remove(0).1;
 
         let ids: Vec<u32> = PROMPT.bytes().map(u32::from).collect();
         let mut tree = TreeSearch::new(&Arc::new(config), 0, info(0), PROMPT, &ids).expect("valid");

@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod engine;
+mod fake;
 mod fill;
 mod independence;
 mod leaves;
@@ -11,7 +12,7 @@ mod rules;
 mod strategies;
 
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeSource};
-use espalier_search::{Policy, SearchConfig, SearchError, TreeJob, search};
+use espalier_search::{Policy, SearchConfig, SearchError, Stops, TreeJob, search};
 use espalier_tree::{Ending, NodeId, Tree, TreeInfo};
 
 const PROMPT: &str = "<question>What is 3 + 4?</question><plan>";
@@ -44,7 +45,7 @@ fn searched(
     policy: &mut impl Policy,
 ) -> Result<Vec<(u64, Tree)>, SearchError> {
     let mut trees = Vec::new();
-    search(config, in_flight, (0..count).map(job), policy, &FakeJudge, |index, tree| {
+    search(config, in_flight, &Stops::default(), (0..count).map(job), policy, &FakeJudge, |index, tree| {
         trees.push((index, tree));
         Ok(())
     })?;

@@ -4,12 +4,14 @@
 use super::{PROMPT, info, tree_of};
 use espalier_search::fake::{FakeJudge, FakeSource};
 use espalier_search::{
-    Candidate, Evaluation, Expansion, Finish, FirstPlay, Judge, Prior, SearchConfig, Selection, StepRequest, Unit,
+    Candidate, Evaluation, Expansion, Finish, FirstPlay, Judge, Prior, SearchConfig, Selection, StepRequest, Stops,
+    Unit,
 };
 use espalier_tree::{Ending, NodeId, Tree, check};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Random answers that depend on the prefix alone. Few distinct priors and values, so that ties are common.
@@ -233,6 +235,7 @@ impl Reference<'_> {
             k,
             max_tokens: 1500,
             unit,
+            stops: Cow::Owned(Stops::default()),
             temperature: 0.7,
             seed: 0,
             want_value: self.config.evaluation == Evaluation::ValueHead,

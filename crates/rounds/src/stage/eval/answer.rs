@@ -3,14 +3,17 @@
 use super::Method;
 use crate::config::RunConfig;
 use crate::judge::{BlindJudge, FormatJudge};
+use crate::stage::policy_source::stops;
 use crate::stage::search::settings;
 use anyhow::{Context, Result};
 use espalier_files::seed_from;
-use espalier_policy::ModelPolicy;
-use espalier_search::{Expansion, Policy, SearchConfig, SearchError, StepRequest, StopWhen, Strategy, TreeJob, Unit};
+use espalier_search::{
+    Expansion, Policy, SearchConfig, SearchError, StepRequest, StopWhen, Strategy, TreeJob, Unit, ask_all,
+};
 use espalier_task::{AnswerKind, Format, Granularity, Problem};
 use espalier_tree::{Ending, NodeId, Tree, TreeInfo};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// All answers to one problem.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -53,7 +56,7 @@ pub type Sink<'a> = dyn FnMut(usize, Answered) -> Result<()> + 'a;
 
 impl Task<'_> {
     /// Answers the problems; in which order depends on which are done first.
-    pub fn run(&self, policy: &mut ModelPolicy, sink: &mut Sink) -> Result<()> {
+    pub fn run(&self, policy: &mut dyn Policy, sink: &mut Sink) -> Result<()> {
         match self.config.eval.method {
             Method::Greedy => self.sample(policy, 1, 0.0, sink),
             Method::Sample => self.sample(policy, self.config.eval.samples, self.config.search.temperature, sink),
@@ -75,56 +78,39 @@ impl Task<'_> {
     }
 
     /// Independent answers to the end of the path.
-    fn sample(&self, policy: &mut ModelPolicy, k: usize, temperature: f32, sink: &mut Sink) -> Result<()> {
+    fn sample(&self, policy: &mut dyn Policy, k: usize, temperature: f32, sink: &mut Sink) -> Result<()> {
+        let stops = stops(self.format, self.granularity);
         // Each prompt is a tree of its own.
+        let mut prompts = Vec::with_capacity(self.todo.len());
         for &index in self.todo {
-            let problem = self.problems[index];
-            let prefix_ids = match policy.tokenize(&self.prompt(problem)) {
-                Ok(prefix_ids) => prefix_ids,
-                Err(error) => {
-                    sink(index, skipped(&format!("the prompt cannot be used: {error}")))?;
-                    continue;
-                }
-            };
-            let submitted = policy.submit(StepRequest {
-                ticket: index as u64,
-                tree: index as u64,
-                step_ends: vec![prefix_ids.len() as u32].into(),
-                prefix_ids: prefix_ids.into(),
-                k,
-                max_tokens: self.config.eval.max_tokens,
-                unit: Unit::Path,
-                temperature,
-                seed: self.seed(problem),
-                want_value: false,
-            });
-            match submitted {
-                Err(error) if error.tree().is_some() => sink(index, skipped(&error.to_string()))?,
-                submitted => submitted.context("the policy failed to answer")?,
+            match policy.tokenize(&self.prompt(self.problems[index])) {
+                Ok(prefix_ids) => prompts.push((index, prefix_ids)),
+                Err(error) => sink(index, skipped(&format!("the prompt cannot be used: {error}")))?,
             }
         }
-        let mut left = policy.pending();
-        while left > 0 {
-            match policy.poll() {
-                Ok(answers) => {
-                    for answer in answers {
-                        policy.forget(answer.ticket);
-                        sink(answer.ticket as usize, texts_of(answer))?;
-                    }
-                }
-                Err(error) => match error.tree() {
-                    Some(tree) => sink(tree as usize, skipped(&error.to_string()))?,
-                    None => return Err(error).context("the policy failed to answer"),
-                },
-            }
-            left = policy.pending();
-        }
-        Ok(())
+        let requests = prompts.into_iter().map(|(index, prefix_ids)| StepRequest {
+            ticket: index as u64,
+            tree: index as u64,
+            step_ends: vec![prefix_ids.len() as u32].into(),
+            prefix_ids: prefix_ids.into(),
+            k,
+            max_tokens: self.config.eval.max_tokens,
+            unit: Unit::Path,
+            stops: Cow::Borrowed(&stops),
+            temperature,
+            seed: self.seed(self.problems[index]),
+            want_value: false,
+        });
+        ask_all(policy, requests, |index, answer| match answer {
+            Ok(answer) => sink(index as usize, texts_of(answer)),
+            Err(error) => sink(index as usize, skipped(&error.reason())),
+        })
+        .context("the policy failed to answer")
     }
 
     /// A tree each, searched without the reference; every solution in it is an answer.
-    fn search(&self, policy: &mut ModelPolicy, strategy: Strategy, sink: &mut Sink) -> Result<()> {
-        let settings = settings(self.config, policy.model().value_head().is_some());
+    fn search(&self, policy: &mut dyn Policy, strategy: Strategy, sink: &mut Sink) -> Result<()> {
+        let settings = settings(self.config, policy.about().has_value_head);
         // A step is part of an answer.
         let max_step_tokens = settings.max_step_tokens.min(self.config.eval.max_tokens);
         // To the blind judge the first solution is correct; a search that ends there would not be guided at all.
@@ -146,9 +132,10 @@ impl Task<'_> {
                 prompt: self.prompt(problem),
             }
         });
+        let stops = stops(self.format, self.granularity);
         let judge = BlindJudge(FormatJudge { format: self.format, granularity: self.granularity });
         let in_flight = self.config.runtime.in_flight;
-        let summary = espalier_search::search(&settings, in_flight, jobs, policy, &judge, |index, tree| {
+        let summary = espalier_search::search(&settings, in_flight, &stops, jobs, policy, &judge, |index, tree| {
             sink(index as usize, solutions(&tree)).map_err(|error| SearchError::Sink(error.into()))
         })
         .context("the search stopped")?;

@@ -4,7 +4,7 @@ mod lists;
 mod texts;
 
 use anyhow::{Context, Result};
-use espalier_model::Tokenizer;
+use espalier_tokenizer::Tokenizer;
 use espalier_trainer::{PreferencePair, SkippedRow};
 use espalier_tree::{Curriculum, Kind, PairRules, StepPair, pair_rules, policy_hash, read_pairs};
 use std::path::Path;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type};
-use espalier_model::Tokenizer;
+use espalier_tokenizer::Tokenizer;
 use espalier_trainer::{PreferencePair, SkipReason, SkippedRow};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Map, Value};

@@ -1,0 +1,113 @@
+//! Where the servers are and which model they are asked for.
+
+use crate::error::ServerError;
+use ureq::http::Uri;
+
+/// Servers of one model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Servers {
+    /// Base addresses, each up to and including `/v1`.
+    pub(crate) urls: Vec<String>,
+    /// The model's name, if one is given; else the servers' only model.
+    pub(crate) model: Option<String>,
+}
+
+impl Servers {
+    /// Whether a text is meant as a server's address and not as a folder.
+    pub fn is_address(text: &str) -> bool {
+        let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+        scheme.is_some_and(|scheme| scheme == "http" || scheme == "https")
+    }
+
+    /// Reads `http://host:port`, `http://host:port/v1` or `http://host:port#model`, each alone or several with commas
+    /// between. `/v1` is added where it is missing; the model may be named at any of them and holds for all.
+    ///
+    /// # Errors
+    /// [`ServerError::Address`] with the address that is none, that comes twice, or that names another model.
+    pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Servers, ServerError> {
+        let mut servers = Servers { urls: Vec::new(), model: None };
+        for text in texts.into_iter().flat_map(|text| text.split(',')).map(str::trim) {
+            let wrong = |problem: String| ServerError::Address { text: text.to_owned(), problem };
+            let (address, model) = match text.split_once('#') {
+                Some((address, model)) => (address, Some(model)),
+                None => (text, None),
+            };
+            let url = base(address).map_err(wrong)?;
+            if servers.urls.contains(&url) {
+                return Err(wrong("it is there twice".to_owned()));
+            }
+            servers.urls.push(url);
+            let Some(model) = model else { continue };
+            if model.is_empty() {
+                return Err(wrong("the model's name after # is empty".to_owned()));
+            }
+            match &servers.model {
+                Some(other) if other != model => {
+                    return Err(wrong(format!("its model is not {other:?}, which another address names")));
+                }
+                _ => servers.model = Some(model.to_owned()),
+            }
+        }
+        Ok(servers)
+    }
+}
+
+/// The address up to `/v1`.
+fn base(address: &str) -> Result<String, String> {
+    if !Servers::is_address(address) {
+        return Err("it begins with neither http:// nor https://".to_owned());
+    }
+    let uri: Uri = address.parse().map_err(|error| format!("{error}"))?;
+    if uri.host().is_none_or(str::is_empty) {
+        return Err("it has no host".to_owned());
+    }
+    let has_port = uri.authority().is_some_and(|authority| !authority.as_str().ends_with(authority.host()));
+    if has_port && uri.port_u16().is_none() {
+        return Err("its port is no number below 65536".to_owned());
+    }
+    if uri.query().is_some() {
+        return Err("it has a query (?)".to_owned());
+    }
+    let address = address.trim_end_matches('/');
+    let address = address.strip_suffix("/completions").unwrap_or(address);
+    Ok(if address.ends_with("/v1") { address.to_owned() } else { format!("{address}/v1") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(texts: &[&str]) -> Result<Servers, String> {
+        Servers::parse(texts.iter().copied()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn addresses_are_completed() {
+        for text in ["http://a:8000", "http://a:8000/", "http://a:8000/v1", "http://a:8000/v1/completions"] {
+            assert_eq!(parse(&[text]).unwrap().urls, ["http://a:8000/v1"], "{text}");
+        }
+        let one = parse(&["http://a:8000,https://b/llm/v1#org/model", "http://[::1]:3"]).unwrap();
+        assert_eq!(one.urls, ["http://a:8000/v1", "https://b/llm/v1", "http://[::1]:3/v1"]);
+        assert_eq!(one.model.as_deref(), Some("org/model"));
+    }
+
+    #[test]
+    fn what_is_no_address_is_named() {
+        let cases: [(&[&str], &str); 7] = [
+            (&["http://a:1,localhost:2"], "\"localhost:2\""),
+            (&["http://"], "\"http://\""),
+            (&["http://a:port"], "\"http://a:port\""),
+            (&["http://a:1?x=1"], "query"),
+            (&["http://a:1#"], "empty"),
+            (&["http://a:1", "http://a:1/v1"], "twice"),
+            (&["http://a:1#x,http://b:1#y"], "not \"x\""),
+        ];
+        for (texts, words) in cases {
+            let error = parse(texts).unwrap_err();
+            assert!(error.contains(words), "{words} is not in: {error}");
+        }
+        assert!(
+            Servers::is_address("HTTP://a") && !Servers::is_address("data/policy") && !Servers::is_address("s3://a")
+        );
+    }
+}

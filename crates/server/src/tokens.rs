@@ -1,0 +1,217 @@
+//! The sampled tokens in a server's answer: their ids and natural log-probabilities.
+//!
+//! Servers say which tokens they drew in four ways, tried in this order: ids beside the text (vLLM, SGLang), ids in
+//! llama.cpp's list, `token_id:17` in place of a token's text (older vLLM), and texts (llama-cpp-python), which are looked
+//! up in the vocabulary. A text that names no single token, such as half a character, is settled by encoding the whole
+//! text; what is ambiguous even then is not guessed.
+
+use crate::wire::{Choice, Logprobs};
+use espalier_tokenizer::Tokenizer;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+/// Sampled tokens.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Tokens {
+    pub ids: Vec<u32>,
+    /// As long as `ids`.
+    pub logprobs: Vec<f32>,
+}
+
+/// Why a choice has no tokens to take.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// The answer is not what was asked for.
+    Malformed(String),
+    /// Its texts can be spelt by more than one sequence of tokens, or by none.
+    Ambiguous(String),
+}
+
+/// Takes tokens out of answers.
+pub(crate) struct TokenReader {
+    tokenizer: Arc<Tokenizer>,
+    /// Ids by the text of the token alone; made when a server first answers in texts.
+    by_text: OnceLock<HashMap<String, Vec<u32>>>,
+}
+
+impl TokenReader {
+    pub fn new(tokenizer: Arc<Tokenizer>) -> TokenReader {
+        TokenReader { tokenizer, by_text: OnceLock::new() }
+    }
+
+    /// The tokens of a choice. `stops` may have been cut off its text.
+    pub fn read(&self, choice: &Choice, stops: &[String]) -> Result<Tokens, Unreadable> {
+        let malformed = |problem: String| Err(Unreadable::Malformed(problem));
+        let Some(listed) = &choice.logprobs else {
+            // llama.cpp lists nothing where nothing was drawn.
+            if choice.text.is_empty() && choice.token_ids.as_ref().is_none_or(Vec::is_empty) {
+                return Ok(Tokens::default());
+            }
+            return malformed(
+                "it gives no log-probabilities of tokens (a server of llama-cpp-python wants --logits_all true)".into(),
+            );
+        };
+        let (texts, logprobs) = lists(listed);
+        let Some(logprobs) = logprobs.into_iter().collect::<Option<Vec<f32>>>() else {
+            return malformed("it gives no log-probability for one of the tokens".into());
+        };
+        if let Some(logprob) = logprobs.iter().find(|logprob| !logprob.is_finite()) {
+            return malformed(format!("a log-probability is {logprob}"));
+        }
+        let given = choice.token_ids.clone().or_else(|| ids_of_content(listed)).or_else(|| ids_of_marks(&texts));
+        let ids = match given {
+            Some(ids) => ids,
+            None if texts.len() != logprobs.len() => Vec::new(),
+            None => match self.ids_of_texts(&texts, &choice.text, stops) {
+                Some(ids) => ids,
+                None => {
+                    let shown: String = texts.concat().chars().take(60).collect();
+                    return Err(Unreadable::Ambiguous(format!("no one way to spell {shown:?} in tokens")));
+                }
+            },
+        };
+        if ids.len() != logprobs.len() {
+            return malformed(format!("it gives {} tokens and {} log-probabilities", ids.len(), logprobs.len()));
+        }
+        let vocabulary = self.tokenizer.vocab_size();
+        if let Some(id) = ids.iter().find(|&&id| id as usize >= vocabulary) {
+            return malformed(format!("token {id} is not among the tokenizer's {vocabulary}"));
+        }
+        Ok(Tokens { ids, logprobs })
+    }
+
+    fn ids_of_texts(&self, texts: &[String], text: &str, stops: &[String]) -> Option<Vec<u32>> {
+        let by_text = self.by_text.get_or_init(|| ids_by_text(&self.tokenizer));
+        let choices: Vec<&[u32]> = texts.iter().map(|text| by_text.get(text).map_or(&[][..], Vec::as_slice)).collect();
+        if choices.iter().all(|ids| ids.len() == 1) {
+            return Some(choices.iter().map(|ids| ids[0]).collect());
+        }
+        // Characters of several tokens are missing from the texts, the stop string from the text.
+        let joined = texts.concat();
+        let restored =
+            stops.iter().filter_map(|stop| Some(format!("{text}{}", &joined[joined.rfind(stop.as_str())?..])));
+        [text.to_owned(), joined.clone()].into_iter().chain(restored).find_map(|whole| {
+            let ids = self.tokenizer.encode(&whole).ok()?;
+            let fits = |(id, choices): (&u32, &&[u32])| choices.is_empty() || choices.contains(id);
+            (ids.len() == choices.len() && ids.iter().zip(&choices).all(fits)).then_some(ids)
+        })
+    }
+}
+
+/// Texts and log-probabilities, from whichever list there is.
+fn lists(listed: &Logprobs) -> (Vec<String>, Vec<Option<f32>>) {
+    match &listed.content {
+        Some(content) => content.iter().map(|token| (token.token.clone(), token.logprob)).unzip(),
+        None => (listed.tokens.clone().unwrap_or_default(), listed.of_tokens.clone().unwrap_or_default()),
+    }
+}
+
+fn ids_of_content(listed: &Logprobs) -> Option<Vec<u32>> {
+    listed.content.as_ref()?.iter().map(|token| token.id).collect()
+}
+
+fn ids_of_marks(texts: &[String]) -> Option<Vec<u32>> {
+    texts.iter().map(|text| text.strip_prefix("token_id:")?.parse().ok()).collect()
+}
+
+fn ids_by_text(tokenizer: &Tokenizer) -> HashMap<String, Vec<u32>> {
+    let mut by_text: HashMap<String, Vec<u32>> = HashMap::new();
+    for id in 0..tokenizer.vocab_size() as u32 {
+        let text = tokenizer.decode(&[id]);
+        if !text.is_empty() && !text.contains(char::REPLACEMENT_CHARACTER) {
+            by_text.entry(text).or_default().push(id);
+        }
+    }
+    by_text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn reader() -> TokenReader {
+        let sentences = ["Größe: 5 € für 2 Äpfel", "the total and the rest of the total", "</step> the step"];
+        TokenReader::new(Arc::new(Tokenizer::train_bpe(sentences, 300, &["</step>"]).unwrap()))
+    }
+
+    fn read(reader: &TokenReader, choice: Value, stops: &[&str]) -> Result<Tokens, Unreadable> {
+        let stops: Vec<String> = stops.iter().map(ToString::to_string).collect();
+        reader.read(&serde_json::from_value(choice).unwrap(), &stops)
+    }
+
+    /// What llama-cpp-python writes for a token: its bytes, without those that make no character.
+    fn shown(reader: &TokenReader, ids: &[u32]) -> Vec<String> {
+        ids.iter().map(|&id| reader.tokenizer.decode(&[id]).replace(char::REPLACEMENT_CHARACTER, "")).collect()
+    }
+
+    #[test]
+    fn every_server_s_way_gives_the_same_tokens() {
+        let reader = reader();
+        let text = "the total</step>";
+        let ids = reader.tokenizer.encode(text).unwrap();
+        let logprobs: Vec<f32> = (0..ids.len()).map(|i| -0.25 * i as f32).collect();
+        let expected = Ok(Tokens { ids: ids.clone(), logprobs: logprobs.clone() });
+        let texts = shown(&reader, &ids);
+        let marks: Vec<String> = ids.iter().map(|id| format!("token_id:{id}")).collect();
+        let content: Vec<Value> = ids
+            .iter()
+            .zip(&logprobs)
+            .map(|(id, logprob)| json!({ "id": id, "token": "x", "logprob": logprob, "top_logprobs": [] }))
+            .collect();
+        let answers = [
+            json!({ "text": text, "token_ids": ids, "logprobs": { "tokens": texts, "token_logprobs": logprobs } }),
+            json!({ "text": text, "logprobs": { "content": content } }),
+            json!({ "text": text, "logprobs": { "tokens": marks, "token_logprobs": logprobs, "text_offset": [0] } }),
+            json!({ "text": "the total", "logprobs": { "tokens": texts, "token_logprobs": logprobs } }),
+        ];
+        for answer in answers {
+            assert_eq!(read(&reader, answer.clone(), &["</step>"]), expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn characters_of_several_tokens_are_settled_by_the_whole_text() {
+        let reader = reader();
+        let text = "5 € the ☃ rest</step>";
+        let ids = reader.tokenizer.encode(text).unwrap();
+        let texts = shown(&reader, &ids);
+        assert!(texts.contains(&String::new()), "{texts:?} has a token of no whole character");
+        let logprobs = vec![-1.0; ids.len()];
+        for text in [text, "5 € the ☃ rest"] {
+            let answer = json!({ "text": text, "logprobs": { "tokens": texts, "token_logprobs": logprobs } });
+            assert_eq!(read(&reader, answer, &["</step>"]).unwrap().ids, ids);
+        }
+        // Another number of tokens than the tokenizer's own way to write the text: not guessed.
+        let texts = [&texts[..], &[String::new()]].concat();
+        let answer =
+            json!({ "text": text, "logprobs": { "tokens": texts, "token_logprobs": vec![-1.0; texts.len()] } });
+        assert!(matches!(read(&reader, answer, &[]), Err(Unreadable::Ambiguous(_))));
+    }
+
+    #[test]
+    fn a_spelling_that_the_tokenizer_would_not_choose_is_kept() {
+        let reader = reader();
+        let ids: Vec<u32> = "the".chars().map(|c| reader.tokenizer.token_id(&c.to_string()).unwrap()).collect();
+        assert_ne!(reader.tokenizer.encode("the").unwrap(), ids);
+        let answer =
+            json!({ "text": "the", "logprobs": { "tokens": ["t", "h", "e"], "token_logprobs": [-1, -1, -1] } });
+        assert_eq!(read(&reader, answer, &[]).unwrap().ids, ids);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let reader = reader();
+        let cases = [
+            (json!({ "text": "the" }), "no log-probabilities"),
+            (json!({ "text": "the", "logprobs": { "tokens": ["the"], "token_logprobs": [null] } }), "for one of"),
+            (json!({ "text": "the", "token_ids": [1, 2], "logprobs": { "token_logprobs": [-1.0] } }), "2 tokens and 1"),
+            (json!({ "text": "the", "token_ids": [9999], "logprobs": { "token_logprobs": [-1.0] } }), "9999"),
+        ];
+        for (answer, words) in cases {
+            let Err(Unreadable::Malformed(problem)) = read(&reader, answer, &[]) else { panic!("{words}") };
+            assert!(problem.contains(words), "{problem}");
+        }
+        assert_eq!(read(&reader, json!({ "text": "" }), &[]), Ok(Tokens::default()));
+    }
+}

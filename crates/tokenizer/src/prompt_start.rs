@@ -1,0 +1,39 @@
+//! What stands before every prompt, from the tokenizer's own files.
+
+use crate::error::TokenizerError;
+use crate::tokenizer::TOKENIZER_CONFIG;
+use serde_json::Value;
+use std::path::Path;
+
+/// The ids that the tokenizer puts before a text: what tokenizer.json's post-processor adds there, else the begin-of-text
+/// token if `tokenizer_config.json` says `add_bos_token` (Llama's older folders leave it to the class).
+pub(crate) fn prompt_start(folder: &Path, inner: &tokenizers::Tokenizer) -> Result<Vec<u32>, TokenizerError> {
+    const PROBE: &str = "a";
+    let ids = |special: bool| {
+        let encoding = inner.encode_fast(PROBE, special);
+        Ok::<_, TokenizerError>(encoding.map_err(TokenizerError::model)?.get_ids().to_vec())
+    };
+    let (plain, whole) = (ids(false)?, ids(true)?);
+    if plain.is_empty() {
+        return Ok(Vec::new());
+    }
+    if let Some(start) = whole.windows(plain.len()).position(|part| part == plain)
+        && start > 0
+    {
+        return Ok(whole[..start].to_vec());
+    }
+    let path = folder.join(TOKENIZER_CONFIG);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = std::fs::read(&path).map_err(TokenizerError::read(&path))?;
+    let fields: Value = serde_json::from_slice(&text).map_err(|error| TokenizerError::broken(&path, error))?;
+    if fields["add_bos_token"] != true {
+        return Ok(Vec::new());
+    }
+    let token = fields["bos_token"].as_str().or_else(|| fields["bos_token"]["content"].as_str());
+    let id = token.and_then(|token| inner.token_to_id(token));
+    let problem =
+        || TokenizerError::broken(&path, format!("add_bos_token, but bos_token {token:?} is not in tokenizer.json"));
+    Ok(vec![id.ok_or_else(problem)?])
+}

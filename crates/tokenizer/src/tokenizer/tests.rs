@@ -1,0 +1,167 @@
+use super::*;
+use std::fs;
+
+const TAGS: [&str; 4] = ["<step>", "</step>", "<question>", "</question>"];
+
+fn texts() -> Vec<String> {
+    let nouns = ["apples", "coins", "books"];
+    (0..60)
+        .map(|i| {
+            format!(
+                "<question>Anna has {i} {}, then {} more.</question><step>{i} + {} = {}</step>",
+                nouns[i % 3],
+                i * 7,
+                i * 7,
+                i * 8
+            )
+        })
+        .collect()
+}
+
+fn trained() -> Tokenizer {
+    Tokenizer::train_bpe(texts(), 290, &TAGS).unwrap()
+}
+
+#[test]
+fn any_text_survives() {
+    let tokenizer = trained();
+    for text in
+        ["", " ", "Anna has 12 apples", "\n\t  x  \u{e9}\u{20ac}\u{1f980}", "<step>a</step></ste", "<|endoftext|>"]
+    {
+        assert_eq!(tokenizer.decode(&tokenizer.encode(text).unwrap()), text);
+    }
+}
+
+#[test]
+fn digits_and_special_tokens_are_single_tokens() {
+    let tokenizer = trained();
+    let ids = tokenizer.encode("<step>305 + 71</step>").unwrap();
+    let tokens: Vec<String> = ids.iter().map(|&id| tokenizer.decode(&[id])).collect();
+    assert_eq!(tokens, ["<step>", "3", "0", "5", " +", " ", "7", "1", "</step>"]);
+    assert_eq!(tokenizer.token_id("</step>"), Some(2));
+    // No token of the trained vocabulary holds a digit and something else, or a piece of a tag.
+    for id in 5..tokenizer.vocab_size() as u32 {
+        let token = tokenizer.decode(&[id]);
+        assert!(token.chars().count() == 1 || !token.contains(|c: char| c.is_ascii_digit()), "{token:?}");
+        assert!(!token.contains("step") && !token.contains("question"), "{token:?}");
+    }
+    // Merges were learned at all.
+    assert!(tokenizer.encode("<question>Anna has").unwrap().len() < 5);
+}
+
+#[test]
+fn training_is_reproducible_and_keeps_to_its_size() {
+    let tokenizer = trained();
+    assert_eq!(tokenizer.files, trained().files);
+    assert_eq!((tokenizer.vocab_size(), tokenizer.eos_ids()), (290, &[0][..]));
+    // So few texts do not fill a large vocabulary.
+    assert!(Tokenizer::train_bpe(["abab"], 5000, &TAGS).unwrap().vocab_size() < 270);
+    let error = Tokenizer::train_bpe(texts(), 260, &TAGS).unwrap_err().to_string();
+    assert_eq!(error, "tokenizer: vocab_size is 260, but special tokens and bytes alone are 261");
+    assert!(Tokenizer::train_bpe(texts(), 290, &[""]).is_err());
+}
+
+#[test]
+fn a_part_of_a_character_is_shown_as_such() {
+    let tokenizer = trained();
+    let ids = tokenizer.encode("\u{20ac}").unwrap();
+    assert!(ids.len() > 1, "a character that no text held is bytes");
+    assert_eq!(tokenizer.decode(&ids[..1]), "\u{fffd}");
+    assert_eq!(tokenizer.decode(&[999_999]), "");
+}
+
+#[test]
+fn a_saved_tokenizer_is_the_tokenizer() {
+    let folder = tempfile::tempdir().unwrap();
+    trained().save(folder.path()).unwrap();
+    let again = Tokenizer::load(folder.path()).unwrap();
+    let text = texts().concat();
+    assert_eq!(again.encode(&text).unwrap(), trained().encode(&text).unwrap());
+    assert_eq!((again.vocab_size(), again.eos_ids()), (290, &[0][..]));
+    // Files of others are carried along unchanged.
+    fs::write(folder.path().join("chat_template.jinja"), "{{ messages }}").unwrap();
+    fs::write(folder.path().join("tokenizer_config.json"), r#"{"eos_token": {"content": "</step>"}, "x": 1}"#).unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    Tokenizer::load(folder.path()).unwrap().save(copy.path()).unwrap();
+    for file in ["tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja"] {
+        let bytes = |folder: &tempfile::TempDir| fs::read(folder.path().join(file)).unwrap();
+        assert_eq!(bytes(&folder), bytes(&copy), "{file}");
+    }
+}
+
+#[test]
+fn all_tokens_that_end_a_text_are_known() {
+    let folder = tempfile::tempdir().unwrap();
+    trained().save(folder.path()).unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let ids = || Tokenizer::load(folder.path()).map(|tokenizer| tokenizer.eos_ids().to_vec());
+    write("generation_config.json", r#"{"eos_token_id": [9, 4]}"#);
+    write("config.json", r#"{"eos_token_id": 7}"#);
+    assert_eq!(ids().unwrap(), [0, 4, 7, 9]);
+    write("tokenizer_config.json", r#"{"eos_token": {"content": "</step>"}}"#);
+    assert_eq!(ids().unwrap(), [2, 4, 7, 9]);
+    write("tokenizer_config.json", r#"{"eos_token": "</s>"}"#);
+    let error = ids().unwrap_err().to_string();
+    assert!(error.ends_with("eos_token \"</s>\" is not in tokenizer.json"), "{error}");
+    write("tokenizer_config.json", "{}");
+    write("config.json", r#"{"eos_token_id": "x"}"#);
+    assert!(ids().unwrap_err().to_string().contains("eos_token_id \"x\" is no token id"));
+    fs::remove_file(folder.path().join("tokenizer.json")).unwrap();
+    assert!(matches!(ids().unwrap_err(), TokenizerError::Read { .. }));
+}
+
+/// The folder of a trained tokenizer with another tokenizer_config.json.
+fn folder_with(config: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    trained().save(folder.path()).unwrap();
+    fs::write(folder.path().join("tokenizer_config.json"), config).unwrap();
+    folder
+}
+
+#[test]
+fn what_stands_before_a_prompt_is_the_folders_choice() {
+    let plain = trained().encode("3 + 4").unwrap();
+    assert_eq!(trained().encode_prompt("3 + 4").unwrap(), plain);
+    let config = r#"{"bos_token": "<question>", "add_bos_token": true}"#;
+    let folder = folder_with(config);
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    assert_eq!(tokenizer.encode_prompt("3 + 4").unwrap(), [&[3], plain.as_slice()].concat());
+    // A post-processor of tokenizer.json that puts a token before and one behind: only the first starts a prompt.
+    let path = folder.path().join("tokenizer.json");
+    let mut file: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    file["post_processor"] = json!({
+        "type": "TemplateProcessing",
+        "single": [
+            { "SpecialToken": { "id": "<step>", "type_id": 0 } },
+            { "Sequence": { "id": "A", "type_id": 0 } },
+            { "SpecialToken": { "id": "</step>", "type_id": 0 } },
+        ],
+        "pair": [],
+        "special_tokens": {
+            "<step>": { "id": "<step>", "ids": [1], "tokens": ["<step>"] },
+            "</step>": { "id": "</step>", "ids": [2], "tokens": ["</step>"] },
+        },
+    });
+    fs::write(&path, file.to_string()).unwrap();
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    assert_eq!(tokenizer.encode_prompt("3 + 4").unwrap(), [&[1], plain.as_slice()].concat());
+    assert_eq!(tokenizer.encode("3 + 4").unwrap(), plain);
+}
+
+#[test]
+fn chats_are_written_by_the_folders_template() {
+    // Whitespace control, a method of Python's strings, the special tokens, and a refusal.
+    let template = "{% for m in messages %}\n    {% if m['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}\n\
+                    {{ bos_token }}{{ m.role.upper() }}: {{ m['content'].strip() }}{{ eos_token }}\n{% endfor %}\n\
+                    {% if add_generation_prompt %}ASSISTANT:{% endif %}";
+    let config = json!({ "bos_token": { "content": "<question>" }, "eos_token": "</step>", "chat_template": template });
+    let folder = folder_with(&config.to_string());
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    assert_eq!(tokenizer.chat(&[Message::user(" 1 + 1? ")]).unwrap(), "<question>USER: 1 + 1?</step>\nASSISTANT:");
+    let system = Message { role: "system".into(), content: "be brief".into() };
+    assert!(tokenizer.chat(&[system]).unwrap_err().to_string().contains("no system"));
+    // A file of its own wins.
+    fs::write(folder.path().join("chat_template.jinja"), "{{ messages|length }}").unwrap();
+    assert_eq!(Tokenizer::load(folder.path()).unwrap().chat(&[Message::user("a"), Message::user("b")]).unwrap(), "2");
+    assert!(trained().chat(&[Message::user("a")]).unwrap_err().to_string().contains("chat_template"));
+}
