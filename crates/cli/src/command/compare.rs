@@ -6,16 +6,16 @@ use crate::contract::{self, Begun, Identity, Place};
 use crate::exit::{Outcome, print_result};
 use crate::run::config::{PreferConfig, RunConfig};
 use crate::session::{OutputFlags, Session};
-use crate::stage::pair_data::{self, PairData, Reading};
+use crate::stage::pair_data::{self, Preferences, Reading};
 use crate::stage::policy_folder::{self, PolicyFolder};
-use crate::stage::prefer::{objective, split, train};
+use crate::stage::prefer::{objective, train};
 use crate::stage::shards::is_part;
 use crate::stage::train::deciding;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use espalier_files::{ensure_creatable, hash_path, publish_bytes, publish_json, read_json, remove_folder};
 use espalier_trainer::objectives::{REGISTRY, entry};
-use espalier_trainer::state_folder;
+use espalier_trainer::{PreferencePair, Trainer, state_folder};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -101,15 +101,14 @@ pub fn run(args: &CompareArgs) -> Result<Outcome> {
     names.iter().try_for_each(|name| entry(name).map(drop))?;
     let policy = PolicyFolder::open(&args.policy)?;
     ensure_creatable(&args.out)?;
-    let (_, tokenizer) = policy.load(&config)?;
+    let (model, tokenizer) = policy.load(&config)?;
     let reading = Reading { solution_q_scale: config.prefer.solution_q_scale, append_eos: config.prefer.append_eos };
-    let mut data = pair_data::load(&args.pairs, &tokenizer, reading)?;
-    let mut held_out = match &args.held_out {
-        Some(path) => pair_data::load(path, &tokenizer, reading)?,
-        None => PairData::default(),
-    };
-    split(&mut data, &mut held_out, config.prefer.held_out_fraction, config.seed);
-    if held_out.pairs.is_empty() {
+    let load = |path: &Path| pair_data::load(path, &model, &tokenizer, reading);
+    let mut data = load(&args.pairs)?;
+    let mut held_out = args.held_out.as_deref().map(load).transpose()?.map(Preferences::into_pairs).unwrap_or_default();
+    held_out.extend(data.hold_out(config.prefer.held_out_fraction, config.seed));
+    drop(model);
+    if held_out.is_empty() {
         bail!("no pair is held out; give --held-out or --held-out-fraction");
     }
     let mut identity = Identity::new("compare", RULES)
@@ -125,8 +124,8 @@ pub fn run(args: &CompareArgs) -> Result<Outcome> {
     let context = session.context(&config);
     let work = match contract::begin::<Vec<Line>>(Place::folder(&args.out, is_own, &[]), identity, &context)? {
         Begun::Done(lines) => {
-            print_result(format_args!("{}", table(&lines, data.pairs.len(), held_out.pairs.len())));
-            return Ok(Outcome::from_failed(data.skipped.len()));
+            print_result(format_args!("{}", table(&lines, &data, held_out.len())));
+            return Ok(Outcome::from_failed(data.skipped().len()));
         }
         Begun::Work(work) => work,
     };
@@ -137,21 +136,21 @@ pub fn run(args: &CompareArgs) -> Result<Outcome> {
         context.observer.advanced(done as u64, total, name);
         lines.push(one(name, &policy, &data, &held_out, &args.out.join(name), &config)?);
     }
-    let table = table(&lines, data.pairs.len(), held_out.pairs.len());
+    let table = table(&lines, &data, held_out.len());
     publish_bytes(&args.out.join("table.md"), table.as_bytes())?;
     let result = format!("{} objectives", lines.len());
     work.finish(&lines, &result)?;
     context.observer.finished(&result);
     print_result(format_args!("{table}"));
-    Ok(Outcome::from_failed(data.skipped.len()))
+    Ok(Outcome::from_failed(data.skipped().len()))
 }
 
 /// Trains by one objective, or takes what an earlier process found.
 fn one(
     name: &str,
     policy: &PolicyFolder,
-    data: &PairData,
-    held_out: &PairData,
+    data: &Preferences,
+    held_out: &[PreferencePair],
     work: &Path,
     config: &RunConfig,
 ) -> Result<Line> {
@@ -161,8 +160,8 @@ fn one(
     }
     let settings = PreferConfig { loss: name.to_owned(), parameters: BTreeMap::new(), ..config.prefer.clone() };
     let (mut model, _) = policy.load(config)?;
-    train(&mut model, data.clone(), held_out, &objective(&settings)?, &settings, work, &mut ())
-        .context(name.to_owned())?;
+    let trainer = Trainer { model: &mut model, config: &settings.train, folder: work, observer: &mut () };
+    train(trainer, data, held_out, &objective(&settings)?).context(name.to_owned())?;
     let metrics = std::fs::read_to_string(work.join("metrics.jsonl")).context("cannot read the metrics")?;
     let metrics: Vec<Value> = metrics.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let column = |name: &str| -> Vec<f64> { metrics.iter().filter_map(|line| line[name].as_f64()).collect() };
@@ -185,9 +184,13 @@ fn one(
     Ok(line)
 }
 
-fn table(lines: &[Line], pairs: usize, held_out: usize) -> String {
+fn table(lines: &[Line], data: &Preferences, held_out: usize) -> String {
+    let given = match data {
+        Preferences::Pairs(_) => format!("{} pairs, {held_out} held out", data.len()),
+        Preferences::Lists(_) => format!("{} lists, {held_out} pairs held out", data.len()),
+    };
     let mut table = format!(
-        "{pairs} pairs, {held_out} held out\n\n| `--loss` | training loss, first and last epoch | held-out loss, before \
+        "{given}\n\n| `--loss` | training loss, first and last epoch | held-out loss, before \
          and after | held-out ranking accuracy, before and after | held-out reward accuracy |\n|---|---|---|---|---|\n"
     );
     let percent = |share: f64| 100.0 * share;

@@ -1,62 +1,87 @@
-//! Preference pairs from files: those of `mcts-gen`, with their tokens, or any table of texts as TRL reads it.
+//! Preferences from files: pairs and ranked lists of `mcts-gen`, with their tokens, or any table of texts as TRL reads it.
 
-mod lists;
 mod texts;
 
 use anyhow::{Context, Result};
-use espalier_model::Tokenizer;
-use espalier_trainer::{PreferencePair, SkippedRow};
-use espalier_tree::{Kind, StepPair, policy_hash, read_pairs};
+use espalier_files::{seed_from, unit_interval};
+use espalier_model::{Tokenizer, Transformer};
+use espalier_trainer::{PreferencePair, SiblingList};
+use espalier_tree::{Kind, Loaded, RankedList, StepPair, UnusedRow, load_pairs, load_ranked_lists, policy_hash};
 use std::path::Path;
 
-/// A pair that can be given to the trainer.
+/// What a file of preferences holds.
 #[derive(Clone, Debug)]
-pub struct LoadedPair {
-    /// Its row in the file, counted from 0.
-    pub row: usize,
-    /// What pairs of one tree, or of one prompt, have in common.
-    pub family: String,
-    /// The pair; its `reference` is what the sampling policy says.
-    pub pair: PreferencePair,
-}
-
-/// What a file of pairs holds.
-#[derive(Clone, Debug, Default)]
-pub struct PairData {
-    /// The pairs that were understood.
-    pub pairs: Vec<LoadedPair>,
-    /// The rows that were not.
-    pub skipped: Vec<SkippedRow>,
-    /// Hash of the policy that sampled them, whose log-probabilities the pairs hold.
-    pub policy_hash: Option<String>,
+pub enum Preferences {
+    /// Pairs of steps.
+    Pairs(Loaded<PreferencePair>),
+    /// Lists of siblings, best first.
+    Lists(Loaded<SiblingList>),
 }
 
 /// How texts and Q are read.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
-    /// Factor on the Q of solution pairs.
+    /// Factor on the Q of solutions.
     pub solution_q_scale: f32,
     /// Whether texts that do not end in the end-of-text token get one.
     pub append_eos: bool,
 }
 
-/// Reads a folder of `mcts-gen`, its ranked lists, a Parquet file, or JSON Lines.
-pub fn load(path: &Path, tokenizer: &Tokenizer, reading: Reading) -> Result<PairData> {
-    let problem = || format!("cannot read pairs in {}", path.display());
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    if path.is_file() && matches!(extension, "jsonl" | "json" | "ndjson") {
-        let rows = texts::json_rows(path).with_context(problem)?;
-        return Ok(match rows.first() {
-            Some(row) if lists::is_list(row) => lists::pairs_of(rows, reading),
-            _ => texts::encode_all(rows, tokenizer, reading),
-        });
+/// Reads a folder of `mcts-gen`, its ranked lists, a Parquet file, or JSON Lines. The log-probabilities of stored pairs
+/// become the pairs' reference if `model`, from which training starts, is the policy that sampled them.
+pub fn load(path: &Path, model: &Transformer, tokenizer: &Tokenizer, reading: Reading) -> Result<Preferences> {
+    let load = || {
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        if path.is_file() && matches!(extension, "jsonl" | "json" | "ndjson") {
+            if texts::first_row_has(path, "response_ids")? {
+                let lists = load_ranked_lists(path)?;
+                return Ok(Preferences::Lists(lists.map(|list| siblings(list, reading))));
+            }
+            return Ok(Preferences::Pairs(texts::encode_all(texts::json_rows(path)?, tokenizer, reading)));
+        }
+        if path.is_file() && !texts::has_tokens(path)? {
+            return Ok(Preferences::Pairs(texts::encode_all(texts::parquet_rows(path)?, tokenizer, reading)));
+        }
+        let known = policy_hash(path)?.is_some_and(|hash| hash == model.hash());
+        Ok(Preferences::Pairs(load_pairs(path)?.map(|pair| stored_pair(pair, known, reading))))
+    };
+    let loaded: Result<Preferences> = load();
+    loaded.with_context(|| format!("cannot read pairs in {}", path.display()))
+}
+
+impl Preferences {
+    /// The number of pairs, or of lists.
+    pub fn len(&self) -> usize {
+        match self {
+            Preferences::Pairs(pairs) => pairs.examples.len(),
+            Preferences::Lists(lists) => lists.examples.len(),
+        }
     }
-    if path.is_file() && !texts::has_tokens(path).with_context(problem)? {
-        return Ok(texts::encode_all(texts::parquet_rows(path).with_context(problem)?, tokenizer, reading));
+
+    /// The rows that are neither.
+    pub fn skipped(&self) -> &[UnusedRow] {
+        match self {
+            Preferences::Pairs(pairs) => &pairs.skipped,
+            Preferences::Lists(lists) => &lists.skipped,
+        }
     }
-    let stored = read_pairs(path).with_context(problem)?;
-    let pairs = stored.into_iter().enumerate().map(|(row, pair)| stored_pair(row, pair, reading)).collect();
-    Ok(PairData { pairs, skipped: Vec::new(), policy_hash: policy_hash(path).with_context(problem)? })
+
+    /// All pairs; of a list, those of its neighbours.
+    pub fn into_pairs(self) -> Vec<PreferencePair> {
+        match self {
+            Preferences::Pairs(pairs) => pairs.examples,
+            Preferences::Lists(lists) => lists.examples.iter().flat_map(SiblingList::neighbours).collect(),
+        }
+    }
+
+    /// Takes out about `fraction` of the examples, all of a tree, or of a prompt, or none, as pairs.
+    pub fn hold_out(&mut self, fraction: f64, seed: u64) -> Vec<PreferencePair> {
+        let goes = |family: &str| unit_interval(seed_from(&[&"held out", &seed, &family])) < fraction;
+        match self {
+            Preferences::Pairs(pairs) => pairs.take_families(goes),
+            Preferences::Lists(lists) => lists.take_families(goes).iter().flat_map(SiblingList::neighbours).collect(),
+        }
+    }
 }
 
 impl Reading {
@@ -66,22 +91,28 @@ impl Reading {
     }
 }
 
-fn stored_pair(row: usize, pair: StepPair, reading: Reading) -> LoadedPair {
-    let logprob = |tokens: &[f32]| tokens.iter().map(|&logprob| f64::from(logprob)).sum::<f64>() as f32;
-    LoadedPair {
-        row,
-        family: pair.problem_id,
-        pair: PreferencePair {
-            q_scale: reading.q_scale(pair.kind),
-            reference: Some([logprob(&pair.chosen_logprobs), logprob(&pair.rejected_logprobs)]),
-            prompt_ids: pair.prompt_ids,
-            chosen_ids: pair.chosen_ids,
-            rejected_ids: pair.rejected_ids,
-            q_chosen: pair.q_chosen,
-            q_rejected: pair.q_rejected,
-            visits_chosen: pair.visits_chosen,
-            visits_rejected: pair.visits_rejected,
-            weight: pair.weight,
-        },
+fn stored_pair(pair: StepPair, known: bool, reading: Reading) -> PreferencePair {
+    PreferencePair {
+        q_scale: reading.q_scale(pair.kind),
+        reference: known.then(|| pair.step_logprobs()),
+        prompt_ids: pair.prompt_ids,
+        chosen_ids: pair.chosen_ids,
+        rejected_ids: pair.rejected_ids,
+        q_chosen: pair.q_chosen,
+        q_rejected: pair.q_rejected,
+        visits_chosen: pair.visits_chosen,
+        visits_rejected: pair.visits_rejected,
+        weight: pair.weight,
+    }
+}
+
+fn siblings(list: RankedList, reading: Reading) -> SiblingList {
+    SiblingList {
+        prompt_ids: list.prompt_ids,
+        steps: list.response_ids,
+        q: list.q,
+        visits: list.visits,
+        weight: 1.0,
+        q_scale: reading.q_scale(list.kind),
     }
 }
