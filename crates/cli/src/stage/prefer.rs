@@ -5,7 +5,7 @@ use crate::contract::Identity;
 use crate::run::config::{PreferConfig, RunConfig};
 use crate::stage::pair_data::{self, Preferences, Reading};
 use crate::stage::shards::is_part;
-use crate::stage::train::{Done, Given, TrainManifest, Training, deciding, of_trees};
+use crate::stage::train::{Given, TrainManifest, TrainResult, Training, deciding, of_trees};
 use anyhow::{Context as _, Result, bail};
 use espalier_files::hash_path;
 use espalier_model::{Tokenizer, Transformer};
@@ -72,7 +72,7 @@ impl Training<'_> {
         };
         self.run(identity, None, &settings.train, context, examples, |trainer, examples: Vec<_>| {
             let summary = trainer.prefer_pairs(&examples, &[], &objective).context("preference training stopped")?;
-            Ok(Done::of(summary))
+            Ok(TrainResult::of(summary))
         })
     }
 }
@@ -91,7 +91,12 @@ pub fn objective(settings: &PreferConfig) -> Result<Objective> {
 
 /// Trains on `data` by `objective`: pairs and lists as such where the objective takes them, else lists as their pairs of
 /// neighbours, and pairs as the lists that they make.
-pub fn train(trainer: Trainer, data: &Preferences, held_out: &[PreferencePair], objective: &Objective) -> Result<Done> {
+pub fn train(
+    trainer: Trainer,
+    data: &Preferences,
+    held_out: &[PreferencePair],
+    objective: &Objective,
+) -> Result<TrainResult> {
     let row = |origin: &Origin| origin.row;
     let (trained, rows): (_, Vec<usize>) = match (objective.loss(), data) {
         (Loss::Pair(_), Preferences::Pairs(pairs)) => {
@@ -112,7 +117,7 @@ pub fn train(trainer: Trainer, data: &Preferences, held_out: &[PreferencePair], 
             (trainer.prefer_lists(&lists, held_out, objective), rows)
         }
     };
-    Ok(Done::from_rows(trained.context("preference training stopped")?, data.skipped(), |example| rows[example]))
+    Ok(TrainResult::from_rows(trained.context("preference training stopped")?, data.skipped(), |example| rows[example]))
 }
 
 fn outcome_pair(correct: PathExample, wrong: PathExample) -> PreferencePair {

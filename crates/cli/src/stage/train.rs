@@ -77,24 +77,28 @@ impl<E> Given for Vec<E> {
 
 /// What a training did.
 #[derive(Default)]
-pub struct Done {
+pub struct TrainResult {
     summary: TrainSummary,
     skipped: Vec<UnusedRow>,
 }
 
-impl Done {
+impl TrainResult {
     /// A training whose examples are no rows of a file.
-    pub(super) fn of(summary: TrainSummary) -> Done {
-        Done::from_rows(summary, &[], |example| example)
+    pub(super) fn of(summary: TrainSummary) -> TrainResult {
+        TrainResult::from_rows(summary, &[], |example| example)
     }
 
     /// A training on the rows of a file, of which the reader left out `unread`; `row` is that of an example.
-    pub(super) fn from_rows(mut summary: TrainSummary, unread: &[UnusedRow], row: impl Fn(usize) -> usize) -> Done {
+    pub(super) fn from_rows(
+        mut summary: TrainSummary,
+        unread: &[UnusedRow],
+        row: impl Fn(usize) -> usize,
+    ) -> TrainResult {
         let skipped = std::mem::take(&mut summary.skipped).into_iter();
         let untrained = skipped.map(|skipped| UnusedRow { row: row(skipped.row), reason: skipped.reason.to_string() });
         let mut skipped: Vec<UnusedRow> = unread.iter().cloned().chain(untrained).collect();
         skipped.sort_by_key(|skipped| skipped.row);
-        Done { summary, skipped }
+        TrainResult { summary, skipped }
     }
 }
 
@@ -107,7 +111,7 @@ impl Training<'_> {
         config: &TrainConfig,
         context: &Context,
         examples: impl FnOnce(&Transformer, &Tokenizer) -> Result<G>,
-        train: impl FnOnce(Trainer, G) -> Result<Done>,
+        train: impl FnOnce(Trainer, G) -> Result<TrainResult>,
     ) -> Result<TrainManifest> {
         let source = PolicyFolder::open(self.policy)?;
         let state = state_folder(self.work);
@@ -121,9 +125,9 @@ impl Training<'_> {
         let given = examples.count();
         context.observer.began(self.title, 0);
         let mut follower = Follower { work, observer: context.observer };
-        let Done { summary, skipped } = if given == 0 {
+        let TrainResult { summary, skipped } = if given == 0 {
             // Nothing to learn from is an outcome of a round, not an error: the policy stays as it is.
-            Done::default()
+            TrainResult::default()
         } else {
             train(Trainer { model: &mut model, config, folder: self.work, observer: &mut follower }, examples)?
         };
@@ -171,7 +175,7 @@ impl Training<'_> {
         let identity = worked_inputs(identity, problems, prompting)?;
         let examples = |_: &Transformer, tokenizer: &Tokenizer| worked_examples(problems, prompting, tokenizer);
         self.run(identity, Some(prompting), settings, context, examples, |trainer, examples| {
-            Ok(Done::of(trainer.sft(&examples).context("supervised training stopped")?))
+            Ok(TrainResult::of(trainer.sft(&examples).context("supervised training stopped")?))
         })
     }
 
@@ -212,7 +216,7 @@ impl Training<'_> {
                 Ok(examples)
             };
             return self.run(identity, None, train, context, examples, |trainer, examples| {
-                Ok(Done::of(trainer.joint(&examples, *value_weight).context("joint training stopped")?))
+                Ok(TrainResult::of(trainer.joint(&examples, *value_weight).context("joint training stopped")?))
             });
         }
         let examples = |_: &Transformer, tokenizer: &Tokenizer| {
@@ -223,7 +227,7 @@ impl Training<'_> {
             Ok(examples)
         };
         self.run(identity, None, train, context, examples, |trainer, examples| {
-            Ok(Done::of(trainer.sft(&examples).context("supervised training stopped")?))
+            Ok(TrainResult::of(trainer.sft(&examples).context("supervised training stopped")?))
         })
     }
 
@@ -236,7 +240,7 @@ impl Training<'_> {
             .input("trees", hash_path(trees, is_part)?);
         let examples = |_: &Transformer, _: &Tokenizer| of_trees(trees, value_targets);
         self.run(identity, None, settings, context, examples, |trainer, examples| {
-            Ok(Done::of(trainer.value(&examples).context("value training stopped")?))
+            Ok(TrainResult::of(trainer.value(&examples).context("value training stopped")?))
         })
     }
 }
