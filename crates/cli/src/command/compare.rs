@@ -186,8 +186,8 @@ fn one(
 
 fn table(lines: &[Line], data: &Preferences, held_out: usize) -> String {
     let given = match data {
-        Preferences::Pairs(_) => format!("{} pairs, {held_out} held out", data.len()),
-        Preferences::Lists(_) => format!("{} lists, {held_out} pairs held out", data.len()),
+        Preferences::Pairs(_) => format!("{} pairs, {held_out} held out", data.count()),
+        Preferences::Lists(_) => format!("{} lists, {held_out} pairs held out", data.count()),
     };
     let mut table = format!(
         "{given}\n\n| `--loss` | training loss, first and last epoch | held-out loss, before \

@@ -23,7 +23,7 @@ struct Material {
 
 impl Given for Material {
     fn count(&self) -> usize {
-        self.data.len()
+        self.data.count()
     }
 }
 
@@ -42,7 +42,7 @@ impl Training<'_> {
             let reading = Reading { solution_q_scale: settings.solution_q_scale, append_eos: settings.append_eos };
             let load = |path| pair_data::load(path, model, tokenizer, reading);
             let data = load(pairs)?;
-            if let (0, [first, ..]) = (data.len(), data.skipped()) {
+            if let (0, [first, ..]) = (data.count(), data.skipped()) {
                 let (skipped, row, reason) = (data.skipped().len(), first.row, &first.reason);
                 bail!("no pair in {} can be used: {skipped} rows skipped, row {row} because {reason}", pairs.display());
             }

@@ -51,7 +51,7 @@ pub fn load(path: &Path, model: &Transformer, tokenizer: &Tokenizer, reading: Re
 
 impl Preferences {
     /// The number of pairs, or of lists.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         match self {
             Preferences::Pairs(pairs) => pairs.examples.len(),
             Preferences::Lists(lists) => lists.examples.len(),
