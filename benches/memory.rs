@@ -6,7 +6,7 @@
 
 #![allow(missing_docs, reason = "a program")]
 
-use espalier_cli::stage::shards::Shards;
+use espalier_rounds::stage::shards::Shards;
 use espalier_search::{
     Candidate, Expansion, Finish, Judge, Policy, PolicyError, SearchConfig, SearchError, StepRequest, TreeJob, Verdict,
     search,
@@ -17,15 +17,17 @@ use std::error::Error;
 use std::time::Instant;
 
 const LIMIT_KIB: u64 = 1 << 20;
+/// Trees searched at the same time.
+const IN_FLIGHT: usize = 1000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let problems = std::env::args().skip(1).find_map(|word| word.parse::<u64>().ok()).unwrap_or(1_000_000);
     let folder = tempfile::tempdir()?;
-    let config = SearchConfig { simulations: 4, in_flight: 1000, ..SearchConfig::default() };
+    let config = SearchConfig { simulations: 4, ..SearchConfig::default() };
     let mut shards = Shards::open(folder.path(), ShardInfo::default(), 1000, problems as usize)?;
     let begun = Instant::now();
     let on_tree = |index, tree| shards.add(index, &tree).map_err(|error| SearchError::Sink(error.into()));
-    let summary = search(&config, (0..problems).map(job), &mut Steps::default(), &Words, on_tree)?;
+    let summary = search(&config, IN_FLIGHT, (0..problems).map(job), &mut Steps::default(), &Words, on_tree)?;
     shards.close()?;
     let status = std::fs::read_to_string("/proc/self/status")?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
@@ -35,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         summary.trees,
         summary.nodes,
         begun.elapsed().as_secs_f64(),
-        config.in_flight,
+        IN_FLIGHT,
         peak as f64 / 1024.0
     );
     if peak >= LIMIT_KIB { Err("more than 1 GiB".into()) } else { Ok(()) }

@@ -39,10 +39,10 @@ fn main() {
 
 /// Searches `trees` trees, others for each `run`; the simulations that it took.
 fn simulations(trees: u64, in_flight: usize, run: u64) -> u64 {
-    let config = SearchConfig { simulations: SIMULATIONS, k: 3, k_root: 3, in_flight, ..SearchConfig::default() };
+    let config = SearchConfig { simulations: SIMULATIONS, k: 3, k_root: 3, ..SearchConfig::default() };
     let jobs = (0..trees).map(|index| job(index, run));
-    let summary =
-        search(&config, jobs, &mut Table::default(), &Words, |_, _| Ok(())).expect("a policy that never fails");
+    let summary = search(&config, in_flight, jobs, &mut Table::default(), &Words, |_, _| Ok(()))
+        .expect("a policy that never fails");
     summary.work.simulations
 }
 

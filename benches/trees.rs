@@ -13,7 +13,7 @@ use std::time::Instant;
 fn main() -> Result<(), Box<dyn Error>> {
     let mut trees = Vec::new();
     let config = SearchConfig::default();
-    search(&config, (0..300).map(job), &mut FakePolicy::new(FakeTexts::new(1)), &FakeJudge, |_, tree| {
+    search(&config, 64, (0..300).map(job), &mut FakePolicy::new(FakeTexts::new(1)), &FakeJudge, |_, tree| {
         trees.push(tree);
         Ok(())
     })?;

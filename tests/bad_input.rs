@@ -156,7 +156,7 @@ fn flags() {
         ("--c-puct", "-1", ["c_puct", "-1"]),
         ("--device", "tpu", ["device", "tpu"]),
         ("--format", "yaml", ["xml", "yaml"]),
-        ("--rule", "best", ["best_worst", "`best`"]),
+        ("--rule", "best", ["best_worst", "\"best\""]),
     ] {
         let mut command = inputs.search_of(&inputs.problems);
         // The flag as one word, so that a minus sign is a number's; --simulations is given twice otherwise.

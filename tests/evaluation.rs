@@ -2,7 +2,7 @@
 
 use crate::tiny::{finished, shared, step_train, succeed, text};
 use assert_cmd::Command;
-use espalier_cli::stage::eval::samples::{path_beside, read};
+use espalier_rounds::stage::eval::samples::{path_beside, read};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -37,7 +37,7 @@ fn methods_agree_on_what_is_known_by_heart() {
     let (tree, solutions, _) =
         evaluate("mcts.json", &["--method", "mcts", "--simulations", "12", "--temperature", "1.0"]);
     let (beam, beams, _) = evaluate("beam.json", &["--method", "beam", "--beam-width", "2"]);
-    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 8, "reports and samples, no journals");
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 12, "reports, records and samples, no journals");
 
     let correct = |report: &serde_json::Value| report["groups"][0]["all"]["correct"].as_u64().unwrap();
     for (name, report) in [("greedy", &greedy), ("sample", &sample), ("beam", &beam), ("mcts", &tree)] {
@@ -49,7 +49,7 @@ fn methods_agree_on_what_is_known_by_heart() {
     assert!(solutions.iter().any(|problem| problem.samples.len() > 1));
     // The report is what the samples say.
     for (report, problems) in [(&greedy, &greedy_samples), (&sample, &samples), (&beam, &beams), (&tree, &solutions)] {
-        let chosen = |problem: &&espalier_cli::stage::eval::samples::ProblemSamples| {
+        let chosen = |problem: &&espalier_rounds::stage::eval::samples::ProblemSamples| {
             problem.samples.iter().any(|sample| sample.chosen && sample.correct)
         };
         assert_eq!(problems.iter().filter(chosen).count() as u64, correct(report));
@@ -116,17 +116,17 @@ fn a_killed_evaluation_goes_on_where_it_was() {
     succeed(&mut eval(&policy, &known(), &whole));
     // Killed as soon as the journal holds some answers, again and again until it is done.
     let out = root.path().join("killed.json");
-    let journal = root.path().join("killed.partial.jsonl");
+    let journal = root.path().join("killed.journal");
     let mut kills = 0;
     while !out.exists() {
         let mut command = std::process::Command::new(eval(&policy, &known(), &out).get_program());
         command.args(eval(&policy, &known(), &out).args(["--max-rows", "1"]).get_args());
         let mut child =
             command.stderr(std::process::Stdio::null()).stdout(std::process::Stdio::null()).spawn().unwrap();
-        let lines = || fs::read_to_string(&journal).map_or(0, |text| text.lines().count());
-        let before = lines();
+        let bytes = || fs::metadata(&journal).map_or(0, |metadata| metadata.len());
+        let before = bytes();
         while child.try_wait().unwrap().is_none() {
-            if kills < 3 && lines() > before.max(1) {
+            if kills < 3 && bytes() > before.max(8) {
                 child.kill().unwrap();
                 child.wait().unwrap();
                 kills += 1;
@@ -140,11 +140,13 @@ fn a_killed_evaluation_goes_on_where_it_was() {
     assert_eq!(read(&path_beside(&out)).unwrap(), read(&path_beside(&whole)).unwrap());
     assert_eq!(report(&out)["groups"], report(&whole)["groups"]);
 
-    // Half an evaluation of something else is not continued.
-    fs::write(root.path().join("other.partial.jsonl"), "\"another\"\n").unwrap();
-    let refused = eval(&policy, &known(), &root.path().join("other.json")).output().unwrap();
+    // An evaluation of something else does not answer for this one, and is begun anew only on request.
+    let refused = eval(&policy, &known(), &out).args(["--seed", "1"]).output().unwrap();
     assert_eq!(refused.status.code(), Some(2));
-    assert!(text(&refused.stderr).contains("half of another evaluation"));
+    let refused = text(&refused.stderr);
+    assert!(refused.contains("seed is 0 there and 1 here") && refused.contains("--overwrite"), "{refused}");
+    succeed(eval(&policy, &known(), &out).args(["--seed", "1", "--overwrite"]));
+    assert_eq!(report(&out)["groups"][0]["all"]["problems"], 12);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The executables as a user runs them: real processes, real files.
 
+#![allow(clippy::disallowed_methods, reason = "tests make and break files")]
 #![allow(missing_docs, reason = "a test binary has no readers of its documentation")]
 
 mod bad_input;
 mod complete;
+mod contract;
 mod evaluation;
 mod experiment;
 #[allow(dead_code, reason = "the policy's own tests use all of it")]
@@ -15,6 +17,7 @@ mod objectives;
 mod preferences;
 mod readme;
 mod servers;
+mod settings;
 mod shards;
 mod tiny;
 mod whole_run;

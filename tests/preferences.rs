@@ -210,3 +210,49 @@ fn ranked_lists_train_as_the_pairs_of_their_neighbours() {
     assert!(by_lists.len() >= 2 && by_lists[0] > 0.1, "{by_lists:?}");
     assert_eq!(by_lists, by_pairs);
 }
+
+/// One pair a step, at a learning rate that changes nothing: what the policy says of each step's chosen text shows whose turn
+/// it was.
+#[test]
+fn a_curriculum_reaches_the_optimiser_unless_another_order_is_asked_for() {
+    let root = tempfile::tempdir().unwrap();
+    let run = finished();
+    let select = |name: &str, flags: &[&str]| {
+        let out = root.path().join(name);
+        let mut select = crate::tiny::mcts_gen();
+        select.args(["pairs", "--rule", "all", "--trees"]).arg(run.join("round-001/trees")).arg("--out").arg(&out);
+        succeed(select.args(flags));
+        out
+    };
+    let plain = select("plain", &[]);
+    let arranged = select("arranged", &["--curriculum", "margin"]);
+    let trained = |pairs: &Path, name: &str, flags: &[&str]| -> Vec<f64> {
+        let out = root.path().join(name);
+        let mut command = step_train();
+        command.args(["prefer", "--epochs", "1", "--batch-size", "1", "--learning-rate", "1e-30", "--threads", "1"]);
+        command
+            .args(flags)
+            .arg("--policy")
+            .arg(run.join("policy-001"))
+            .arg("--pairs")
+            .arg(pairs)
+            .arg("--out")
+            .arg(&out);
+        succeed(&mut command);
+        metrics(&out).iter().map(|line| line["logps/chosen"].as_f64().unwrap()).collect()
+    };
+    let stored = |pairs: &Path| -> Vec<f64> {
+        let sum = |logprobs: &[f32]| logprobs.iter().map(|&logprob| f64::from(logprob)).sum();
+        espalier_tree::read_pairs(pairs).unwrap().iter().map(|pair| sum(&pair.chosen_logprobs)).collect()
+    };
+    let is_as = |found: &[f64], expected: &[f64]| {
+        found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-2)
+    };
+    let (given, margins) = (stored(&plain), stored(&arranged));
+    assert!(given.len() > 4 && !is_as(&given, &margins), "the curriculum changes the order of {} pairs", given.len());
+    assert!(is_as(&trained(&arranged, "a", &[]), &margins), "the largest margin first");
+    let shuffled = trained(&arranged, "b", &["--order", "shuffled"]);
+    assert!(!is_as(&shuffled, &margins), "{shuffled:?}");
+    assert!(!is_as(&trained(&plain, "c", &[]), &given), "without a curriculum they are shuffled");
+    assert!(is_as(&trained(&plain, "d", &["--order", "as_given"]), &given));
+}

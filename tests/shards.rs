@@ -1,6 +1,6 @@
 //! Shards hold the same bytes however the search was run.
 
-use espalier_cli::stage::shards::Shards;
+use espalier_rounds::stage::shards::Shards;
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeTexts};
 use espalier_search::{Judge, SearchConfig, SearchError, Strategy, TreeJob, Verdict, search};
 use espalier_tree::{ShardInfo, TreeInfo, check, read_trees};
@@ -37,11 +37,17 @@ impl Judge for SlowJudge {
 }
 
 /// The bytes of all shards, in order.
-fn written(config: &SearchConfig, threads: usize, policy: &mut FakePolicy, folder: &Path) -> Vec<Vec<u8>> {
+fn written(
+    config: &SearchConfig,
+    in_flight: usize,
+    threads: usize,
+    policy: &mut FakePolicy,
+    folder: &Path,
+) -> Vec<Vec<u8>> {
     let mut shards = Shards::open(folder, ShardInfo::default(), 8, PROBLEMS as usize).unwrap();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     let on_tree = |index, tree| shards.add(index, &tree).map_err(|error| SearchError::Sink(error.into()));
-    pool.install(|| search(config, (0..PROBLEMS).map(job), policy, &SlowJudge, on_tree)).unwrap();
+    pool.install(|| search(config, in_flight, (0..PROBLEMS).map(job), policy, &SlowJudge, on_tree)).unwrap();
     shards.close().unwrap();
     (0..PROBLEMS.div_ceil(8)).map(|shard| fs::read(folder.join(format!("part-{shard:05}.parquet"))).unwrap()).collect()
 }
@@ -57,12 +63,10 @@ fn threads_and_trees_in_flight_change_no_byte() {
     ];
     for (name, config) in configs {
         let at = |run: &str| root.path().join(format!("{name}-{run}"));
-        let one = SearchConfig { in_flight: 1, ..config };
-        let expected = written(&one, 1, &mut FakePolicy::new(FakeTexts::new(9)), &at("one"));
+        let expected = written(&config, 1, 1, &mut FakePolicy::new(FakeTexts::new(9)), &at("one"));
         for (threads, in_flight, seed, delay, batch) in [(2, 7, 1, 4, 5), (8, 50, 2, 9, 1000), (8, 1000, 3, 2, 20)] {
-            let config = SearchConfig { in_flight, ..config };
             let mut policy = FakePolicy::new(FakeTexts::new(9)).shuffled(seed, delay).batched(batch);
-            let shards = written(&config, threads, &mut policy, &at(&format!("{threads}-{in_flight}")));
+            let shards = written(&config, in_flight, threads, &mut policy, &at(&format!("{threads}-{in_flight}")));
             assert!(shards == expected, "{name}, {threads} threads, {in_flight} in flight");
         }
         let trees: Vec<_> = read_trees(&at("one")).unwrap().map(Result::unwrap).collect();

@@ -1,10 +1,9 @@
 //! One command given at a terminal: the program that runs it, and the person who watches.
 
-use crate::context::Context;
-use crate::contract::Program;
-use crate::run::config::RunConfig;
 use crate::terminal::Terminal;
 use clap::Args;
+use espalier_rounds::config::RunConfig;
+use espalier_rounds::context::{Context, Program};
 
 /// Flags of every command that makes an output.
 #[derive(Args, Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
 //! What a person at a terminal sees of a stage: one bar while it works, one line when it is done.
 
-use crate::context::Observer;
+use espalier_rounds::context::Observer;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

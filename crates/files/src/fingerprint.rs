@@ -97,8 +97,8 @@ mod tests {
     fn a_folder_is_its_names_and_contents() {
         let folder = tempfile::tempdir().unwrap();
         let of = |files: &[(&str, &str)]| {
-            let root =
-                folder.path().join(files.iter().map(|(name, text)| format!("{name}={text} ")).collect::<String>());
+            let named: Vec<String> = files.iter().map(|(name, text)| format!("{name}={text}")).collect();
+            let root = folder.path().join(named.join(" "));
             fs::create_dir(&root).unwrap();
             files.iter().for_each(|(name, text)| fs::write(root.join(name), text).unwrap());
             hash_path(&root, |name| name != "ignored").unwrap()

@@ -1,17 +1,18 @@
 //! The numbers that a model computes in.
 
-use serde::{Deserialize, Serialize};
+use espalier_settings::choices;
 use tch::Kind;
 
-/// What weights, activations, keys and values are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Precision {
-    /// 32 bits.
-    #[default]
-    Float32,
-    /// 16 bits with the exponents of float32; norms, softmax and log-probabilities are computed in float32 all the same.
-    Bfloat16,
+choices! {
+    /// What weights, activations, keys and values are.
+    #[derive(Default)]
+    pub enum Precision {
+        /// 32 bits.
+        #[default]
+        Float32 = "float32",
+        /// 16 bits with the exponents of float32; norms, softmax and log-probabilities are computed in float32 all the same.
+        Bfloat16 = "bfloat16",
+    }
 }
 
 impl Precision {

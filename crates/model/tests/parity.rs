@@ -2,6 +2,8 @@
 //!
 //! `fixtures/make.py` made the models and what is expected of them.
 
+#![allow(clippy::disallowed_methods, reason = "tests make and break files")]
+
 use espalier_model::{Architecture, DecodeGroup, ModelConfig, ModelError, RopeScaling, Transformer};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};

@@ -1,61 +1,42 @@
 //! What a policy is set up with.
 
-use crate::error::ModelPolicyError;
 use espalier_model::Precision;
-use serde::{Deserialize, Serialize};
+use espalier_settings::range::{above, above_and_at_most, at_least, at_least_and_below};
+use espalier_settings::{OutOfRange, settings};
 
-/// Precision of the model and limits on the sampled distribution. The temperature comes with each request; 0 is greedy
-/// decoding, for which of the limits only the repetition penalty has a meaning. The defaults change nothing, as in the paper.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SamplingConfig {
-    /// Sample among this many likeliest tokens; 0 is off.
-    pub top_k: usize,
-    /// Sample among the fewest likeliest tokens that hold this share of the probability; 1 is off
-    /// (arXiv:1904.09751).
-    pub top_p: f32,
-    /// Sample only tokens at least this many times as likely as the likeliest; 0 is off (arXiv:2407.01082).
-    pub min_p: f32,
-    /// Divide positive and multiply negative logits of all tokens of the prefix and the row by this; 1 is off
-    /// (arXiv:1909.05858).
-    pub repetition_penalty: f32,
-    /// What the model computes in. With bfloat16, sampling takes half the memory and less time; what was sampled then counts
-    /// as that of another policy than the float32 one, since its log-probabilities differ by some hundredths.
-    ///
-    /// Float32 is not written out, so that a search which was begun before there was a choice goes on.
-    #[serde(skip_serializing_if = "is_float32")]
-    pub precision: Precision,
+settings! {
+    /// Precision of the model and limits on the sampled distribution. The temperature comes with each request; 0 is greedy
+    /// decoding, for which of the limits only the repetition penalty has a meaning. The defaults change nothing, as in the
+    /// paper.
+    pub struct SamplingConfig {
+        /// Sample among this many likeliest tokens; 0 is off.
+        pub top_k: usize = 0;
+        /// Sample among the fewest likeliest tokens that hold this share of the probability; 1 is off.
+        ///
+        /// Nucleus sampling, arXiv:1904.09751.
+        pub top_p: f32 = 1.0, above_and_at_most(0, 1);
+        /// Sample only tokens at least this many times as likely as the likeliest; 0 is off.
+        ///
+        /// arXiv:2407.01082.
+        pub min_p: f32 = 0.0, at_least_and_below(0, 1);
+        /// Factor against tokens that are there already; 1 is off.
+        ///
+        /// Positive logits of all tokens of the prefix and the row are divided by it, negative ones multiplied
+        /// (arXiv:1909.05858).
+        pub repetition_penalty: f32 = 1.0, above(0);
+        /// What the model computes in: float32, or bfloat16, which is faster and takes half the memory.
+        ///
+        /// What was sampled in bfloat16 counts as that of another policy than the float32 one, since its log-probabilities
+        /// differ by some hundredths. Float32 is not written out, so that a search which was begun before there was a choice
+        /// goes on.
+        #[serde(skip_serializing_if = "is_float32")]
+        pub precision: Precision = Precision::Float32;
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_float32(precision: &Precision) -> bool {
     *precision == Precision::Float32
-}
-
-impl Default for SamplingConfig {
-    fn default() -> Self {
-        SamplingConfig { top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0, precision: Precision::Float32 }
-    }
-}
-
-impl SamplingConfig {
-    /// Checks the ranges.
-    ///
-    /// # Errors
-    /// [`ModelPolicyError::Config`] with the first value out of its range.
-    pub fn validate(&self) -> Result<(), ModelPolicyError> {
-        let wrong = |name, value: f32, range| Err(ModelPolicyError::Config { name, value: f64::from(value), range });
-        if !(self.top_p > 0.0 && self.top_p <= 1.0) {
-            return wrong("top_p", self.top_p, "above 0 and at most 1");
-        }
-        if !(self.min_p >= 0.0 && self.min_p < 1.0) {
-            return wrong("min_p", self.min_p, "at least 0 and below 1");
-        }
-        if !(self.repetition_penalty > 0.0 && self.repetition_penalty.is_finite()) {
-            return wrong("repetition_penalty", self.repetition_penalty, "above 0 and finite");
-        }
-        Ok(())
-    }
 }
 
 /// How a [`ModelPolicy`](crate::ModelPolicy) decodes.
@@ -107,19 +88,16 @@ impl PolicyConfig {
     /// Checks the ranges.
     ///
     /// # Errors
-    /// [`ModelPolicyError::Config`] with the first value out of its range.
-    pub fn validate(&self) -> Result<(), ModelPolicyError> {
-        self.sampling.validate()?;
+    /// The first value out of its range.
+    pub fn check(&self) -> Result<(), OutOfRange> {
+        self.sampling.check()?;
         let at_least_one = [
             ("max_rows", self.max_rows),
             ("max_prefill_tokens", self.max_prefill_tokens),
             ("prefill_chunk_tokens", self.prefill_chunk_tokens),
             ("max_context_tokens", self.max_context_tokens.unwrap_or(1)),
         ];
-        match at_least_one.into_iter().find(|&(_, value)| value == 0) {
-            Some((name, _)) => Err(ModelPolicyError::Config { name, value: 0.0, range: "at least 1" }),
-            None => Ok(()),
-        }
+        at_least_one.iter().try_for_each(|(name, value)| at_least(1).check(name, value))
     }
 }
 
@@ -129,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_value_out_of_range_is_named() {
-        assert!(PolicyConfig::default().validate().is_ok());
+        assert!(PolicyConfig::default().check().is_ok());
         let bad = [
             SamplingConfig { top_p: 0.0, ..SamplingConfig::default() },
             SamplingConfig { top_p: f32::NAN, ..SamplingConfig::default() },
@@ -138,10 +116,10 @@ mod tests {
         ];
         let names = ["top_p", "top_p", "min_p", "repetition_penalty"];
         for (sampling, name) in bad.into_iter().zip(names) {
-            let error = PolicyConfig { sampling, ..PolicyConfig::default() }.validate().unwrap_err();
+            let error = PolicyConfig { sampling, ..PolicyConfig::default() }.check().unwrap_err();
             assert!(error.to_string().starts_with(name), "{error}");
         }
-        let error = PolicyConfig { max_rows: 0, ..PolicyConfig::default() }.validate().unwrap_err();
+        let error = PolicyConfig { max_rows: 0, ..PolicyConfig::default() }.check().unwrap_err();
         assert_eq!(error.to_string(), "max_rows is 0, but must be at least 1");
     }
 }

@@ -9,15 +9,8 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum ModelPolicyError {
     /// An option is out of its range.
-    #[error("{name} is {value}, but must be {range}")]
-    Config {
-        /// The option.
-        name: &'static str,
-        /// Its value.
-        value: f64,
-        /// The range.
-        range: &'static str,
-    },
+    #[error(transparent)]
+    Config(#[from] espalier_settings::OutOfRange),
     /// A request contradicts itself; nothing of it was run.
     #[error("request {ticket} of tree {tree}: {problem}")]
     Request {

@@ -55,7 +55,7 @@ impl ModelPolicy {
         tokenizer: Tokenizer,
         config: PolicyConfig,
     ) -> Result<ModelPolicy, ModelPolicyError> {
-        config.validate()?;
+        config.check()?;
         model.convert(config.sampling.precision.kind())?;
         let own_context = model.config().max_position_embeddings;
         let max_context_tokens = config.max_context_tokens.map_or(own_context, |context| context.min(own_context));

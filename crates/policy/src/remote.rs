@@ -92,7 +92,7 @@ impl RemotePolicy {
         config: RemoteConfig,
         notice: impl Fn(&str) + Send + Sync + 'static,
     ) -> Result<RemotePolicy, RemoteError> {
-        config.validate()?;
+        config.check()?;
         let notice: endpoints::Notice = Arc::new(notice);
         let caller = Caller::new(&config);
         let tokenizer = Arc::new(tokenizer);

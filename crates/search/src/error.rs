@@ -8,15 +8,8 @@ use std::error::Error;
 #[derive(Debug, thiserror::Error)]
 pub enum SearchError {
     /// A setting out of its range.
-    #[error("search setting `{field}` is {value}; choose {wanted}")]
-    Setting {
-        /// The setting's name.
-        field: &'static str,
-        /// Its value.
-        value: String,
-        /// What it may be.
-        wanted: &'static str,
-    },
+    #[error(transparent)]
+    Setting(#[from] espalier_settings::OutOfRange),
     /// The policy failed altogether.
     #[error("the policy failed")]
     Policy(#[from] PolicyError),

@@ -88,6 +88,12 @@ impl Gumbel {
         Some(children[chosen])
     }
 
+    /// Takes back the visit of a child that [`select`](Self::select) counted, as of a simulation that did not begin.
+    pub(crate) fn take_back(&mut self, tree: &Tree, child: NodeId) {
+        let first = tree.node(NodeId::ROOT).child_range().start;
+        self.visits[(child.0 - first) as usize] -= 1;
+    }
+
     /// Gumbel + logit + transformed Q of each child.
     fn scores(&self, tree: &Tree, children: &[NodeId]) -> Vec<f64> {
         let priors: Vec<f64> = children.iter().map(|&id| f64::from(tree.node(id).prior)).collect();

@@ -43,7 +43,7 @@
 //! });
 //! let config = SearchConfig { simulations: 20, ..SearchConfig::default() };
 //! let mut trees = Vec::new();
-//! let summary = search(&config, jobs, &mut FakePolicy::new(FakeTexts::new(1)), &FakeJudge, |_, tree| {
+//! let summary = search(&config, 64, jobs, &mut FakePolicy::new(FakeTexts::new(1)), &FakeJudge, |_, tree| {
 //!     trees.push(tree);
 //!     Ok(())
 //! })?;
@@ -63,6 +63,7 @@ mod judge;
 mod policy;
 mod seed;
 mod selection;
+mod strategy;
 mod summary;
 mod tree_search;
 

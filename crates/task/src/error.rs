@@ -94,14 +94,9 @@ pub enum TaskError {
         /// Most steps that a family can tell.
         highest: u32,
     },
-    /// A share is no share.
-    #[error("{name} is {value}, but must be a share from 0 to 1")]
-    Share {
-        /// The setting.
-        name: &'static str,
-        /// Its value.
-        value: f64,
-    },
+    /// A setting out of its range.
+    #[error(transparent)]
+    Setting(#[from] espalier_settings::OutOfRange),
     /// A family has no more distinct questions.
     #[error("family `{family}` with {steps} steps has no more than {found} distinct questions; ask for fewer problems")]
     Exhausted {
@@ -117,15 +112,5 @@ pub enum TaskError {
     Sandbox {
         /// What is missing, or which of the sandbox's walls did not hold.
         reason: String,
-    },
-    /// A name is not that of a dataset, format, granularity, or split.
-    #[error("unknown {what} `{name}`; use one of: {known}")]
-    UnknownName {
-        /// `dataset`, `format`, `granularity`, or `split`.
-        what: &'static str,
-        /// The name given.
-        name: String,
-        /// The names there are.
-        known: &'static str,
     },
 }

@@ -41,7 +41,7 @@
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and break files"))]
 #![forbid(unsafe_code)]
 
 pub mod families;
@@ -57,7 +57,7 @@ mod write;
 
 pub use answer::{AnswerKind, FoundBy, boxed, equivalent, extract};
 pub use error::TaskError;
-pub use format::{Format, Granularity, StepText};
+pub use format::{Format, Granularity, Prompting, StepText};
 pub use grade::{Grade, Grader};
 pub use load::{Dataset, load_dataset, load_problems};
 pub use problem::{CodeTests, Problem, Worked};

@@ -1,164 +1,119 @@
 //! How long, how fast and in which order to train.
 
-use crate::TrainerError;
 use espalier_model::Precision;
-use serde::{Deserialize, Serialize};
+use espalier_settings::range::{above, at_least, between, each_of};
+use espalier_settings::{OutOfRange, choices, settings};
 
-/// Optimisation of one training stage.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TrainConfig {
-    /// Peak learning rate.
-    pub learning_rate: f64,
-    /// Passes over the examples.
-    pub epochs: u32,
-    /// Examples an optimiser step.
-    pub batch_size: usize,
-    /// Most tokens (padding included) in one forward pass; a larger batch is done in parts whose gradients are summed.
-    pub micro_batch_tokens: usize,
-    /// Share of the steps in which the learning rate rises from 0 to its peak.
-    pub warmup_fraction: f64,
+settings! {
+    /// Optimisation of one training stage.
+    pub struct TrainConfig {
+        /// Peak learning rate.
+        pub learning_rate: f64 = 1e-5, above(0);
+        /// Passes over the examples.
+        pub epochs: u32 = 1, at_least(1);
+        /// Examples an optimiser step.
+        pub batch_size: usize = 32, at_least(1);
+        /// Most tokens of one forward pass; larger batches are done in parts whose gradients are summed.
+        ///
+        /// Padding counts.
+        pub micro_batch_tokens: usize = 4096, at_least(1);
+        /// Share of the steps in which the learning rate rises from 0 to its peak.
+        pub warmup_fraction: f64 = 0.1, between(0, 1);
+        /// Learning rate after the warm-up.
+        pub schedule: Schedule = Schedule::Cosine;
+        /// Decoupled weight decay of the weight matrices; norms, biases and the value head have none.
+        pub weight_decay: f64 = 0.0, at_least(0);
+        /// Gradients are scaled down to this global norm; 0 leaves them.
+        pub max_grad_norm: f64 = 1.0, at_least(0);
+        /// Decides the order of the examples.
+        pub seed: u64 = 0;
+        /// Order of the examples; if left out, that of a curriculum that arranged them, else shuffled.
+        ///
+        /// Whoever trains knows whether they were arranged; to the trainer, left out is [`Order::Shuffled`].
+        pub order: Option<Order> = None;
+        /// Layout of the steps below one prefix in a batch; both give the same losses.
+        pub layout: Layout = Layout::Packed;
+        /// Seconds between two saved states; 0 saves after every step.
+        pub save_every_s: f64 = 60.0, at_least(0);
+        /// Parameters that stay as they are: names, in which * stands for any text, as in model.layers.0.*.
+        pub freeze: Vec<String> = Vec::new();
+        /// What the model computes in, and is saved as; masters in the optimiser are float32 in any case.
+        ///
+        /// So are the optimiser's own numbers.
+        pub precision: Precision = Precision::Float32;
+        /// Compute each layer again in the backward pass: less memory, a third more work.
+        ///
+        /// Only what enters each layer is kept.
+        pub gradient_checkpointing: bool = false;
+        /// Optimiser steps between two looks at the held-out pairs; 0 looks after each epoch.
+        pub eval_every: u64 = 0;
+        /// Stop after so many looks in a row without a lower held-out loss, and keep the best parameters; 0 never stops.
+        pub patience: u32 = 0;
+        /// Low-rank adapters instead of the parameters themselves.
+        pub lora: LoraConfig = LoraConfig::default();
+    }
+    together: TrainConfig::lora_freezes_alone;
+}
+
+/// The linear maps of a layer, by Hugging Face's names.
+const LINEAR_MAPS: [&str; 7] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+
+settings! {
+    /// Low-rank adapters (LoRA, arXiv:2106.09685). They are saved in PEFT's format and merged into the policy.
+    pub struct LoraConfig {
+        /// Train adapters of this rank instead of the parameters themselves; 0 is off.
+        ///
+        /// They are merged into the policy, and lie in its folder `adapter/` for PEFT.
+        pub rank: usize = 0;
+        /// The adapters' output is multiplied by alpha / rank.
+        pub alpha: f64 = 16.0, above(0);
+        /// Linear maps that get one.
+        pub targets: Vec<String> = LINEAR_MAPS.map(str::to_owned).to_vec(), each_of(LINEAR_MAPS);
+    }
+}
+
+choices! {
     /// The learning rate after the warm-up.
-    pub schedule: Schedule,
-    /// Decoupled weight decay of the weight matrices; norms, biases and the value head have none.
-    pub weight_decay: f64,
-    /// Gradients are scaled down to this global norm; 0 leaves them.
-    pub max_grad_norm: f64,
-    /// Decides the order of the examples.
-    pub seed: u64,
+    pub enum Schedule {
+        /// Stays at the peak.
+        Constant = "constant",
+        /// Falls to 0 in a straight line.
+        Linear = "linear",
+        /// Falls to 0 in half a cosine.
+        Cosine = "cosine",
+    }
+}
+
+choices! {
     /// Which examples come when.
-    pub order: Order,
-    /// How steps below one prefix are laid out.
-    pub layout: Layout,
-    /// Seconds between two saved states; 0 saves after every step.
-    pub save_every_s: f64,
-    /// Parameters that stay as they are: names, in which `*` stands for any text, as in `model.layers.0.*`.
-    pub freeze: Vec<String>,
-    /// What the model computes in, and is saved as; the optimiser's own numbers, masters of the parameters among them, are
-    /// float32 in any case.
-    pub precision: Precision,
-    /// Keeps only what enters each layer for the backward pass and computes the rest again: less memory, a third more
-    /// work.
-    pub gradient_checkpointing: bool,
-    /// Optimiser steps between two looks at the held-out pairs; 0 looks after each epoch.
-    pub eval_every: u64,
-    /// Stops when the held-out loss has not fallen in so many looks in a row, and goes back to the best parameters; 0
-    /// never stops.
-    pub patience: u32,
-    /// Trains adapters of low rank instead of the parameters themselves.
-    pub lora: LoraConfig,
-}
-
-/// Low-rank adapters (LoRA, arXiv:2106.09685). They are saved in PEFT's format and merged into the policy.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LoraConfig {
-    /// Rank; 0 trains the parameters themselves.
-    pub rank: usize,
-    /// The adapters' output is multiplied by alpha / rank.
-    pub alpha: f64,
-    /// The linear maps that get one: `q_proj`, `k_proj`, `v_proj`, `o_proj`, `gate_proj`, `up_proj`, `down_proj`.
-    pub targets: Vec<String>,
-}
-
-impl Default for LoraConfig {
-    fn default() -> Self {
-        let targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
-        LoraConfig { rank: 0, alpha: 16.0, targets: targets.map(str::to_owned).to_vec() }
+    #[derive(Default)]
+    pub enum Order {
+        /// At random, anew in each epoch.
+        ///
+        /// Examples of like length share a batch, and so do those of one tree where they are packed, because they share its
+        /// tokens.
+        #[default]
+        Shuffled = "shuffled",
+        /// As they were given: for a curriculum, give the easy ones first.
+        AsGiven = "as_given",
     }
 }
 
-impl Default for TrainConfig {
-    fn default() -> Self {
-        TrainConfig {
-            learning_rate: 1e-5,
-            epochs: 1,
-            batch_size: 32,
-            micro_batch_tokens: 4096,
-            warmup_fraction: 0.1,
-            schedule: Schedule::Cosine,
-            weight_decay: 0.0,
-            max_grad_norm: 1.0,
-            seed: 0,
-            order: Order::Shuffled,
-            layout: Layout::Packed,
-            save_every_s: 60.0,
-            freeze: Vec::new(),
-            precision: Precision::Float32,
-            gradient_checkpointing: false,
-            eval_every: 0,
-            patience: 0,
-            lora: LoraConfig::default(),
-        }
+choices! {
+    /// How the steps below one prefix are laid out in a batch; both give the same losses.
+    pub enum Layout {
+        /// All steps of a tree in one row, in which each distinct token stands once and sees what comes before it in the tree.
+        Packed = "packed",
+        /// One row a step: the prefix, then the step.
+        Padded = "padded",
     }
-}
-
-/// The learning rate after the warm-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Schedule {
-    /// Stays at the peak.
-    Constant,
-    /// Falls to 0 in a straight line.
-    Linear,
-    /// Falls to 0 in half a cosine.
-    Cosine,
-}
-
-/// Which examples come when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Order {
-    /// At random, anew in each epoch; examples of like length share a batch, and so do those of one tree where they are
-    /// packed, because they share its tokens.
-    Shuffled,
-    /// As they were given: for a curriculum, give the easy ones first.
-    AsGiven,
-}
-
-/// How the steps below one prefix are laid out in a batch; both give the same losses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Layout {
-    /// All steps of a tree in one row, in which each distinct token stands once and sees what comes before it in the tree.
-    Packed,
-    /// One row a step: the prefix, then the step.
-    Padded,
 }
 
 impl TrainConfig {
-    /// Says which field is out of range, if one is.
-    pub fn check(&self) -> Result<(), TrainerError> {
-        let bad = |field, value: String, must| Err(TrainerError::BadConfig { field, value, must });
-        if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
-            return bad("learning_rate", self.learning_rate.to_string(), "a positive number");
-        }
-        if self.epochs == 0 {
-            return bad("epochs", self.epochs.to_string(), "at least 1");
-        }
-        if self.batch_size == 0 {
-            return bad("batch_size", self.batch_size.to_string(), "at least 1");
-        }
-        if self.micro_batch_tokens == 0 {
-            return bad("micro_batch_tokens", self.micro_batch_tokens.to_string(), "at least 1");
-        }
-        if !(0.0..=1.0).contains(&self.warmup_fraction) {
-            return bad("warmup_fraction", self.warmup_fraction.to_string(), "between 0 and 1");
-        }
-        if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
-            return bad("weight_decay", self.weight_decay.to_string(), "zero or a positive number");
-        }
-        if !(self.max_grad_norm.is_finite() && self.max_grad_norm >= 0.0) {
-            return bad("max_grad_norm", self.max_grad_norm.to_string(), "zero or a positive number");
-        }
-        if self.lora.rank > 0 && !(self.lora.alpha.is_finite() && self.lora.alpha > 0.0) {
-            return bad("lora.alpha", self.lora.alpha.to_string(), "a positive number");
-        }
+    fn lora_freezes_alone(&self) -> Result<(), OutOfRange> {
         if self.lora.rank > 0 && !self.freeze.is_empty() {
-            return bad("freeze", format!("{:?}", self.freeze), "empty with lora, which freezes all parameters");
-        }
-        if !(self.save_every_s.is_finite() && self.save_every_s >= 0.0) {
-            return bad("save_every_s", self.save_every_s.to_string(), "zero or a positive number of seconds");
+            let given = self.freeze.join(",");
+            return Err(OutOfRange::new("freeze", given, "empty with lora, which freezes all parameters"));
         }
         Ok(())
     }
@@ -213,6 +168,6 @@ mod tests {
     fn names_the_field_that_is_out_of_range() {
         let config = TrainConfig { warmup_fraction: f64::NAN, ..TrainConfig::default() };
         let error = config.check().unwrap_err().to_string();
-        assert_eq!(error, "warmup_fraction is NaN; it must be between 0 and 1");
+        assert_eq!(error, "warmup_fraction is NaN, but must be between 0 and 1");
     }
 }

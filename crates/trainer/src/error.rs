@@ -37,7 +37,7 @@ pub enum TrainerError {
         value: f64,
     },
     /// A parameter is out of range.
-    #[error("parameter {parameter} of objective {objective} is {value}; it must be {must}")]
+    #[error("parameter {parameter} of objective {objective} is {value}, but must be {must}")]
     BadParameter {
         /// The objective.
         objective: &'static str,
@@ -76,16 +76,9 @@ pub enum TrainerError {
         /// The length of `lp`.
         siblings: usize,
     },
-    /// A field of the training configuration is out of range.
-    #[error("{field} is {value}; it must be {must}")]
-    BadConfig {
-        /// The field.
-        field: &'static str,
-        /// The value given.
-        value: String,
-        /// What it must be.
-        must: &'static str,
-    },
+    /// A setting of the training configuration is out of range.
+    #[error(transparent)]
+    BadConfig(#[from] espalier_settings::OutOfRange),
     /// Nothing is left to train on.
     #[error("no example can be trained on: {given} given, {skipped} skipped{}", first_reason(first.as_deref()))]
     NoExamples {

@@ -11,6 +11,7 @@ use crate::run::TrainSummary;
 use crate::value::{HEAD, head_of, squared_errors};
 use crate::{SftExample, TrainConfig, TrainerError, ValueExample, weights};
 use espalier_model::Transformer;
+use espalier_settings::range::above;
 use serde::Serialize;
 use serde_json::json;
 use tch::{Kind, Tensor};
@@ -98,10 +99,7 @@ impl Trainer<'_> {
     /// # Errors
     /// As for [`Trainer::sft`], and when `value_weight` is not a positive number.
     pub fn joint(mut self, data: &[JointExample], value_weight: f64) -> Result<TrainSummary, TrainerError> {
-        if !(value_weight.is_finite() && value_weight > 0.0) {
-            let (field, value, must) = ("value_weight", value_weight.to_string(), "a positive number");
-            return Err(TrainerError::BadConfig { field, value, must });
-        }
+        above(0).check("value_weight", &value_weight)?;
         let usable = self.usable("joint", data, &json!({ "value_weight": value_weight }))?;
         weights::prepare(self.model, self.config)?;
         let sequences = usable.examples.iter().map(|example| example.prompt_steps()).collect();

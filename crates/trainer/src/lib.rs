@@ -40,6 +40,7 @@
 //! println!("{} steps, loss {:.4}", summary.steps, summary.final_loss);
 //! # Ok(()) }
 //! ```
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and break files"))]
 
 mod batch;
 mod check;

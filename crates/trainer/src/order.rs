@@ -23,14 +23,19 @@ pub(crate) struct BatchOrder {
 
 impl BatchOrder {
     /// `lengths` `[N]`: tokens of each example. Every example stays alone.
-    pub fn new(lengths: Vec<usize>, batch_size: usize, seed: u64, order: Order) -> BatchOrder {
-        let units = (0..lengths.len()).map(|row| vec![row]).collect();
-        BatchOrder { units, lengths, batch_size, seed, order }
+    pub fn new(lengths: Vec<usize>, config: &TrainConfig) -> BatchOrder {
+        BatchOrder::of_units((0..lengths.len()).map(|row| vec![row]).collect(), lengths, config)
     }
 
     /// As [`BatchOrder::new`], but a shuffled order keeps the examples of each of `units` together; every example is in one.
     pub fn of_units(units: Vec<Vec<usize>>, lengths: Vec<usize>, config: &TrainConfig) -> BatchOrder {
-        BatchOrder { units, lengths, batch_size: config.batch_size, seed: config.seed, order: config.order }
+        BatchOrder {
+            units,
+            lengths,
+            batch_size: config.batch_size,
+            seed: config.seed,
+            order: config.order.unwrap_or_default(),
+        }
     }
 
     /// Examples in an epoch.
@@ -88,9 +93,13 @@ mod tests {
         (0..n).map(|i| 10 + (i * 7919) % 190).collect()
     }
 
+    fn config(batch_size: usize, seed: u64, order: Order) -> TrainConfig {
+        TrainConfig { batch_size, seed, order: Some(order), ..TrainConfig::default() }
+    }
+
     #[test]
     fn every_example_once_an_epoch_in_an_order_of_its_own() {
-        let order = BatchOrder::new(lengths(1003), 8, 5, Order::Shuffled);
+        let order = BatchOrder::new(lengths(1003), &config(8, 5, Order::Shuffled));
         let batches = order.epoch(0);
         assert_eq!(batches.len(), order.batches_per_epoch());
         assert_eq!(batches.iter().filter(|batch| batch.len() == 8).count(), 125);
@@ -99,13 +108,13 @@ mod tests {
         assert_eq!(all, (0..1003).collect::<Vec<_>>());
         assert_eq!(batches, order.epoch(0));
         assert_ne!(batches, order.epoch(1));
-        assert_ne!(batches, BatchOrder::new(lengths(1003), 8, 6, Order::Shuffled).epoch(0));
+        assert_ne!(batches, BatchOrder::new(lengths(1003), &config(8, 6, Order::Shuffled)).epoch(0));
     }
 
     #[test]
     fn batches_hold_examples_of_like_length() {
         let lengths = lengths(1000);
-        let order = BatchOrder::new(lengths.clone(), 10, 1, Order::Shuffled);
+        let order = BatchOrder::new(lengths.clone(), &config(10, 1, Order::Shuffled));
         let padded: usize = order.epoch(0).iter().map(|b| b.len() * b.iter().map(|&r| lengths[r]).max().unwrap()).sum();
         let real: usize = lengths.iter().sum();
         assert!((padded as f64) < 1.08 * real as f64, "{padded} tokens for {real}");
@@ -124,7 +133,7 @@ mod tests {
 
     #[test]
     fn as_given_keeps_the_order() {
-        let order = BatchOrder::new(lengths(7), 3, 1, Order::AsGiven);
+        let order = BatchOrder::new(lengths(7), &config(3, 1, Order::AsGiven));
         assert_eq!(order.epoch(4), [vec![0, 1, 2], vec![3, 4, 5], vec![6]]);
     }
 

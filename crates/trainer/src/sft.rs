@@ -44,7 +44,7 @@ fn learned(example: &SftExample) -> usize {
 impl Learner for Sft<'_> {
     fn order(&self, config: &TrainConfig) -> BatchOrder {
         let lengths = self.examples.iter().map(|example| example.ids.len()).collect();
-        BatchOrder::new(lengths, config.batch_size, config.seed, config.order)
+        BatchOrder::new(lengths, config)
     }
 
     fn micro_batches(&self, batch: &[usize]) -> Vec<Vec<usize>> {

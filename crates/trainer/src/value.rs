@@ -105,7 +105,7 @@ struct Head<'a> {
 impl Learner for Head<'_> {
     fn order(&self, config: &TrainConfig) -> BatchOrder {
         let lengths = self.examples.iter().map(|example| example.step_ends.len()).collect();
-        BatchOrder::new(lengths, config.batch_size, config.seed, config.order)
+        BatchOrder::new(lengths, config)
     }
 
     fn parameters(&self, _: &Transformer, _: &TrainConfig) -> Result<Vec<(String, Tensor)>, TrainerError> {

@@ -4,6 +4,7 @@ use crate::config::LoraConfig;
 use crate::error::at;
 use crate::{TrainConfig, TrainerError};
 use espalier_model::{Precision, Transformer};
+use espalier_settings::OutOfRange;
 use std::path::Path;
 use tch::{Kind, Tensor};
 
@@ -25,7 +26,7 @@ pub(crate) fn of_policy(model: &Transformer, config: &TrainConfig) -> Result<Vec
     if config.lora.rank > 0 {
         return Ok(model.adapters().map(owned).collect());
     }
-    let bad = |value: String, must| Err(TrainerError::BadConfig { field: "freeze", value, must });
+    let bad = |value: String, must| Err(OutOfRange::new("freeze", value, must).into());
     if let Some(pattern) =
         config.freeze.iter().find(|pattern| !model.parameters().any(|(name, _)| matches(pattern, name)))
     {

@@ -103,15 +103,8 @@ pub enum TreeError {
         reason: &'static str,
     },
     /// A selection rule that selects nothing or says nothing.
-    #[error("{name} is {value}, but must be {expected}")]
-    Rule {
-        /// The field of [`PairRules`](crate::PairRules).
-        name: &'static str,
-        /// Its value.
-        value: String,
-        /// What it may be.
-        expected: &'static str,
-    },
+    #[error(transparent)]
+    Rule(#[from] espalier_settings::OutOfRange),
     /// A pair whose tree is not among the given ones.
     #[error("no given tree holds the pair of nodes {chosen} and {rejected} of problem {problem_id}, round {round}")]
     PairWithoutTree {

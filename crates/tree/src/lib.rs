@@ -62,7 +62,7 @@
 //! // V(root) = (0.5 - 0.25) / 2 = 0.125, so A(chosen) = 0.5 - 0.125.
 //! assert_eq!(pairs[0].advantage_chosen, 0.375);
 //! ```
-
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and break files"))]
 #![forbid(unsafe_code)]
 
 pub mod arena;
@@ -90,8 +90,8 @@ pub use examples::{PathExample, ValueExample, outcome_pairs, sft_paths, value_ex
 pub use journal::Journal;
 pub use pairs::{
     Curriculum, Loaded, Origin, PairInfo, PairRule, PairRules, RankedList, StepPair, UnusedRow, arrange_pairs,
-    load_pairs, load_ranked_lists, ranked_lists, read_pairs, select_pairs, write_llama_factory, write_pairs,
-    write_ranked_lists, write_step_dpo,
+    load_pairs, load_ranked_lists, pair_rules, ranked_lists, read_pairs, select_pairs, write_llama_factory,
+    write_pairs, write_ranked_lists, write_step_dpo,
 };
 pub use parquet_file::policy_hash;
 pub use schema::{FORMAT_VERSION_KEY, PAIRS_FORMAT_VERSION, TREES_FORMAT_VERSION, pairs_schema, trees_schema};

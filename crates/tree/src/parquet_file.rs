@@ -123,12 +123,17 @@ impl Iterator for Batches {
 /// Hash of the weights of the policy that sampled what is in a folder of trees or of pairs, or in one file; nothing if a
 /// part does not say or they differ.
 pub fn policy_hash(path: &Path) -> Result<Option<String>, TreeError> {
-    let mut hashes = Vec::new();
+    common_metadata(path, POLICY_HASH_KEY)
+}
+
+/// What the parts of a folder, or one file, say under this key; nothing if a part does not say or they differ.
+pub(crate) fn common_metadata(path: &Path, key: &str) -> Result<Option<String>, TreeError> {
+    let mut values = Vec::new();
     for part in parts(path)? {
-        hashes.push(ParquetFile::open(&part)?.metadata(POLICY_HASH_KEY).map(str::to_owned));
+        values.push(ParquetFile::open(&part)?.metadata(key).map(str::to_owned));
     }
-    let first = hashes.first().cloned().flatten();
-    Ok(first.filter(|hash| hashes.iter().all(|other| other.as_ref() == Some(hash))))
+    let first = values.first().cloned().flatten();
+    Ok(first.filter(|value| values.iter().all(|other| other.as_ref() == Some(value))))
 }
 
 /// The parts of a folder by rising number, or the file itself if `path` is one.

@@ -1,14 +1,19 @@
 //! `mcts-gen`: from problems and a policy to search trees and step pairs.
 
 use clap::{Parser, Subcommand};
+use espalier_cli::command::config_args::print_config;
 use espalier_cli::command::{complete, pairs, score, search, show};
 use espalier_cli::exit::finish;
+use espalier_cli::log::LogFlags;
+use espalier_cli::parse::parse;
 use std::process::ExitCode;
 
 /// Tree search over reasoning steps: from problems and a policy to trees and step-level preference pairs.
 #[derive(Parser)]
 #[command(version, about, max_term_width = 110)]
 struct Cli {
+    #[command(flatten)]
+    log: LogFlags,
     #[command(subcommand)]
     command: Command,
 }
@@ -28,7 +33,17 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    finish(match Cli::parse().command {
+    let cli: Cli = match parse(&[
+        ("search", print_config::<search::SearchArgs>),
+        ("pairs", print_config::<pairs::PairsArgs>),
+        ("complete", print_config::<complete::CompleteArgs>),
+        ("score", print_config::<score::ScoreArgs>),
+    ]) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    cli.log.start();
+    finish(match cli.command {
         Command::Search(args) => search::run(&args),
         Command::Pairs(args) => pairs::run(&args),
         Command::Complete(args) => complete::run(&args),

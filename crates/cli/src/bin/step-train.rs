@@ -1,16 +1,21 @@
 //! `step-train`: from step pairs to weights, and the rounds of a run.
 
 use clap::{Parser, Subcommand};
+use espalier_cli::command::config_args::print_config;
 use espalier_cli::command::{
-    compare, compare_evals, eval, experiment, init, judge, objective, prefer, report, round, sft, value,
+    compare, compare_evals, eval, experiment, init, judge, objective, prefer, report, round, settings, sft, value,
 };
 use espalier_cli::exit::finish;
+use espalier_cli::log::LogFlags;
+use espalier_cli::parse::parse;
 use std::process::ExitCode;
 
 /// Training on search trees: supervised, on step preferences, of the value head; and whole rounds of a run.
 #[derive(Parser)]
 #[command(version, about, max_term_width = 110)]
 struct Cli {
+    #[command(flatten)]
+    log: LogFlags,
     #[command(subcommand)]
     command: Command,
 }
@@ -39,12 +44,28 @@ enum Command {
     CompareEvals(compare_evals::CompareEvalsArgs),
     /// Judge answers of any origin against references
     Judge(judge::JudgeArgs),
+    /// Print every setting: key, default, values, meaning
+    Settings(settings::SettingsArgs),
     /// Compare training methods on equal trees, over seeds and granularities
     Experiment(experiment::ExperimentArgs),
 }
 
 fn main() -> ExitCode {
-    finish(match Cli::parse().command {
+    let cli: Cli = match parse(&[
+        ("init", print_config::<init::InitArgs>),
+        ("round", print_config::<round::RoundArgs>),
+        ("sft", print_config::<sft::SftArgs>),
+        ("prefer", print_config::<prefer::PreferArgs>),
+        ("compare", print_config::<compare::CompareArgs>),
+        ("value", print_config::<value::ValueArgs>),
+        ("eval", print_config::<eval::EvalArgs>),
+        ("experiment", print_config::<experiment::ExperimentArgs>),
+    ]) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    cli.log.start();
+    finish(match cli.command {
         Command::Init(args) => init::run(&args),
         Command::Round(args) => round::run(&args),
         Command::Report(args) => report::run(&args),
@@ -56,6 +77,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::CompareEvals(args) => compare_evals::run(&args),
         Command::Judge(args) => judge::run(&args),
+        Command::Settings(args) => settings::run(&args),
         Command::Experiment(args) => experiment::run(&args),
     })
 }

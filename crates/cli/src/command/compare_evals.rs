@@ -1,12 +1,12 @@
 //! `step-train compare-evals`: two evaluations of the same problems against each other.
 
 use crate::exit::{Outcome, print_result};
-use crate::run::report::table::comparison;
-use crate::stage::eval::compare::compare;
-use crate::stage::eval::samples;
+use crate::report::table::comparison;
 use anyhow::{Result, bail};
 use clap::Args;
 use espalier_files::publish_json;
+use espalier_rounds::stage::eval::compare::compare;
+use espalier_rounds::stage::eval::samples;
 use std::path::PathBuf;
 
 /// Flags of `step-train compare-evals`.

@@ -1,10 +1,11 @@
 //! `mcts-gen complete`: continuations of one prompt, for people and for checks.
 
-use super::flags::{RuntimeFlags, SamplingFlags, number};
+use super::config_args::{ConfigArgs, Keys};
+use super::flag::Group;
+use super::keys::{RUNTIME, SAMPLING, SEED};
 use super::policy_flags::PolicyFlags;
-use super::{ConfigFile, configure, print_line};
+use super::{number, print_line};
 use crate::exit::Outcome;
-use crate::run::config::RunConfig;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use espalier_model::Message;
@@ -14,7 +15,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Flags of `mcts-gen complete`.
-#[derive(Args, Clone, Debug)]
+#[derive(Args)]
 pub struct CompleteArgs {
     #[command(flatten)]
     policy: PolicyFlags,
@@ -40,20 +41,11 @@ pub struct CompleteArgs {
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
     #[command(flatten)]
-    file: ConfigFile,
-    #[command(flatten)]
-    flags: Flags,
+    config: ConfigArgs<CompleteArgs>,
 }
 
-#[derive(Args, Clone, Debug, Serialize)]
-struct Flags {
-    /// Seed of everything random [default: 0]
-    #[arg(long)]
-    seed: Option<u64>,
-    #[command(flatten)]
-    sampling: SamplingFlags,
-    #[command(flatten)]
-    runtime: RuntimeFlags,
+impl Keys for CompleteArgs {
+    const FLAGS: &'static [Group] = &[SEED, SAMPLING, RUNTIME];
 }
 
 /// One line of the output.
@@ -69,7 +61,7 @@ struct Line {
 
 /// Runs the command.
 pub fn run(args: &CompleteArgs) -> Result<Outcome> {
-    let config = configure(&RunConfig::default(), &args.file, &args.flags)?;
+    let config = args.config.resolve()?;
     for (flag, value) in [("-n", args.samples), ("--max-tokens", args.max_tokens)] {
         if value == 0 {
             bail!("{flag} is 0, but must be at least 1");

@@ -1,22 +1,21 @@
 //! `step-train eval`: how well a policy answers problems.
 
-use super::flags::{CommonFlags, number};
+use super::config_args::{ConfigArgs, Keys};
+use super::flag::{Group, flag, group};
+use super::keys::{COMMON, RUNTIME_OF_SEARCH};
 use super::problems::ProblemFlags;
-use super::{ConfigFile, configure};
 use crate::exit::{Outcome, print_result};
-use crate::run::config::RunConfig;
-use crate::run::report::table::scores;
+use crate::report::table::scores;
 use crate::session::{OutputFlags, Session};
-use crate::stage::eval::{self, Group, Method};
-use crate::stage::policy_folder::PolicyFolder;
 use anyhow::Result;
 use clap::Args;
 use espalier_files::ensure_creatable;
-use serde::Serialize;
+use espalier_rounds::stage::eval;
+use espalier_rounds::stage::policy_folder::PolicyFolder;
 use std::path::PathBuf;
 
 /// Flags of `step-train eval`.
-#[derive(Args, Clone, Debug)]
+#[derive(Args)]
 pub struct EvalArgs {
     /// The policy
     #[arg(long, value_name = "DIR")]
@@ -29,62 +28,33 @@ pub struct EvalArgs {
     #[command(flatten)]
     output: OutputFlags,
     #[command(flatten)]
-    file: ConfigFile,
-    #[command(flatten)]
-    flags: Flags,
+    config: ConfigArgs<EvalArgs>,
 }
 
-#[derive(Args, Clone, Debug, Serialize)]
-struct Flags {
-    #[command(flatten)]
-    #[serde(flatten)]
-    common: CommonFlags,
-    #[command(flatten)]
-    eval: EvalFlags,
-    #[command(flatten)]
-    search: SearchFlags,
-}
-
-#[derive(Args, Clone, Debug, Serialize)]
-struct EvalFlags {
-    /// How the policy answers [default: greedy]
-    #[arg(long)]
-    method: Option<Method>,
-    /// With --method sample: answers sampled to a problem [default: 16]
-    #[arg(long, value_name = "N")]
-    samples: Option<usize>,
-    /// With --method beam: states that go on at each level [default: 4]
-    #[arg(long, value_name = "N")]
-    beam_width: Option<usize>,
-    /// Most tokens of one answer, or with --method beam and mcts of one step [default: 512]
-    #[arg(long)]
-    max_tokens: Option<usize>,
-    /// Whether only boxed answers count; else "the answer is ...", "#### ..." and a last number do, too [default: true]
-    #[arg(long, value_name = "BOOL")]
-    boxed_only: Option<bool>,
-}
-
-#[derive(Args, Clone, Debug, Serialize)]
-struct SearchFlags {
-    /// Sampling temperature of --method sample, beam and mcts [default: 0.7]
-    #[arg(long, value_parser = number::<f32>)]
-    temperature: Option<f32>,
-    /// With --method mcts: simulations a tree [default: 200]
-    #[arg(long)]
-    simulations: Option<u32>,
-    /// With --method beam and mcts: value of a state: value_head, rollouts:N or zero [default: value_head, without one zero]
-    #[arg(long)]
-    evaluation: Option<espalier_search::Evaluation>,
+impl Keys for EvalArgs {
+    const FLAGS: &'static [Group] = &[
+        COMMON,
+        RUNTIME_OF_SEARCH,
+        group("eval", &[flag("method"), flag("samples"), flag("beam_width"), flag("max_tokens"), flag("boxed_only")]),
+        group(
+            "search",
+            &[
+                flag("temperature").when("With the methods sample, beam and mcts"),
+                flag("simulations").when("With the method mcts"),
+                flag("evaluation").when("With the methods beam and mcts"),
+            ],
+        ),
+    ];
 }
 
 /// Runs the command.
 pub fn run(args: &EvalArgs) -> Result<Outcome> {
-    let config = configure(&RunConfig::default(), &args.file, &args.flags)?;
+    let config = args.config.resolve()?;
     PolicyFolder::open(&args.policy)?;
     let problems = args.problems.load(config.seed)?;
     ensure_creatable(&args.out)?;
     let name = args.problems.problems.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let group = Group { name, problems: &problems };
+    let group = eval::Group { name, problems: &problems };
     let report = eval::run(&[group], &args.policy, &args.out, "eval", &Session::new(args.output).context(&config))?;
     print_result(format_args!("{}", scores(&report)));
     for skipped in &report.skipped {

@@ -1,22 +1,23 @@
 //! `step-train experiment`: methods compared over seeds and granularities.
 
-use super::flags::RuntimeFlags;
-use super::init::init_generated;
-use super::{ConfigFile, configure};
+use super::config_args::{ConfigArgs, Keys};
+use super::flag::Group;
+use super::keys::RUNTIME_OF_SEARCH;
 use crate::exit::{Outcome, print_result};
-use crate::experiment::{MethodResult, rows, run_block, table, write_report};
-use crate::run::config::RunConfig;
-use crate::run::folder::RunFolder;
+use crate::report::experiment::{table, write_report};
 use crate::session::{OutputFlags, Session};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use espalier_files::publish_json;
+use espalier_rounds::config::RunConfig;
+use espalier_rounds::experiment::{MethodResult, rows, run_block};
+use espalier_rounds::run::folder::RunFolder;
+use espalier_rounds::run::init;
 use espalier_task::Granularity;
-use serde::Serialize;
 use std::path::PathBuf;
 
 /// Flags of `step-train experiment`.
-#[derive(Args, Clone, Debug)]
+#[derive(Args)]
 pub struct ExperimentArgs {
     /// What is compared: methods (SFT, Step-APO alone, SFT on found paths, more SFT, rejection-sampling SFT, and after that
     /// outcome DPO, Step-DPO, Step-APO)
@@ -31,9 +32,7 @@ pub struct ExperimentArgs {
     #[command(flatten)]
     output: OutputFlags,
     #[command(flatten)]
-    file: ConfigFile,
-    #[command(flatten)]
-    flags: Flags,
+    config: ConfigArgs<ExperimentArgs>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -41,16 +40,18 @@ enum Name {
     Methods,
 }
 
-#[derive(Args, Clone, Debug, Serialize)]
-struct Flags {
-    #[command(flatten)]
-    runtime: RuntimeFlags,
+impl Keys for ExperimentArgs {
+    const FLAGS: &'static [Group] = &[RUNTIME_OF_SEARCH];
+
+    fn defaults() -> Option<RunConfig> {
+        Some(RunConfig::small())
+    }
 }
 
 /// Runs the command.
 pub fn run(args: &ExperimentArgs) -> Result<Outcome> {
     let Name::Methods = args.name;
-    let defaults = configure(&RunConfig::small()?, &args.file, &args.flags)?;
+    let defaults = args.config.resolve()?;
     let session = Session::new(args.output);
     let mut results: Vec<MethodResult> = Vec::new();
     for seed in 0..args.seeds {
@@ -59,7 +60,7 @@ pub fn run(args: &ExperimentArgs) -> Result<Outcome> {
             let root = args.out.join(&name);
             let config = RunConfig { name, seed, rounds: 1, granularity: Some(granularity), ..defaults.clone() };
             if !root.exists() {
-                init_generated(&root, &config)?;
+                init::generated(&root, &session.context(&config))?;
             }
             let run = RunFolder::open(&root)?;
             let config = RunConfig { runtime: config.runtime, ..run.config()? };
@@ -67,7 +68,7 @@ pub fn run(args: &ExperimentArgs) -> Result<Outcome> {
             // After every block, so that a look at an unfinished experiment shows what there is.
             let rows = rows(&results);
             publish_json(&args.out.join("results.json"), &rows)?;
-            write_report(&args.out.join("report.html"), &rows, &toml::to_string_pretty(&config.without_runtime())?)?;
+            write_report(&args.out.join("report.html"), &rows, &toml::to_string_pretty(&config.deciding()?)?)?;
         }
     }
     print_result(format_args!("{}", table(&rows(&results))));

@@ -1,20 +1,19 @@
 //! `mcts-gen pairs`: stored trees in, step pairs out, by any rule, without searching again.
 
-use super::flags::PairFlags;
-use super::{ConfigFile, configure, store_config};
+use super::config_args::{ConfigArgs, Keys};
+use super::flag::Group;
+use super::keys::PAIRS;
 use crate::exit::{Outcome, print_result};
-use crate::run::config::RunConfig;
 use crate::session::{OutputFlags, Session};
-use crate::stage::pairs;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use espalier_files::ensure_creatable;
+use espalier_rounds::stage::pairs;
 use espalier_tree::{read_pairs, read_trees, write_llama_factory, write_ranked_lists, write_step_dpo};
-use serde::Serialize;
 use std::path::PathBuf;
 
 /// Flags of `mcts-gen pairs`.
-#[derive(Args, Clone, Debug)]
+#[derive(Args)]
 pub struct PairsArgs {
     /// Folder with the shards of a search
     #[arg(long, value_name = "DIR")]
@@ -28,15 +27,11 @@ pub struct PairsArgs {
     #[command(flatten)]
     output: OutputFlags,
     #[command(flatten)]
-    file: ConfigFile,
-    #[command(flatten)]
-    flags: Flags,
+    config: ConfigArgs<PairsArgs>,
 }
 
-#[derive(Args, Clone, Debug, Serialize)]
-struct Flags {
-    #[command(flatten)]
-    pairs: PairFlags,
+impl Keys for PairsArgs {
+    const FLAGS: &'static [Group] = &[PAIRS];
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -51,10 +46,10 @@ enum Export {
 
 /// Runs the command.
 pub fn run(args: &PairsArgs) -> Result<Outcome> {
-    let config = configure(&RunConfig::default(), &args.file, &args.flags)?;
+    let config = args.config.resolve()?;
     ensure_creatable(&args.out)?;
     let manifest = pairs::run(&args.trees, &args.out, &Session::new(args.output).context(&config))?;
-    store_config(&args.out, &config)?;
+    config.store(&args.out)?;
     if let Some(export) = args.export {
         let pairs = read_pairs(&args.out)?;
         match export {

@@ -1,10 +1,10 @@
 //! Flags that say which policy samples.
 
-use super::flags::number;
-use crate::stage::sampler::{PolicySource, ServerPolicy};
+use super::number;
 use anyhow::{Result, bail};
 use clap::Args;
 use espalier_policy::Servers;
+use espalier_rounds::stage::sampler::{PolicySource, ServerPolicy};
 use std::path::PathBuf;
 use std::time::Duration;
 

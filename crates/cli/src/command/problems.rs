@@ -1,5 +1,6 @@
 //! The problems that a command works on.
 
+use super::choice;
 use anyhow::{Result, bail};
 use clap::Args;
 use espalier_task::{AnswerKind, Dataset, Problem, load_dataset, load_problems};
@@ -12,9 +13,8 @@ pub struct ProblemFlags {
     /// file or folder that its publisher gives out
     #[arg(long, value_name = "PATH")]
     pub problems: PathBuf,
-    /// Read the problems as this published set: gsm8k, math, mawps, svamp, asdiv, aqua, arc_c, mmlu, mmlu_stem, gpqa,
-    /// bbh or humaneval
-    #[arg(long, value_name = "NAME")]
+    /// Read the problems as this published set
+    #[arg(long, value_name = "NAME", value_parser = choice::<Dataset>())]
     pub dataset: Option<Dataset>,
     /// Take only the first N problems
     #[arg(long, value_name = "N")]

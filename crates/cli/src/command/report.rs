@@ -1,10 +1,10 @@
 //! `step-train report`: a run's table, printed and as `report.html`.
 
 use crate::exit::{Outcome, print_result};
-use crate::run::folder::RunFolder;
-use crate::run::report;
+use crate::report;
 use anyhow::{Result, bail};
 use clap::Args;
+use espalier_rounds::run::folder::RunFolder;
 use std::path::PathBuf;
 
 /// Flags of `step-train report`.

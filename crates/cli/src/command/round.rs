@@ -1,19 +1,20 @@
 //! `step-train round`: the next round of a run, or all up to a number.
 
-use super::flags::RuntimeFlags;
+use super::config_args::{ConfigArgs, Keys};
+use super::flag::Group;
+use super::keys::RUNTIME_OF_SEARCH;
 use crate::exit::Outcome;
-use crate::resolve::resolve;
-use crate::run::config::RunConfig;
-use crate::run::folder::RunFolder;
-use crate::run::round;
 use crate::session::{OutputFlags, Session};
-use anyhow::Result;
-use clap::Args;
-use serde::Serialize;
+use anyhow::{Result, bail};
+use clap::{ArgMatches, Args};
+use espalier_rounds::config::RunConfig;
+use espalier_rounds::run::folder::RunFolder;
+use espalier_rounds::run::round;
+use espalier_settings::deviations;
 use std::path::PathBuf;
 
 /// Flags of `step-train round`.
-#[derive(Args, Clone, Debug)]
+#[derive(Args)]
 pub struct RoundArgs {
     /// The run's folder
     #[arg(long, value_name = "DIR")]
@@ -27,20 +28,33 @@ pub struct RoundArgs {
     #[command(flatten)]
     output: OutputFlags,
     #[command(flatten)]
-    flags: Flags,
+    config: ConfigArgs<RoundArgs>,
 }
 
-#[derive(Args, Clone, Debug, Serialize)]
-struct Flags {
-    #[command(flatten)]
-    runtime: RuntimeFlags,
+impl Keys for RoundArgs {
+    const FLAGS: &'static [Group] = &[RUNTIME_OF_SEARCH];
+
+    /// They are the run's.
+    fn defaults() -> Option<RunConfig> {
+        None
+    }
+
+    fn base(given: &ArgMatches) -> Result<RunConfig> {
+        let Some(run) = given.get_one::<PathBuf>("run") else { bail!("give --run, whose configuration it is") };
+        RunFolder::open(run)?.config()
+    }
 }
 
 /// Runs the command.
 pub fn run(args: &RoundArgs) -> Result<Outcome> {
     let folder = RunFolder::open(&args.run)?;
-    let config: RunConfig = resolve(&folder.config()?, None, &args.flags)?;
-    config.validate()?;
+    let own = folder.config()?;
+    let config = args.config.over(&own)?;
+    if let Some(key) = deviations(&config, &own)?.keys().find(|key| !key.starts_with("runtime.")) {
+        bail!(
+            "--config changes {key} of the run; of a run's settings only those in [runtime] may differ between rounds"
+        );
+    }
     let next = folder.finished()?.len() as u32;
     let last = if args.all { config.rounds } else { args.until.unwrap_or(next) };
     let session = Session::new(args.output);

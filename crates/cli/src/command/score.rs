@@ -1,14 +1,15 @@
 //! `mcts-gen score`: how likely a policy finds given completions, for people and for checks.
 
-use super::flags::RuntimeFlags;
-use super::{ConfigFile, configure, print_line};
+use super::config_args::{ConfigArgs, Keys};
+use super::flag::Group;
+use super::keys::RUNTIME;
+use super::print_line;
 use crate::exit::Outcome;
-use crate::run::config::RunConfig;
-use crate::stage::policy_folder::PolicyFolder;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use espalier_model::Tokenizer;
 use espalier_policy::{ModelPolicyError, Scoring, score};
+use espalier_rounds::stage::policy_folder::PolicyFolder;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 const BATCH: usize = 32;
 
 /// Flags of `mcts-gen score`.
-#[derive(Args, Clone, Debug)]
+#[derive(Args)]
 pub struct ScoreArgs {
     /// The policy: a Hugging Face model folder
     #[arg(long, value_name = "DIR")]
@@ -25,15 +26,11 @@ pub struct ScoreArgs {
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
     #[command(flatten)]
-    file: ConfigFile,
-    #[command(flatten)]
-    flags: Flags,
+    config: ConfigArgs<ScoreArgs>,
 }
 
-#[derive(Args, Clone, Debug, Serialize)]
-struct Flags {
-    #[command(flatten)]
-    runtime: RuntimeFlags,
+impl Keys for ScoreArgs {
+    const FLAGS: &'static [Group] = &[RUNTIME];
 }
 
 /// One line of the input. Other fields, such as those that `complete` writes, are left alone.
@@ -58,7 +55,7 @@ struct Line<'a> {
 
 /// Runs the command.
 pub fn run(args: &ScoreArgs) -> Result<Outcome> {
-    let config = configure(&RunConfig::default(), &args.file, &args.flags)?;
+    let config = args.config.resolve()?;
     let folder = PolicyFolder::open(&args.policy)?;
     let requests = read_requests(&args.input)?;
     let (model, tokenizer) = folder.load(&config)?;

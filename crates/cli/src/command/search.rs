@@ -1,22 +1,21 @@
 //! `mcts-gen search`: problems and a policy in, trees and pairs out.
 
-use super::flags::{CommonFlags, PairFlags, SamplingFlags, number};
+use super::config_args::{ConfigArgs, Keys};
+use super::flag::{Group, flag, group};
+use super::keys::{COMMON, PAIRS, RUNTIME_OF_SEARCH, SAMPLING};
 use super::policy_flags::PolicyFlags;
 use super::problems::ProblemFlags;
-use super::{ConfigFile, configure, store_config};
 use crate::exit::{Outcome, print_result};
-use crate::run::config::RunConfig;
 use crate::session::{OutputFlags, Session};
-use crate::stage::sampler::PolicySource;
-use crate::stage::{pairs, search};
 use anyhow::{Result, bail};
 use clap::Args;
 use espalier_files::ensure_creatable;
-use serde::Serialize;
+use espalier_rounds::stage::sampler::PolicySource;
+use espalier_rounds::stage::{pairs, search};
 use std::path::PathBuf;
 
 /// Flags of `mcts-gen search`.
-#[derive(Args, Clone, Debug)]
+#[derive(Args)]
 pub struct SearchArgs {
     #[command(flatten)]
     problems: ProblemFlags,
@@ -28,107 +27,46 @@ pub struct SearchArgs {
     #[command(flatten)]
     output: OutputFlags,
     #[command(flatten)]
-    file: ConfigFile,
-    #[command(flatten)]
-    flags: Flags,
+    config: ConfigArgs<SearchArgs>,
 }
 
-#[derive(Args, Clone, Debug, Serialize)]
-struct Flags {
-    #[command(flatten)]
-    #[serde(flatten)]
-    common: CommonFlags,
-    #[command(flatten)]
-    search: SearchFlags,
-    #[command(flatten)]
-    sampling: SamplingFlags,
-    #[command(flatten)]
-    pairs: PairFlags,
-    #[command(flatten)]
-    storage: StorageFlags,
-}
-
-#[derive(Args, Clone, Debug, Serialize)]
-struct SearchFlags {
-    /// How a tree is searched: mcts, best_of_n:N, beam:W or best_first [default: mcts]
-    #[arg(long)]
-    strategy: Option<espalier_search::Strategy>,
-    /// Rule of MCTS's selection: puct or uct [default: puct]
-    #[arg(long)]
-    selection: Option<espalier_search::Selection>,
-    /// Exploration constant of UCT [default: 1.4142]
-    #[arg(long, value_parser = number::<f64>)]
-    c_uct: Option<f64>,
-    /// Q of a step that was never visited: a number, or below_parent:R for the parent's Q less R [default: 0]
-    #[arg(long, value_name = "Q", allow_hyphen_values = true)]
-    first_play: Option<espalier_search::FirstPlay>,
-    /// Gumbel top-k with sequential halving at the root, over this many of its steps
-    #[arg(long, value_name = "N")]
-    gumbel_root: Option<usize>,
-    /// Leaves of one tree evaluated at the same time, with virtual loss [default: 1]
-    #[arg(long, value_name = "N")]
-    leaves_per_tree: Option<usize>,
-    /// With several leaves, take answers in their order [default: true]; false is faster and depends on timing
-    #[arg(long, value_name = "BOOL")]
-    reproducible: Option<bool>,
-    #[command(flatten)]
-    stop_when: StopFlags,
-    /// Simulations a tree: select a leaf, evaluate it, expand it [default: 200]
-    #[arg(long)]
-    simulations: Option<u32>,
-    /// Exploration constant of PUCT [default: 1.5]
-    #[arg(long, value_parser = number::<f64>)]
-    c_puct: Option<f64>,
-    /// Steps sampled at a node [default: 3]
-    #[arg(long)]
-    k: Option<usize>,
-    /// Steps sampled at the root [default: 5]
-    #[arg(long)]
-    k_root: Option<usize>,
-    /// Sampling temperature [default: 0.7]
-    #[arg(long, value_parser = number::<f32>)]
-    temperature: Option<f32>,
-    /// Most tokens of one step [default: 1500]
-    #[arg(long)]
-    max_step_tokens: Option<usize>,
-    /// Most plan steps of a path [default: 6]
-    #[arg(long)]
-    max_depth: Option<u16>,
-    /// Value of a leaf: value_head, rollouts:N or zero [default: value_head, without one zero]
-    #[arg(long)]
-    evaluation: Option<espalier_search::Evaluation>,
-    /// Trees searched at the same time; decides only speed and memory [default: 64]
-    #[arg(long, value_name = "N")]
-    in_flight: Option<usize>,
-}
-
-/// Table `search.stop_when`.
-#[derive(Args, Clone, Debug, Serialize)]
-struct StopFlags {
-    /// Finish a tree at this many correct solutions
-    #[arg(long, value_name = "N")]
-    correct_solutions: Option<u32>,
-    /// Finish a tree that has sampled this many tokens
-    #[arg(long, value_name = "N")]
-    sampled_tokens: Option<u64>,
-    /// Finish a tree after this many seconds; such trees are not reproducible
-    #[arg(long, value_name = "SECONDS", value_parser = number::<f64>)]
-    wall_s: Option<f64>,
-}
-
-#[derive(Args, Clone, Debug, Serialize)]
-struct StorageFlags {
-    /// Trees in one Parquet shard [default: 64]
-    #[arg(long)]
-    shard_trees: Option<usize>,
+impl Keys for SearchArgs {
+    const FLAGS: &'static [Group] = &[
+        COMMON,
+        RUNTIME_OF_SEARCH,
+        group(
+            "search",
+            &[
+                flag("strategy"),
+                flag("simulations"),
+                flag("selection"),
+                flag("c_puct"),
+                flag("c_uct"),
+                flag("first_play"),
+                flag("gumbel_root"),
+                flag("leaves_per_tree"),
+                flag("reproducible"),
+                flag("k"),
+                flag("k_root"),
+                flag("temperature"),
+                flag("max_step_tokens"),
+                flag("max_depth"),
+                flag("evaluation"),
+            ],
+        ),
+        group("search.stop_when", &[flag("correct_solutions"), flag("sampled_tokens"), flag("wall_s")]),
+        SAMPLING,
+        PAIRS,
+        group("storage", &[flag("shard_trees")]),
+    ];
 }
 
 /// Runs the command.
 pub fn run(args: &SearchArgs) -> Result<Outcome> {
-    let config = configure(&RunConfig::default(), &args.file, &args.flags)?;
+    let config = args.config.resolve()?;
     // Everything that can be wrong with the inputs is found before anything is written.
     let policy = args.policy.source()?;
-    let wants_head = args.flags.search.evaluation == Some(espalier_search::Evaluation::ValueHead);
+    let wants_head = args.config.flag("search.evaluation").is_some_and(|evaluation| evaluation == "value_head");
     if wants_head && matches!(policy, PolicySource::Servers(_)) {
         bail!("--evaluation value_head needs a model folder: servers have no value head; take rollouts:N or zero");
     }
@@ -140,7 +78,7 @@ pub fn run(args: &SearchArgs) -> Result<Outcome> {
     let context = session.context(&config);
     let searched = search::run(&stage, &context)?;
     let paired = pairs::run(&trees, &args.out.join("pairs"), &context)?;
-    store_config(&args.out, &config)?;
+    config.store(&args.out)?;
     print_result(format_args!(
         "{} trees ({} solved, {} nodes, {} simulations), {} pairs in {}\n",
         searched.trees,

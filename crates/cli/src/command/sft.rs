@@ -1,21 +1,20 @@
 //! `step-train sft`: supervised training on correct paths of trees, or on worked solutions.
 
-use super::flags::{CommonFlags, ModelFlags, TrainFlags};
-use super::{ConfigFile, configure};
+use super::config_args::{ConfigArgs, Keys};
+use super::flag::{Group, flag, group};
+use super::keys::{COMMON, MODEL, OPTIMISATION, RUNTIME};
 use crate::exit::Outcome;
-use crate::run::config::RunConfig;
 use crate::session::{OutputFlags, Session};
-use crate::stage::policy_folder::{PolicyFolder, Prompting};
-use crate::stage::train::{Training, work_folder};
 use anyhow::Result;
 use clap::Args;
 use espalier_files::ensure_creatable;
-use espalier_task::load_problems;
-use serde::Serialize;
+use espalier_rounds::stage::policy_folder::PolicyFolder;
+use espalier_rounds::stage::train::{Training, work_folder};
+use espalier_task::{Prompting, load_problems};
 use std::path::PathBuf;
 
 /// Flags of `step-train sft`.
-#[derive(Args, Clone, Debug)]
+#[derive(Args)]
 pub struct SftArgs {
     /// The policy to start from
     #[arg(long, value_name = "DIR")]
@@ -32,46 +31,22 @@ pub struct SftArgs {
     #[command(flatten)]
     output: OutputFlags,
     #[command(flatten)]
-    file: ConfigFile,
-    #[command(flatten)]
-    flags: Flags,
+    config: ConfigArgs<SftArgs>,
 }
 
-#[derive(Args, Clone, Debug, Serialize)]
-struct Flags {
-    #[command(flatten)]
-    #[serde(flatten)]
-    common: CommonFlags,
-    #[command(flatten)]
-    sft: SftFlags,
-}
-
-#[derive(Args, Clone, Debug, Serialize)]
-struct SftFlags {
-    /// At most this many correct paths of a problem, chosen at random [default: 4]
-    #[arg(long)]
-    max_paths_per_problem: Option<usize>,
-    /// With --trees: weight of the value head's squared error, to train head and policy at once [default: 0, the policy
-    /// alone]
-    #[arg(long, value_name = "WEIGHT", conflicts_with = "problems")]
-    value_weight: Option<f64>,
-    #[command(flatten)]
-    train: SftTrainFlags,
-}
-
-#[derive(Args, Clone, Debug, Serialize)]
-struct SftTrainFlags {
-    #[command(flatten)]
-    #[serde(flatten)]
-    train: TrainFlags,
-    #[command(flatten)]
-    #[serde(flatten)]
-    model: ModelFlags,
+impl Keys for SftArgs {
+    const FLAGS: &'static [Group] = &[
+        COMMON,
+        RUNTIME,
+        group("sft", &[flag("max_paths_per_problem"), flag("value_weight").apart_from("problems")]),
+        group("sft.train", &OPTIMISATION),
+        group("sft.train", &MODEL),
+    ];
 }
 
 /// Runs the command.
 pub fn run(args: &SftArgs) -> Result<Outcome> {
-    let config = configure(&RunConfig::default(), &args.file, &args.flags)?;
+    let config = args.config.resolve()?;
     let folder = PolicyFolder::open(&args.policy)?;
     ensure_creatable(&args.out)?;
     let training = Training { title: "sft", policy: &args.policy, out: &args.out, work: &work_folder(&args.out) };

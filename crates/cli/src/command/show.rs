@@ -1,5 +1,6 @@
 //! `mcts-gen show`: stored trees, readable in a terminal, or checked.
 
+use super::choice;
 use crate::exit::Outcome;
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -28,9 +29,9 @@ pub struct ShowArgs {
     /// Only steps down to this depth
     #[arg(long, value_name = "N")]
     max_depth: Option<u16>,
-    /// Only steps of paths with this ending: correct, wrong, malformed, too_deep, length or exhausted
-    #[arg(long, value_name = "ENDING")]
-    ending: Option<String>,
+    /// Only steps at which a path ended in this way
+    #[arg(long, value_name = "NAME", value_parser = choice::<Ending>())]
+    ending: Option<Ending>,
     /// Stop after this many trees
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -41,7 +42,6 @@ pub struct ShowArgs {
 
 /// Runs the command.
 pub fn run(args: &ShowArgs) -> Result<Outcome> {
-    let ending = args.ending.as_deref().map(ending_named).transpose()?;
     let trees = read_trees(&args.trees).with_context(|| format!("cannot read trees in {}", args.trees.display()))?;
     let (mut shown, mut violations) = (0, 0);
     let result = (|| {
@@ -61,7 +61,7 @@ pub fn run(args: &ShowArgs) -> Result<Outcome> {
                     writeln!(out, "{}: {violation}", tree.info.problem_id)?;
                 }
             } else {
-                print(&mut out, &tree, args, ending)?;
+                print(&mut out, &tree, args)?;
             }
         }
         if args.check {
@@ -88,29 +88,8 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-const ENDINGS: [(&str, Ending); 7] = [
-    ("none", Ending::None),
-    ("correct", Ending::Correct),
-    ("wrong", Ending::Wrong),
-    ("malformed", Ending::Malformed),
-    ("too_deep", Ending::TooDeep),
-    ("length", Ending::Length),
-    ("exhausted", Ending::Exhausted),
-];
-
-fn ending_named(name: &str) -> Result<Ending> {
-    match ENDINGS.iter().find(|(known, _)| *known == name) {
-        Some((_, ending)) => Ok(*ending),
-        None => bail!("unknown ending {name:?}; known are {}", ENDINGS.map(|(known, _)| known).join(", ")),
-    }
-}
-
-fn name_of(ending: Ending) -> &'static str {
-    ENDINGS.iter().find(|(_, known)| *known == ending).map_or("", |(name, _)| name)
-}
-
 /// Prints one tree, a line a step, deeper steps further in.
-fn print(out: &mut impl Write, tree: &Tree, args: &ShowArgs, ending: Option<Ending>) -> io::Result<()> {
+fn print(out: &mut impl Write, tree: &Tree, args: &ShowArgs) -> io::Result<()> {
     let paint = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let root = tree.node(NodeId::ROOT);
     writeln!(
@@ -129,7 +108,7 @@ fn print(out: &mut impl Write, tree: &Tree, args: &ShowArgs, ending: Option<Endi
             && args.max_q.is_none_or(|q| node.q() <= q)
             && args.min_depth.is_none_or(|depth| node.depth >= depth)
             && args.max_depth.is_none_or(|depth| node.depth <= depth)
-            && ending.is_none_or(|ending| node.ending == ending);
+            && args.ending.is_none_or(|ending| node.ending == ending);
         if passes {
             tree.path(id).iter().for_each(|at| wanted[at.0 as usize] = true);
         }
@@ -162,7 +141,7 @@ fn print_step(out: &mut impl Write, tree: &Tree, id: NodeId, paint: bool) -> io:
         line += &format!(" V {value:+.3}");
     }
     if node.ending != Ending::None {
-        line += &format!(" [{}]", name_of(node.ending));
+        line += &format!(" [{}]", node.ending.name());
     }
     // Green for steps that tend to lead to the answer, red for those that do not.
     let colour = if node.q() > 0.0 { "32" } else { "31" };

@@ -1,20 +1,19 @@
 //! `step-train value`: regression of the value head on the Q of stored trees.
 
-use super::flags::{CommonFlags, TrainFlags};
-use super::{ConfigFile, configure};
+use super::config_args::{ConfigArgs, Keys};
+use super::flag::{Group, group};
+use super::keys::{COMMON, OPTIMISATION, RUNTIME};
 use crate::exit::Outcome;
-use crate::run::config::RunConfig;
 use crate::session::{OutputFlags, Session};
-use crate::stage::policy_folder::PolicyFolder;
-use crate::stage::train::{Training, work_folder};
 use anyhow::Result;
 use clap::Args;
 use espalier_files::ensure_creatable;
-use serde::Serialize;
+use espalier_rounds::stage::policy_folder::PolicyFolder;
+use espalier_rounds::stage::train::{Training, work_folder};
 use std::path::PathBuf;
 
 /// Flags of `step-train value`.
-#[derive(Args, Clone, Debug)]
+#[derive(Args)]
 pub struct ValueArgs {
     /// The policy that gets the value head; its own weights stay as they are
     #[arg(long, value_name = "DIR")]
@@ -28,23 +27,16 @@ pub struct ValueArgs {
     #[command(flatten)]
     output: OutputFlags,
     #[command(flatten)]
-    file: ConfigFile,
-    #[command(flatten)]
-    flags: Flags,
+    config: ConfigArgs<ValueArgs>,
 }
 
-#[derive(Args, Clone, Debug, Serialize)]
-struct Flags {
-    #[command(flatten)]
-    #[serde(flatten)]
-    common: CommonFlags,
-    #[command(flatten)]
-    value: TrainFlags,
+impl Keys for ValueArgs {
+    const FLAGS: &'static [Group] = &[COMMON, RUNTIME, group("value", &OPTIMISATION)];
 }
 
 /// Runs the command.
 pub fn run(args: &ValueArgs) -> Result<Outcome> {
-    let config = configure(&RunConfig::default(), &args.file, &args.flags)?;
+    let config = args.config.resolve()?;
     PolicyFolder::open(&args.policy)?;
     ensure_creatable(&args.out)?;
     let training = Training { title: "value", policy: &args.policy, out: &args.out, work: &work_folder(&args.out) };

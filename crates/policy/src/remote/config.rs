@@ -1,8 +1,8 @@
 //! What a policy on servers is set up with.
 
-use super::error::RemoteError;
 use crate::config::SamplingConfig;
-use crate::error::ModelPolicyError;
+use espalier_settings::OutOfRange;
+use espalier_settings::range::{above, at_least};
 use std::fmt;
 use std::time::Duration;
 
@@ -81,22 +81,12 @@ impl RemoteConfig {
     /// Checks the ranges.
     ///
     /// # Errors
-    /// [`RemoteError::Config`] with the first value out of its range.
-    pub fn validate(&self) -> Result<(), RemoteError> {
-        if let Err(ModelPolicyError::Config { name, value, range }) = self.sampling.validate() {
-            return Err(RemoteError::Config { name, value: value.to_string(), range });
-        }
-        let wrong = |name, value: String| Err(RemoteError::Config { name, value, range: "above 0" });
-        if self.max_requests == 0 {
-            return wrong("max_requests", "0".to_owned());
-        }
-        if self.timeout.is_zero() {
-            return wrong("timeout", "0 s".to_owned());
-        }
-        if self.max_context_tokens == Some(0) {
-            return wrong("max_context_tokens", "0".to_owned());
-        }
-        Ok(())
+    /// The first value out of its range.
+    pub fn check(&self) -> Result<(), OutOfRange> {
+        self.sampling.check()?;
+        at_least(1).check("max_requests", &self.max_requests)?;
+        at_least(1).check("max_context_tokens", &self.max_context_tokens)?;
+        above(0).check("timeout", &self.timeout.as_secs_f64())
     }
 }
 
@@ -115,15 +105,15 @@ mod tests {
 
     #[test]
     fn the_value_out_of_range_is_named() {
-        assert!(RemoteConfig::default().validate().is_ok());
+        assert!(RemoteConfig::default().check().is_ok());
         let sampling = SamplingConfig { top_p: 0.0, ..SamplingConfig::default() };
         let bad = [
             (RemoteConfig { sampling, ..RemoteConfig::default() }, "top_p is 0"),
             (RemoteConfig { max_requests: 0, ..RemoteConfig::default() }, "max_requests is 0"),
-            (RemoteConfig { timeout: Duration::ZERO, ..RemoteConfig::default() }, "timeout is 0 s"),
+            (RemoteConfig { timeout: Duration::ZERO, ..RemoteConfig::default() }, "timeout is 0, but must be above 0"),
         ];
         for (config, words) in bad {
-            assert!(config.validate().unwrap_err().to_string().starts_with(words));
+            assert!(config.check().unwrap_err().to_string().starts_with(words));
         }
         let config = RemoteConfig { api_key: Some("secret".into()), ..RemoteConfig::default() };
         assert!(!format!("{config:?}").contains("secret"));

@@ -15,15 +15,8 @@ pub enum RemoteError {
         problem: String,
     },
     /// An option is out of its range.
-    #[error("{name} is {value}, but must be {range}")]
-    Config {
-        /// The option.
-        name: &'static str,
-        /// Its value.
-        value: String,
-        /// The range.
-        range: &'static str,
-    },
+    #[error(transparent)]
+    Config(#[from] espalier_settings::OutOfRange),
     /// No server answered for as long as a start may take.
     #[error("no server answers: {0}")]
     Unreachable(String),

@@ -165,12 +165,11 @@ fn searched(
         k: 2,
         k_root: 3,
         max_step_tokens: 300,
-        in_flight: 6,
         evaluation: Evaluation::Rollouts { count: 1 },
         ..SearchConfig::default()
     };
     let mut found = vec![Vec::new(); trees as usize];
-    let summary = search(&settings, jobs(trees), &mut policy, &FakeJudge, |index, tree| {
+    let summary = search(&settings, 6, jobs(trees), &mut policy, &FakeJudge, |index, tree| {
         found[index as usize] = content(&tree);
         Ok(())
     })

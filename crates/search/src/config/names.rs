@@ -1,12 +1,16 @@
-//! Settings by name, as flags give them.
+//! Settings that are written in one of several forms, as flags give them.
 
-use super::{Evaluation, FirstPlay, Prior, Selection, Strategy};
-use crate::error::SearchError;
+use super::{Evaluation, FirstPlay, Strategy};
+use espalier_settings::{OutOfRange, forms};
 use std::fmt;
 use std::str::FromStr;
 
-fn unknown(field: &'static str, value: &str, wanted: &'static str) -> SearchError {
-    SearchError::Setting { field, value: value.to_owned(), wanted }
+forms!(Strategy: "mcts, best_of_n:N, beam:W or best_first");
+forms!(FirstPlay: "a number or below_parent:R");
+forms!(Evaluation: "value_head, rollouts:N or zero");
+
+fn unknown<T: espalier_settings::Setting>(key: &str, name: &str) -> OutOfRange {
+    OutOfRange::new(key, format!("{name:?}"), T::kind().to_string())
 }
 
 impl fmt::Display for Strategy {
@@ -21,10 +25,10 @@ impl fmt::Display for Strategy {
 }
 
 impl FromStr for Strategy {
-    type Err = SearchError;
+    type Err = OutOfRange;
 
     /// Reads `mcts`, `best_of_n:N`, `beam:W` or `best_first`.
-    fn from_str(name: &str) -> Result<Strategy, SearchError> {
+    fn from_str(name: &str) -> Result<Strategy, OutOfRange> {
         let size = |prefix| name.strip_prefix(prefix)?.parse().ok().filter(|&size: &usize| size >= 1);
         match name {
             "mcts" => Ok(Strategy::Mcts),
@@ -32,28 +36,7 @@ impl FromStr for Strategy {
             _ => size("best_of_n:")
                 .map(|count| Strategy::BestOfN { count })
                 .or_else(|| size("beam:").map(|width| Strategy::Beam { width }))
-                .ok_or_else(|| unknown("strategy", name, "mcts, best_of_n:N, beam:W or best_first, N and W from 1 up")),
-        }
-    }
-}
-
-impl fmt::Display for Selection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Selection::Puct => "puct",
-            Selection::Uct => "uct",
-        })
-    }
-}
-
-impl FromStr for Selection {
-    type Err = SearchError;
-
-    fn from_str(name: &str) -> Result<Selection, SearchError> {
-        match name {
-            "puct" => Ok(Selection::Puct),
-            "uct" => Ok(Selection::Uct),
-            _ => Err(unknown("selection", name, "puct or uct")),
+                .ok_or_else(|| unknown::<Strategy>("strategy", name)),
         }
     }
 }
@@ -68,40 +51,16 @@ impl fmt::Display for FirstPlay {
 }
 
 impl FromStr for FirstPlay {
-    type Err = SearchError;
+    type Err = OutOfRange;
 
     /// Reads a number, or `below_parent:R` with the reduction R.
-    fn from_str(name: &str) -> Result<FirstPlay, SearchError> {
+    fn from_str(name: &str) -> Result<FirstPlay, OutOfRange> {
         let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
         let read = match name.strip_prefix("below_parent:") {
             Some(reduction) => number(reduction).map(FirstPlay::BelowParent),
             None => number(name).map(FirstPlay::Value),
         };
-        read.ok_or_else(|| unknown("first_play", name, "a number, or below_parent:R"))
-    }
-}
-
-impl fmt::Display for Prior {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Prior::MeanProbability => "mean_probability",
-            Prior::Softmax => "softmax",
-        })
-    }
-}
-
-impl FromStr for Prior {
-    type Err = SearchError;
-
-    fn from_str(name: &str) -> Result<Prior, SearchError> {
-        match name {
-            "mean_probability" => Ok(Prior::MeanProbability),
-            "softmax" => Ok(Prior::Softmax),
-            _ => {
-                let wanted = "mean_probability or softmax";
-                Err(SearchError::Setting { field: "prior", value: name.to_owned(), wanted })
-            }
-        }
+        read.ok_or_else(|| unknown::<FirstPlay>("first_play", name))
     }
 }
 
@@ -116,18 +75,17 @@ impl fmt::Display for Evaluation {
 }
 
 impl FromStr for Evaluation {
-    type Err = SearchError;
+    type Err = OutOfRange;
 
     /// Reads `value_head`, `zero`, or `rollouts:N` with N paths from each leaf.
-    fn from_str(name: &str) -> Result<Evaluation, SearchError> {
+    fn from_str(name: &str) -> Result<Evaluation, OutOfRange> {
         let rollouts = || name.strip_prefix("rollouts:")?.parse().ok().filter(|&count| count >= 1);
         match name {
             "value_head" => Ok(Evaluation::ValueHead),
             "zero" => Ok(Evaluation::Zero),
-            _ => rollouts().map(|count| Evaluation::Rollouts { count }).ok_or_else(|| {
-                let wanted = "value_head, zero, or rollouts:N with N from 1 up";
-                SearchError::Setting { field: "evaluation", value: name.to_owned(), wanted }
-            }),
+            _ => rollouts()
+                .map(|count| Evaluation::Rollouts { count })
+                .ok_or_else(|| unknown::<Evaluation>("evaluation", name)),
         }
     }
 }
@@ -139,9 +97,9 @@ impl From<Strategy> for String {
 }
 
 impl TryFrom<String> for Strategy {
-    type Error = SearchError;
+    type Error = OutOfRange;
 
-    fn try_from(name: String) -> Result<Strategy, SearchError> {
+    fn try_from(name: String) -> Result<Strategy, OutOfRange> {
         name.parse()
     }
 }
@@ -153,9 +111,9 @@ impl From<FirstPlay> for String {
 }
 
 impl TryFrom<String> for FirstPlay {
-    type Error = SearchError;
+    type Error = OutOfRange;
 
-    fn try_from(name: String) -> Result<FirstPlay, SearchError> {
+    fn try_from(name: String) -> Result<FirstPlay, OutOfRange> {
         name.parse()
     }
 }

@@ -4,39 +4,27 @@ use super::*;
 
 #[test]
 fn the_defaults_are_valid() {
-    SearchConfig::default().validate().expect("the paper's settings");
+    SearchConfig::default().check().expect("the paper's settings");
 }
 
 #[test]
 fn a_bad_setting_is_named_with_its_value() {
     let bad: [(SearchConfig, &str); 6] = [
-        (
-            SearchConfig { simulations: 0, ..SearchConfig::default() },
-            "search setting `simulations` is 0; choose at least 1",
-        ),
-        (
-            SearchConfig { c_puct: f64::NAN, ..SearchConfig::default() },
-            "search setting `c_puct` is NaN; choose a number from 0 up",
-        ),
+        (SearchConfig { simulations: 0, ..SearchConfig::default() }, "simulations is 0, but must be at least 1"),
+        (SearchConfig { c_puct: f64::NAN, ..SearchConfig::default() }, "c_puct is NaN, but must be at least 0"),
         (
             SearchConfig { k_root: 70_000, ..SearchConfig::default() },
-            "search setting `k_root` is 70000; choose 1 to 65535",
+            "k_root is 70000, but must be between 1 and 65535",
         ),
-        (
-            SearchConfig { temperature: -0.5, ..SearchConfig::default() },
-            "search setting `temperature` is -0.5; choose a number from 0 up",
-        ),
-        (
-            SearchConfig { max_depth: 0, ..SearchConfig::default() },
-            "search setting `max_depth` is 0; choose 1 to 10000",
-        ),
+        (SearchConfig { temperature: -0.5, ..SearchConfig::default() }, "temperature is -0.5, but must be at least 0"),
+        (SearchConfig { max_depth: 0, ..SearchConfig::default() }, "max_depth is 0, but must be between 1 and 10000"),
         (
             SearchConfig { evaluation: Evaluation::Rollouts { count: 0 }, ..SearchConfig::default() },
-            "search setting `evaluation.rollouts.count` is 0; choose 1 to 65535",
+            "evaluation is rollouts:0, but must be with N between 1 and 65535",
         ),
     ];
     for (config, message) in bad {
-        assert_eq!(config.validate().expect_err(message).to_string(), message);
+        assert_eq!(config.check().expect_err(message).to_string(), message);
     }
 }
 

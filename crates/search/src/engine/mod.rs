@@ -18,6 +18,7 @@ use crate::judge::Judge;
 use crate::policy::{Expansion, Policy};
 use crate::summary::{SearchSummary, Stop};
 use crate::tree_search::{Next, RequestBuffer, TreeSearch};
+use espalier_settings::range::at_least;
 use espalier_tree::{Tree, TreeInfo};
 use slots::{Owner, Slots};
 use std::sync::Arc;
@@ -39,7 +40,7 @@ pub struct TreeJob {
     pub prompt: String,
 }
 
-/// Searches one tree for each job, `config.in_flight` of them at a time, and hands each to `on_tree` when it is
+/// Searches one tree for each job, `in_flight` of them at a time, and hands each to `on_tree` when it is
 /// finished: in the order of completion, which is not that of the jobs.
 ///
 /// A tree is the same whatever `in_flight` is, in whatever order the policy answers, and on any number of threads. Memory
@@ -51,24 +52,27 @@ pub struct TreeJob {
 /// may then be left with unanswered requests and is not to be searched with again.
 pub fn search<P: Policy, J: Judge + ?Sized>(
     config: &SearchConfig,
+    in_flight: usize,
     jobs: impl IntoIterator<Item = TreeJob>,
     policy: &mut P,
     judge: &J,
     on_tree: impl FnMut(u64, Tree) -> Result<(), SearchError>,
 ) -> Result<SearchSummary, SearchError> {
-    search_with_progress(config, jobs, policy, judge, on_tree, |_| ())
+    search_with_progress(config, in_flight, jobs, policy, judge, on_tree, |_| ())
 }
 
 /// [`search`], with `on_progress` called on the totals so far each time that answers have been taken in.
 pub fn search_with_progress<P: Policy, J: Judge + ?Sized>(
     config: &SearchConfig,
+    in_flight: usize,
     jobs: impl IntoIterator<Item = TreeJob>,
     policy: &mut P,
     judge: &J,
     on_tree: impl FnMut(u64, Tree) -> Result<(), SearchError>,
     mut on_progress: impl FnMut(&SearchSummary),
 ) -> Result<SearchSummary, SearchError> {
-    config.validate()?;
+    config.check()?;
+    at_least(1).check("in_flight", &in_flight)?;
     let mut engine = Engine {
         began: Instant::now(),
         config: Arc::new(*config),
@@ -76,7 +80,7 @@ pub fn search_with_progress<P: Policy, J: Judge + ?Sized>(
         judge,
         jobs: jobs.into_iter().fuse(),
         on_tree,
-        slots: Slots::new(config.in_flight),
+        slots: Slots::new(in_flight),
         turns: Vec::new(),
         buffer: RequestBuffer::default(),
         pending: 0,

@@ -45,7 +45,7 @@ impl Turn {
             }
         }
         if self.outcome.is_ok() {
-            self.tree.descend_ahead();
+            self.tree.plan_ahead();
         }
         self.work = self.tree.work().since(before);
     }

@@ -1,13 +1,18 @@
 //! What an answer changes in the tree: the value of the state, its children, their rewards.
 
-use super::{Ask, NO_ROOM, Plan, TreeSearch, check_pools, sampled_tokens};
+use super::growth::Ask;
+use super::{TreeSearch, sampled_tokens};
 use crate::config::Evaluation;
 use crate::error::SearchError;
 use crate::expansion::{merge, reward_of};
 use crate::judge::{Judge, Verdict};
-use crate::policy::{Expansion, Finish};
+use crate::policy::{Candidate, Expansion, Finish};
 use crate::seed::Purpose;
+use crate::strategy::ValueUse;
 use espalier_tree::{Ending, NewStep, NodeId};
+
+/// Value of a state after which there is no room for a further step, so that no path from it can be completed.
+const NO_ROOM: f64 = -1.0;
 
 impl TreeSearch {
     /// Takes an answer into the tree.
@@ -24,18 +29,14 @@ impl TreeSearch {
         if ask.purpose == Purpose::Expansion {
             self.expand(ask.id, answer, judge)?;
         }
-        if self.path.last() == Some(&ask.id) {
-            self.tree.back_up_path(&self.path, &self.values);
+        if self.growth.path.last() == Some(&ask.id) {
+            self.growth.tree.back_up_path(&self.growth.path, &self.values);
         } else {
-            self.tree.back_up_all(ask.id, &self.values);
+            self.growth.tree.back_up_all(ask.id, &self.values);
         }
-        match &mut self.plan {
-            Plan::Mcts(mcts) => mcts.release(&self.tree, ask.id),
-            Plan::Frontier(frontier) if ask.purpose != Purpose::Expansion => frontier.evaluated(&self.tree, ask.id),
-            Plan::Frontier(_) | Plan::Chains(_) => {}
-        }
+        self.strategy.answered(&self.growth.tree, ask.id, ask.purpose);
         if ask.purpose == Purpose::Expansion {
-            self.end_simulation();
+            self.growth.end_simulation();
         }
         Ok(())
     }
@@ -47,24 +48,24 @@ impl TreeSearch {
         answer: &Expansion,
         judge: &(impl Judge + ?Sized),
     ) -> Result<Option<f64>, SearchError> {
-        match (&self.plan, ask.purpose) {
-            // A solution's value is noted; its reward is what counts.
-            (Plan::Chains(_), Purpose::Value) => {
+        match self.strategy.value_use(&self.growth.config, ask.id, ask.purpose) {
+            ValueUse::Ignored => return Ok(None),
+            ValueUse::Noted => {
                 if let Some(value) = checked(answer.value)? {
-                    self.tree.set_value_estimate(ask.id, value);
+                    self.growth.tree.set_value_estimate(ask.id, value);
                 }
                 return Ok(None);
             }
-            (Plan::Chains(_), _) => return Ok(None),
-            (Plan::Frontier(_), Purpose::Rollouts) => return Ok(Some(self.mean_reward(&answer.candidates, judge))),
-            (Plan::Frontier(_), Purpose::Expansion) if !self.wants_value(ask.id, ask.purpose) => return Ok(None),
-            (Plan::Mcts(_) | Plan::Frontier(_), _) => {}
+            ValueUse::BackedUp | ValueUse::Kept if ask.purpose == Purpose::Rollouts => {
+                return Ok(Some(self.mean_reward(&answer.candidates, judge)));
+            }
+            ValueUse::BackedUp | ValueUse::Kept => {}
         }
-        match (self.config.evaluation, checked(answer.value)?) {
+        match (self.growth.config.evaluation, checked(answer.value)?) {
             (Evaluation::Zero, _) => Ok(Some(0.0)),
             (Evaluation::Rollouts { .. }, _) => Ok(Some(ask.rollout_value.unwrap_or(NO_ROOM))),
             (Evaluation::ValueHead, Some(value)) => {
-                self.tree.set_value_estimate(ask.id, value);
+                self.growth.tree.set_value_estimate(ask.id, value);
                 Ok(Some(f64::from(value)))
             }
             // A prefix that fills the context is not read by the model at all, so there is no value either.
@@ -76,22 +77,21 @@ impl TreeSearch {
     /// Adds the candidates below the node; the rewards of those that end their path are collected to be backed up.
     fn expand(&mut self, id: NodeId, answer: &Expansion, judge: &(impl Judge + ?Sized)) -> Result<(), SearchError> {
         let candidates = &answer.candidates;
-        let text_bytes = self.text_bytes + candidates.iter().map(|c| c.text.len() as u64).sum::<u64>();
-        let tokens = self.tokens + sampled_tokens(candidates);
-        check_pools(text_bytes, tokens)?;
-        (self.text_bytes, self.tokens) = (text_bytes, tokens);
+        let text_bytes = candidates.iter().map(|candidate| candidate.text.len() as u64).sum();
+        self.growth.limits.grow(text_bytes, sampled_tokens(candidates))?;
 
         let mut kept = std::mem::take(&mut self.kept);
-        merge(candidates, self.config.prior, &mut kept)?;
-        self.work.duplicates += (candidates.len() - kept.len()) as u64;
+        merge(candidates, self.growth.config.prior, &mut kept)?;
+        self.growth.limits.work.duplicates += (candidates.len() - kept.len()) as u64;
         if kept.is_empty() {
             // Nothing can follow: all of its no children are terminal. Else it would be selected for ever.
-            self.tree.set_ending(id, Ending::Exhausted);
+            self.growth.tree.set_ending(id, Ending::Exhausted);
         }
-        let is_beyond = self.tree.node(id).depth + 1 > self.config.max_depth;
+        let is_beyond = self.growth.tree.node(id).depth + 1 > self.growth.config.max_depth;
+        let counts_samples = self.strategy.counts_samples();
         for one in &kept {
             let candidate = &candidates[one.index];
-            let Verdict { kind, ending, answer } = judge.judge(&self.tree.info, &candidate.text);
+            let Verdict { kind, ending, answer } = judge.judge(&self.growth.tree.info, &candidate.text);
             let ending = match (candidate.finish, ending) {
                 // Whatever the text looks like, its end is missing.
                 (Finish::Length, _) => Ending::Length,
@@ -109,23 +109,30 @@ impl TreeSearch {
                 reward,
                 answer: answer.as_deref(),
             };
-            let child = self.tree.append(id, &step);
-            // Samples that say the same count each where samples are counted, and once where steps are.
-            let count = if let Plan::Chains(_) = self.plan { one.count } else { 1 };
+            let child = self.growth.tree.append(id, &step);
+            let count = if counts_samples { one.count } else { 1 };
             if let Some(reward) = reward.map(f64::from) {
-                self.tree.set_statistics(child, count, f64::from(count) * reward);
+                self.growth.tree.set_statistics(child, count, f64::from(count) * reward);
                 self.values.extend((0..count).map(|_| reward));
             } else {
-                match &mut self.plan {
-                    Plan::Chains(chains) => chains.opened(child, count),
-                    Plan::Frontier(frontier) => frontier.opened(child),
-                    Plan::Mcts(_) => {}
-                }
+                self.strategy.opened(child, one.count);
             }
-            self.correct_solutions += u32::from(ending == Ending::Correct);
+            self.growth.limits.correct_solutions += u32::from(ending == Ending::Correct);
         }
         self.kept = kept;
         Ok(())
+    }
+
+    /// The mean reward of sampled paths.
+    pub(super) fn mean_reward(&self, paths: &[Candidate], judge: &(impl Judge + ?Sized)) -> f64 {
+        if paths.is_empty() {
+            return NO_ROOM;
+        }
+        let reward = |path: &Candidate| match path.finish {
+            Finish::Stop => reward_of(judge.judge_path(&self.growth.tree.info, &path.text).ending),
+            Finish::Length => reward_of(Ending::Length),
+        };
+        paths.iter().map(reward).map(f64::from).sum::<f64>() / paths.len() as f64
     }
 }
 

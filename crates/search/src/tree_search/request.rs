@@ -1,9 +1,11 @@
 //! What a tree asks: the tokens of a state's path, lent from memory that all trees can share.
 
-use super::{Ask, Plan, TreeSearch};
+use super::TreeSearch;
+use super::growth::Ask;
 use crate::config::Evaluation;
 use crate::policy::{StepRequest, Unit};
 use crate::seed::{Purpose, request_seed};
+use crate::strategy::ValueUse;
 use espalier_tree::NodeId;
 
 /// Memory for the tokens of one request after the other; trees can share it.
@@ -16,24 +18,24 @@ pub struct RequestBuffer {
 impl TreeSearch {
     /// The request for the question at this place, which counts as sent.
     pub(super) fn request<'a>(&mut self, at: usize, buffer: &'a mut RequestBuffer) -> StepRequest<'a> {
-        let Ask { id, purpose, k, .. } = self.asks[at];
-        if self.path.last() != Some(&id) {
-            self.path = self.tree.path(id);
+        let Ask { id, purpose, k, .. } = self.growth.asks[at];
+        if self.growth.path.last() != Some(&id) {
+            self.growth.path = self.growth.tree.path(id);
         }
         let RequestBuffer { prefix_ids, step_ends } = buffer;
         prefix_ids.clear();
         step_ends.clear();
-        for &at in &self.path {
-            prefix_ids.extend_from_slice(self.tree.token_ids(at));
+        for &at in &self.growth.path {
+            prefix_ids.extend_from_slice(self.growth.tree.token_ids(at));
             step_ends.push(prefix_ids.len() as u32);
         }
         // A path from here has the remaining steps and one solution.
-        let steps_left = usize::from(self.config.max_depth) + 1 - usize::from(self.tree.node(id).depth);
+        let steps_left = usize::from(self.growth.config.max_depth) + 1 - usize::from(self.growth.tree.node(id).depth);
         let (unit, max_tokens) = match purpose {
-            Purpose::Expansion | Purpose::Value => (Unit::Step, self.config.max_step_tokens),
-            Purpose::Rollouts => (Unit::Path, self.config.max_step_tokens.saturating_mul(steps_left)),
+            Purpose::Expansion | Purpose::Value => (Unit::Step, self.growth.config.max_step_tokens),
+            Purpose::Rollouts => (Unit::Path, self.growth.config.max_step_tokens.saturating_mul(steps_left)),
         };
-        let ask = &mut self.asks[at];
+        let ask = &mut self.growth.asks[at];
         (ask.ticket, ask.is_sent, ask.prefix_len) = (self.next_ticket, true, prefix_ids.len());
         self.next_ticket += 1;
         StepRequest {
@@ -44,24 +46,15 @@ impl TreeSearch {
             k,
             max_tokens,
             unit,
-            temperature: self.config.temperature,
-            seed: request_seed(self.tree.info.tree_seed, id, purpose),
+            temperature: self.growth.config.temperature,
+            seed: request_seed(self.growth.tree.info.tree_seed, id, purpose),
             want_value: self.wants_value(id, purpose),
         }
     }
 
-    /// Steps that are sampled at a node.
-    pub(super) fn step_count(&self, id: NodeId) -> usize {
-        if id == NodeId::ROOT { self.config.k_root } else { self.config.k }
-    }
-
-    /// Whether the value head is asked about a node: where it is evaluated, and only once.
-    pub(super) fn wants_value(&self, id: NodeId, purpose: Purpose) -> bool {
-        let is_here = match (&self.plan, purpose) {
-            (_, Purpose::Value) | (Plan::Mcts(_), _) => true,
-            (Plan::Frontier(_), _) => id == NodeId::ROOT,
-            (Plan::Chains(_), _) => false,
-        };
-        is_here && self.config.evaluation == Evaluation::ValueHead
+    /// Whether the value head is asked.
+    fn wants_value(&self, id: NodeId, purpose: Purpose) -> bool {
+        let config = &self.growth.config;
+        config.evaluation == Evaluation::ValueHead && self.strategy.value_use(config, id, purpose) != ValueUse::Ignored
     }
 }

@@ -7,8 +7,8 @@ use espalier_search::{
 };
 use std::cell::Cell;
 
-fn config(in_flight: usize) -> SearchConfig {
-    SearchConfig { simulations: 15, in_flight, ..SearchConfig::default() }
+fn config() -> SearchConfig {
+    SearchConfig { simulations: 15, ..SearchConfig::default() }
 }
 
 /// Answers one request at a time, those of tree 0 only when there is no other.
@@ -38,7 +38,7 @@ impl Policy for SlowForTreeZero {
 #[test]
 fn a_slow_tree_holds_up_no_other() {
     let mut policy = SlowForTreeZero { texts: FakeTexts::new(1), pending: Vec::new() };
-    let trees = searched(&config(2), 6, &mut policy).expect("the search runs");
+    let trees = searched(&config(), 2, 6, &mut policy).expect("the search runs");
     assert!(trees.iter().map(|(index, _)| *index).eq([1, 2, 3, 4, 5, 0]));
 }
 
@@ -52,7 +52,7 @@ fn no_more_trees_than_allowed_are_alive() {
         job(index)
     });
     let mut policy = FakePolicy::new(FakeTexts::new(2)).shuffled(1, 3).batched(7);
-    let summary = search(&config(16), jobs, &mut policy, &FakeJudge, |_, _| {
+    let summary = search(&config(), 16, jobs, &mut policy, &FakeJudge, |_, _| {
         done.set(done.get() + 1);
         Ok(())
     });
@@ -75,7 +75,7 @@ fn bad_problems_are_skipped_and_reported() {
     });
     let mut policy = FakePolicy::new(FakeTexts::new(3)).refusing("unreadable").losing("lost").shuffled(1, 2);
     let mut finished = Vec::new();
-    let summary = search(&config(4), jobs, &mut policy, &FakeJudge, |index, _| {
+    let summary = search(&config(), 4, jobs, &mut policy, &FakeJudge, |index, _| {
         finished.push(index);
         Ok(())
     })
@@ -94,9 +94,9 @@ fn bad_problems_are_skipped_and_reported() {
 #[test]
 fn a_search_of_bad_problems_only_ends() {
     let mut policy = FakePolicy::new(FakeTexts::new(3)).refusing("question");
-    let summary = search(&config(4), (0..50).map(job), &mut policy, &FakeJudge, |_, _| Ok(())).expect("not fatal");
+    let summary = search(&config(), 4, (0..50).map(job), &mut policy, &FakeJudge, |_, _| Ok(())).expect("not fatal");
     assert_eq!((summary.trees, summary.skipped.len()), (0, 50));
-    let summary = search(&config(4), std::iter::empty(), &mut policy, &FakeJudge, |_, _| Ok(())).expect("no jobs");
+    let summary = search(&config(), 4, std::iter::empty(), &mut policy, &FakeJudge, |_, _| Ok(())).expect("no jobs");
     assert_eq!(summary.trees, 0);
 }
 
@@ -109,7 +109,7 @@ fn the_summary_adds_up() {
         trees.push(tree);
         Ok(())
     };
-    let summary = search_with_progress(&config(8), (0..30).map(job), &mut policy, &FakeJudge, on_tree, |so_far| {
+    let summary = search_with_progress(&config(), 8, (0..30).map(job), &mut policy, &FakeJudge, on_tree, |so_far| {
         seen.push((so_far.trees, so_far.work.requests));
     })
     .expect("the search runs");
@@ -143,7 +143,7 @@ fn the_summary_tells_where_the_time_went() {
         std::thread::sleep(nap);
         Ok(())
     };
-    let summary = search(&config(8), (0..10).map(job), &mut policy, &FakeJudge, on_tree).expect("the search runs");
+    let summary = search(&config(), 8, (0..10).map(job), &mut policy, &FakeJudge, on_tree).expect("the search runs");
     assert!(polls > 15 && stored == 10);
     assert!(summary.policy_s >= nap.as_secs_f64() * f64::from(polls), "{summary:?}");
     assert!(summary.store_s >= nap.as_secs_f64() * f64::from(stored), "{summary:?}");
@@ -175,7 +175,7 @@ impl<F: FnMut(Vec<Expansion>) -> Result<Vec<Expansion>, PolicyError>> Policy for
 
 fn broken(change: impl FnMut(Vec<Expansion>) -> Result<Vec<Expansion>, PolicyError>) -> Result<usize, SearchError> {
     let mut policy = Broken(FakePolicy::new(FakeTexts::new(1)), change);
-    searched(&config(4), 10, &mut policy).map(|trees| trees.len())
+    searched(&config(), 4, 10, &mut policy).map(|trees| trees.len())
 }
 
 #[test]
@@ -219,11 +219,10 @@ fn a_bad_answer_costs_one_tree() {
 #[test]
 fn a_full_disk_ends_the_search() {
     let mut policy = FakePolicy::new(FakeTexts::new(1));
-    let result = search(&config(2), (0..5).map(job), &mut policy, &FakeJudge, |_, _| {
+    let result = search(&config(), 2, (0..5).map(job), &mut policy, &FakeJudge, |_, _| {
         Err(SearchError::Sink("no space left".into()))
     });
     assert!(matches!(result, Err(SearchError::Sink(_))));
-    let bad = SearchConfig { in_flight: 0, ..config(1) };
-    let result = search(&bad, (0..5).map(job), &mut policy, &FakeJudge, |_, _| Ok(()));
-    assert!(matches!(result, Err(SearchError::Setting { field: "in_flight", .. })));
+    let result = search(&config(), 0, (0..5).map(job), &mut policy, &FakeJudge, |_, _| Ok(()));
+    assert!(matches!(result, Err(SearchError::Setting(bad)) if bad.key == "in_flight"));
 }

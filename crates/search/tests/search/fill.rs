@@ -76,9 +76,9 @@ impl Policy for Simulated {
 
 /// The share of the row-time that was used until the jobs ran out.
 fn fill(in_flight: usize) -> f64 {
-    let config = SearchConfig { simulations: 30, in_flight, ..SearchConfig::default() };
+    let config = SearchConfig { simulations: 30, ..SearchConfig::default() };
     let mut policy = Simulated::new();
-    search(&config, (0..1500).map(job), &mut policy, &FakeJudge, |_, _| Ok(())).expect("the search runs");
+    search(&config, in_flight, (0..1500).map(job), &mut policy, &FakeJudge, |_, _| Ok(())).expect("the search runs");
     let (time, used) = policy.last_full;
     used as f64 / (time * ROWS as u64) as f64
 }
@@ -98,11 +98,12 @@ fn a_heavy_tail_leaves_the_batch_full() {
 #[test]
 fn waves_would_leave_it_empty() {
     let mut policy = Simulated::new();
-    let config = SearchConfig { simulations: 30, in_flight: ROWS, ..SearchConfig::default() };
+    let config = SearchConfig { simulations: 30, ..SearchConfig::default() };
     let (mut time, mut used) = (0, 0);
     let mut wave = Vec::new();
     search(
         &config,
+        ROWS,
         (0..300).map(job),
         &mut Waves { policy: &mut policy, wave: &mut wave, time: &mut time, used: &mut used },
         &FakeJudge,

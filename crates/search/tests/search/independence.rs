@@ -19,14 +19,12 @@ fn in_flight_and_the_order_of_answers_change_nothing() {
     for evaluation in [Evaluation::ValueHead, Evaluation::Rollouts { count: 2 }] {
         let config = SearchConfig { simulations: 40, evaluation, ..SearchConfig::default() };
         let texts = FakeTexts::new(11);
-        let one = SearchConfig { in_flight: 1, ..config };
-        let expected = searched(&one, 100, &mut FakePolicy::new(texts.clone())).expect("the search runs");
+        let expected = searched(&config, 1, 100, &mut FakePolicy::new(texts.clone())).expect("the search runs");
         assert!(expected.iter().map(|(index, _)| *index).eq(0..100), "one at a time, the order is that of the jobs");
         let expected = by_index(expected);
         for (in_flight, order_seed, delay, batch) in [(1, 1, 3, 1), (4, 2, 5, 2), (64, 3, 0, 1000), (64, 4, 9, 40)] {
-            let config = SearchConfig { in_flight, ..config };
             let mut policy = FakePolicy::new(texts.clone()).shuffled(order_seed, delay).batched(batch);
-            let trees = searched(&config, 100, &mut policy).expect("the search runs");
+            let trees = searched(&config, in_flight, 100, &mut policy).expect("the search runs");
             assert!(by_index(trees) == expected, "in_flight {in_flight}, delay {delay}");
         }
     }
@@ -50,7 +48,7 @@ impl Judge for SlowJudge {
 
 #[test]
 fn threads_change_nothing() {
-    let config = SearchConfig { simulations: 8, in_flight: 64, ..SearchConfig::default() };
+    let config = SearchConfig { simulations: 8, ..SearchConfig::default() };
     let on = |threads| {
         let (mut trees, judge) = (Vec::new(), SlowJudge::default());
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
@@ -59,7 +57,7 @@ fn threads_change_nothing() {
             Ok(())
         };
         let mut policy = FakePolicy::new(FakeTexts::new(5));
-        pool.install(|| search(&config, (0..64).map(job), &mut policy, &judge, on_tree)).expect("the search runs");
+        pool.install(|| search(&config, 64, (0..64).map(job), &mut policy, &judge, on_tree)).expect("the search runs");
         (trees, judge.0.into_inner().expect("no thread panicked").len())
     };
     let ((alone, one), (together, several)) = (on(1), on(3));
@@ -70,7 +68,7 @@ fn threads_change_nothing() {
 #[test]
 fn the_seed_decides_the_tree() {
     let config = SearchConfig { simulations: 30, ..SearchConfig::default() };
-    let mut trees = searched(&config, 8, &mut FakePolicy::new(FakeTexts::new(5))).expect("the search runs");
+    let mut trees = searched(&config, 64, 8, &mut FakePolicy::new(FakeTexts::new(5))).expect("the search runs");
     assert!(trees.iter().all(|(_, tree)| check(tree).is_empty()));
     trees.sort_by_key(|(index, _)| *index);
     let first = tree_of(&config, FakeTexts::new(5));

@@ -1,9 +1,13 @@
 //! Several leaves of one tree at a time.
 
-use super::{PROMPT, info, job, searched};
+use super::{PROMPT, info, job, plan, searched};
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeSource, FakeTexts};
-use espalier_search::{Evaluation, Next, RequestBuffer, SearchConfig, Stop, StopWhen, TreeSearch, search};
-use espalier_tree::{Tree, check};
+use espalier_search::{
+    Candidate, Evaluation, Expansion, Finish, Next, RequestBuffer, SearchConfig, StepRequest, Stop, StopWhen,
+    TreeSearch, search,
+};
+use espalier_tree::{NodeId, Tree, check};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 fn config(leaves_per_tree: usize, reproducible: bool) -> SearchConfig {
@@ -20,16 +24,14 @@ fn in_the_reproducible_mode_the_order_of_answers_changes_nothing() {
     for evaluation in [Evaluation::ValueHead, Evaluation::Rollouts { count: 2 }] {
         let config = SearchConfig { evaluation, ..config(4, true) };
         let texts = FakeTexts::new(21);
-        let one = SearchConfig { in_flight: 1, ..config };
-        let expected = by_index(searched(&one, 30, &mut FakePolicy::new(texts.clone())).expect("runs"));
+        let expected = by_index(searched(&config, 1, 30, &mut FakePolicy::new(texts.clone())).expect("runs"));
         for (in_flight, order_seed, delay, batch) in [(1, 1, 3, 1), (8, 2, 5, 3), (30, 3, 9, 1000)] {
-            let config = SearchConfig { in_flight, ..config };
             let mut policy = FakePolicy::new(texts.clone()).shuffled(order_seed, delay).batched(batch);
-            let trees = by_index(searched(&config, 30, &mut policy).expect("runs"));
+            let trees = by_index(searched(&config, in_flight, 30, &mut policy).expect("runs"));
             assert!(trees == expected, "in_flight {in_flight}, delay {delay}");
         }
         assert!(expected.iter().all(|(_, tree)| check(tree).is_empty()));
-        let single = searched(&SearchConfig { leaves_per_tree: 1, ..config }, 30, &mut FakePolicy::new(texts));
+        let single = searched(&SearchConfig { leaves_per_tree: 1, ..config }, 64, 30, &mut FakePolicy::new(texts));
         assert!(by_index(single.expect("runs")) != expected, "several leaves are another search");
     }
 }
@@ -37,7 +39,7 @@ fn in_the_reproducible_mode_the_order_of_answers_changes_nothing() {
 #[test]
 fn in_the_continuous_mode_trees_are_sound() {
     let mut policy = FakePolicy::new(FakeTexts::new(22)).shuffled(4, 6).batched(5);
-    let trees = searched(&SearchConfig { in_flight: 4, ..config(6, false) }, 40, &mut policy).expect("runs");
+    let trees = searched(&config(6, false), 4, 40, &mut policy).expect("runs");
     assert_eq!(trees.len(), 40);
     for (_, tree) in &trees {
         assert_eq!(check(tree), []);
@@ -88,8 +90,7 @@ fn a_lost_request_costs_the_tree_and_no_other() {
         job
     });
     let mut policy = FakePolicy::new(FakeTexts::new(3)).losing("lost thing?</question><plan><step>").shuffled(1, 3);
-    let config = SearchConfig { in_flight: 3, ..config(4, false) };
-    let summary = search(&config, jobs, &mut policy, &FakeJudge, |_, _| Ok(())).expect("not fatal");
+    let summary = search(&config(4, false), 3, jobs, &mut policy, &FakeJudge, |_, _| Ok(())).expect("not fatal");
     let skipped: Vec<u64> = summary.skipped.iter().map(|skip| skip.index).collect();
     assert_eq!((summary.trees, skipped), (11, vec![5]));
     let mut forgotten = policy.stats().forgotten.clone();
@@ -107,4 +108,68 @@ fn a_tree_stops_when_its_time_is_over() {
     let long = SearchConfig { stop_when: StopWhen { wall_s: Some(1e6), ..StopWhen::default() }, ..config };
     let mut search = TreeSearch::new(&Arc::new(long), 0, info(0), PROMPT, &[1]).expect("valid");
     assert!(matches!(search.next(&mut buffer), Next::Request(_)));
+}
+
+/// Steps without an end: each has a value and a prior of its own, and follows from the seed alone.
+struct Endless;
+
+impl FakeSource for Endless {
+    fn answer(&self, request: &StepRequest<'_>) -> Expansion {
+        let candidate = |place: usize| Candidate {
+            text: plan(place + 1, "go on"),
+            token_ids: vec![place as u32],
+            logprobs: vec![-0.1 * place as f32],
+            finish: Finish::Stop,
+        };
+        let value = (request.seed % 1001) as f32 / 1001.0 - 0.5;
+        let candidates = (0..request.k).map(candidate).collect();
+        Expansion { ticket: request.ticket, value: Some(value), candidates }
+    }
+}
+
+/// No step is terminal, so that a child's visits are the simulations through it: 17, of which the first expands the root.
+/// Of 8 children 4 are considered: 2 rounds of 4 (16 / (2 * 4)), then 4 rounds of 2, whatever the values are.
+#[test]
+fn gumbel_counts_only_simulations_that_begin() {
+    for (leaves_per_tree, reproducible) in [(1, true), (3, true), (8, true), (8, false)] {
+        let config = SearchConfig {
+            simulations: 17,
+            gumbel_root: Some(4),
+            k_root: 8,
+            max_depth: 100,
+            ..config(leaves_per_tree, reproducible)
+        };
+        let trees = searched(&config, 10, &mut FakePolicy::new(Endless)).expect("runs");
+        for (index, tree) in trees {
+            let mut visits: Vec<u32> = tree.children(NodeId::ROOT).iter().map(|child| child.visits).collect();
+            visits.sort_unstable();
+            assert_eq!(visits, [0, 0, 0, 0, 2, 2, 6, 6], "{leaves_per_tree} leaves, tree {index}");
+        }
+    }
+}
+
+/// The engine looks ahead, as a caller of `next` does not.
+#[test]
+fn looking_ahead_changes_nothing() {
+    for (seed, gumbel_root) in (0..20).flat_map(|seed| [(seed, None), (seed, Some(4))]) {
+        let config = SearchConfig { evaluation: Evaluation::Rollouts { count: 2 }, gumbel_root, ..config(4, false) };
+        let texts = FakeTexts::new(seed);
+        let mut policy = FakePolicy::new(texts.clone()).batched(1);
+        let engine = searched(&config, 1, &mut policy).expect("runs").remove(0).1;
+
+        let ids: Vec<u32> = PROMPT.bytes().map(u32::from).collect();
+        let mut tree = TreeSearch::new(&Arc::new(config), 0, info(0), PROMPT, &ids).expect("valid");
+        let (mut waiting, mut buffer) = (VecDeque::new(), RequestBuffer::default());
+        loop {
+            match tree.next(&mut buffer) {
+                Next::Request(request) => waiting.push_back(request.into_owned()),
+                Next::Waiting => {
+                    let request = waiting.pop_front().expect("a request that is waited for");
+                    tree.answer(&texts.answer(&request), &FakeJudge).expect("a valid answer");
+                }
+                Next::Finished => break,
+            }
+        }
+        assert!(tree.into_tree() == engine, "texts {seed}, {gumbel_root:?}");
+    }
 }

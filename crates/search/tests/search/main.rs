@@ -33,13 +33,18 @@ fn job(index: u64) -> TreeJob {
 
 /// The one tree of a search over one job.
 fn tree_of(config: &SearchConfig, source: impl FakeSource) -> Tree {
-    searched(config, 1, &mut FakePolicy::new(source)).expect("the search runs").remove(0).1
+    searched(config, 1, 1, &mut FakePolicy::new(source)).expect("the search runs").remove(0).1
 }
 
 /// The trees of jobs `0..count`, in the order of completion.
-fn searched(config: &SearchConfig, count: u64, policy: &mut impl Policy) -> Result<Vec<(u64, Tree)>, SearchError> {
+fn searched(
+    config: &SearchConfig,
+    in_flight: usize,
+    count: u64,
+    policy: &mut impl Policy,
+) -> Result<Vec<(u64, Tree)>, SearchError> {
     let mut trees = Vec::new();
-    search(config, (0..count).map(job), policy, &FakeJudge, |index, tree| {
+    search(config, in_flight, (0..count).map(job), policy, &FakeJudge, |index, tree| {
         trees.push((index, tree));
         Ok(())
     })?;

@@ -254,7 +254,7 @@ fn wrong_answers_are_refused() {
     assert!(refused(Some(0.0), vec![good], 5).contains("request 5, which is not pending"));
     let error =
         TreeSearch::new(&Arc::new(SearchConfig { k: 0, ..SearchConfig::default() }), 0, info(0), PROMPT, &[1]).err();
-    assert!(matches!(error, Some(SearchError::Setting { field: "k", .. })));
+    assert!(matches!(error, Some(SearchError::Setting(bad)) if bad.key == "k"));
 }
 
 #[test]
@@ -263,7 +263,7 @@ fn without_room_in_the_context_trees_still_end() {
     for evaluation in [Evaluation::ValueHead, Evaluation::Zero, Evaluation::Rollouts { count: 2 }] {
         let config = SearchConfig { simulations: 2000, evaluation, ..SearchConfig::default() };
         let mut policy = FakePolicy::new(texts.clone());
-        let trees = super::searched(&config, 10, &mut policy).expect("the search runs");
+        let trees = super::searched(&config, 64, 10, &mut policy).expect("the search runs");
         assert!(trees.iter().all(|(_, tree)| tree.node(NodeId::ROOT).ending == Ending::Exhausted));
         assert!(trees.iter().any(|(_, tree)| endings(tree).contains(&Ending::Length)));
     }

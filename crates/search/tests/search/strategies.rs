@@ -95,8 +95,7 @@ fn every_strategy_is_reproducible_and_sound() {
             let config = SearchConfig { strategy, evaluation, simulations: 20, ..SearchConfig::default() };
             let texts = FakeTexts::new(5);
             let trees = |in_flight, policy: &mut FakePolicy| {
-                let config = SearchConfig { in_flight, ..config };
-                let mut trees = searched(&config, 20, policy).expect("the search runs");
+                let mut trees = searched(&config, in_flight, 20, policy).expect("the search runs");
                 trees.sort_by_key(|(index, _)| *index);
                 trees
             };

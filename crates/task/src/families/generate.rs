@@ -5,43 +5,22 @@ use super::draw::Draw;
 use super::{FAMILIES, Family, MAX_STEPS, MIN_STEPS};
 use crate::error::TaskError;
 use crate::problem::Problem;
+use espalier_settings::choices;
+use espalier_settings::range::between;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
-use std::fmt;
-use std::str::FromStr;
 
 /// Draws without a new question after which a family counts as exhausted at a difficulty.
 const MAX_FRUITLESS_DRAWS: u32 = 20_000;
 
-/// Which side of the fixed split a question lies on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Split {
-    /// About four questions in five: searched and trained on.
-    Train,
-    /// The rest: only ever evaluated on.
-    HeldOut,
-}
-
-impl fmt::Display for Split {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Split::Train => "train",
-            Split::HeldOut => "held_out",
-        })
-    }
-}
-
-impl FromStr for Split {
-    type Err = TaskError;
-
-    fn from_str(name: &str) -> Result<Self, TaskError> {
-        match name {
-            "train" => Ok(Split::Train),
-            "held_out" => Ok(Split::HeldOut),
-            _ => Err(TaskError::UnknownName { what: "split", name: name.to_owned(), known: "train, held_out" }),
-        }
+choices! {
+    /// Which side of the fixed split a question lies on.
+    pub enum Split {
+        /// About four questions in five: searched and trained on.
+        Train = "train",
+        /// The rest: only ever evaluated on.
+        HeldOut = "held_out",
     }
 }
 
@@ -80,16 +59,14 @@ pub struct GenerateConfig {
 /// the list is balanced, and a larger `count` only adds to its end.
 ///
 /// # Errors
-/// [`TaskError::UnknownFamily`] (also for an empty list), [`TaskError::Difficulty`], [`TaskError::Share`], and [`TaskError::Exhausted`] when a
-/// family has too few distinct questions.
+/// [`TaskError::UnknownFamily`] (also for an empty list), [`TaskError::Difficulty`], [`TaskError::Setting`], and
+/// [`TaskError::Exhausted`] when a family has too few distinct questions.
 pub fn generate(config: &GenerateConfig) -> Result<Vec<Problem>, TaskError> {
     let &GenerateConfig { seed, split, count, min_steps: min, max_steps: max, mistakes, .. } = config;
     if min > max || min < MIN_STEPS || max > MAX_STEPS {
         return Err(TaskError::Difficulty { min, max, lowest: MIN_STEPS, highest: MAX_STEPS });
     }
-    if !(0.0..=1.0).contains(&mistakes) {
-        return Err(TaskError::Share { name: "mistakes", value: mistakes });
-    }
+    between(0, 1).check("mistakes", &mistakes)?;
     let families = config.families.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
     if families.is_empty() {
         return Err(unknown(""));

@@ -115,7 +115,7 @@ fn a_mistaken_solution_overlooks_one_step_and_calculates_right() {
     let longer = right.iter().filter(|problem| problem.difficulty >= Some(3)).count();
     assert!((longer / 4..longer / 2).contains(&mistaken), "{mistaken} of {longer}");
     all.mistakes = 1.5;
-    assert!(matches!(generate(&all), Err(TaskError::Share { name: "mistakes", .. })));
+    assert!(matches!(generate(&all), Err(TaskError::Setting(bad)) if bad.key == "mistakes"));
 }
 
 #[test]

@@ -14,30 +14,37 @@ mod reading;
 mod tests;
 mod xml;
 
-use crate::error::TaskError;
 use crate::problem::Worked;
+use espalier_settings::choices;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
 
-/// The layout of prompts and steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// Few-shot, for a base model.
-    Instruct,
-    /// Tags, for a model that was trained on them.
-    Xml,
+choices! {
+    /// The layout of prompts and steps.
+    pub enum Format {
+        /// Few-shot, for a base model.
+        Instruct = "instruct",
+        /// Tags, for a model that was trained on them.
+        Xml = "xml",
+    }
 }
 
-/// What one step is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Granularity {
-    /// Plan steps, then the whole solution as one step (CPL).
-    Plan,
-    /// The solution itself, split into steps (Step-DPO, MCTS-DPO, `AlphaMath`).
-    Step,
+choices! {
+    /// What one step is.
+    pub enum Granularity {
+        /// Plan steps, then the whole solution as one step (CPL).
+        Plan = "plan",
+        /// The solution itself, split into steps (Step-DPO, MCTS-DPO, AlphaMath).
+        Step = "step",
+    }
+}
+
+/// How the prompts of a policy that was trained here are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prompting {
+    /// Prompt format.
+    pub format: Format,
+    /// What one step is.
+    pub granularity: Granularity,
 }
 
 /// What a sampled text turned out to be.
@@ -125,48 +132,6 @@ impl Format {
                 StepText::Solution { answer } if after.trim().is_empty() => return StepText::Solution { answer },
                 StepText::Solution { .. } | StepText::Malformed => return StepText::Malformed,
             }
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Format::Instruct => "instruct",
-            Format::Xml => "xml",
-        })
-    }
-}
-
-impl FromStr for Format {
-    type Err = TaskError;
-
-    fn from_str(name: &str) -> Result<Self, TaskError> {
-        match name {
-            "instruct" => Ok(Format::Instruct),
-            "xml" => Ok(Format::Xml),
-            _ => Err(TaskError::UnknownName { what: "format", name: name.to_owned(), known: "instruct, xml" }),
-        }
-    }
-}
-
-impl fmt::Display for Granularity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Granularity::Plan => "plan",
-            Granularity::Step => "step",
-        })
-    }
-}
-
-impl FromStr for Granularity {
-    type Err = TaskError;
-
-    fn from_str(name: &str) -> Result<Self, TaskError> {
-        match name {
-            "plan" => Ok(Granularity::Plan),
-            "step" => Ok(Granularity::Step),
-            _ => Err(TaskError::UnknownName { what: "granularity", name: name.to_owned(), known: "plan, step" }),
         }
     }
 }

@@ -210,8 +210,11 @@ fn names_are_those_of_flags_and_files() {
         assert_eq!(granularity.to_string().parse::<Granularity>().unwrap(), granularity);
         assert_eq!(serde_json::to_string(&granularity).unwrap(), format!("\"{granularity}\""));
     }
-    assert_eq!("yaml".parse::<Format>().unwrap_err().to_string(), "unknown format `yaml`; use one of: instruct, xml");
-    assert!("token".parse::<Granularity>().unwrap_err().to_string().contains("`token`"));
+    assert_eq!(
+        "yaml".parse::<Format>().unwrap_err().to_string(),
+        "format is \"yaml\", but must be one of instruct, xml"
+    );
+    assert!("token".parse::<Granularity>().unwrap_err().to_string().contains("\"token\""));
 }
 
 proptest! {

@@ -6,53 +6,38 @@ use super::{json, table};
 use crate::error::TaskError;
 use crate::problem::Problem;
 use crate::sandbox::Sandbox;
-use std::fmt;
+use espalier_settings::choices;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-/// A published problem set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dataset {
-    /// Grade-school word problems (arXiv:2110.14168): JSON Lines, worked answers ending in `#### N`.
-    Gsm8k,
-    /// Competition problems (arXiv:2103.03874): a folder of JSON files by subject, or JSON Lines.
-    Math,
-    /// Word problems of several sources (NAACL 2016, N16-1136): a JSON array with `sQuestion`, or JSON Lines with `input`.
-    Mawps,
-    /// Variations of word problems (arXiv:2103.07191): a JSON array with `Body` and `Question`.
-    Svamp,
-    /// Diverse word problems (ACL 2020, 2020.acl-main.92): XML.
-    Asdiv,
-    /// Algebra questions with five options (arXiv:1705.04146): JSON Lines.
-    Aqua,
-    /// Science questions with up to five choices (arXiv:1803.05457): JSON Lines.
-    ArcChallenge,
-    /// Questions of 57 subjects (arXiv:2009.03300): headerless CSV, one file or a folder of them.
-    Mmlu,
-    /// The 19 subjects of MMLU on science and technology.
-    MmluStem,
-    /// Graduate-level questions (arXiv:2311.12022): CSV; the order of the choices is drawn from a seed.
-    Gpqa,
-    /// Tasks that were hard for models (arXiv:2210.09261): a JSON file a task, one file or a folder of them.
-    Bbh,
-    /// Python functions to complete (arXiv:2107.03374): JSON Lines. Needs a sandbox on this machine.
-    HumanEval,
+choices! {
+    /// A published problem set.
+    pub enum Dataset {
+        /// Grade-school word problems (arXiv:2110.14168): JSON Lines, worked answers ending in `#### N`.
+        Gsm8k = "gsm8k",
+        /// Competition problems (arXiv:2103.03874): a folder of JSON files by subject, or JSON Lines.
+        Math = "math",
+        /// Word problems of several sources (NAACL 2016, N16-1136): a JSON array with `sQuestion`, or JSON Lines with `input`.
+        Mawps = "mawps",
+        /// Variations of word problems (arXiv:2103.07191): a JSON array with `Body` and `Question`.
+        Svamp = "svamp",
+        /// Diverse word problems (ACL 2020, 2020.acl-main.92): XML.
+        Asdiv = "asdiv",
+        /// Algebra questions with five options (arXiv:1705.04146): JSON Lines.
+        Aqua = "aqua",
+        /// Science questions with up to five choices (arXiv:1803.05457): JSON Lines.
+        ArcChallenge = "arc_c",
+        /// Questions of 57 subjects (arXiv:2009.03300): headerless CSV, one file or a folder of them.
+        Mmlu = "mmlu",
+        /// The 19 subjects of MMLU on science and technology.
+        MmluStem = "mmlu_stem",
+        /// Graduate-level questions (arXiv:2311.12022): CSV; the order of the choices is drawn from a seed.
+        Gpqa = "gpqa",
+        /// Tasks that were hard for models (arXiv:2210.09261): a JSON file a task, one file or a folder of them.
+        Bbh = "bbh",
+        /// Python functions to complete (arXiv:2107.03374): JSON Lines. Needs a sandbox on this machine.
+        HumanEval = "humaneval",
+    }
 }
-
-const NAMES: [(&str, Dataset); 12] = [
-    ("gsm8k", Dataset::Gsm8k),
-    ("math", Dataset::Math),
-    ("mawps", Dataset::Mawps),
-    ("svamp", Dataset::Svamp),
-    ("asdiv", Dataset::Asdiv),
-    ("aqua", Dataset::Aqua),
-    ("arc_c", Dataset::ArcChallenge),
-    ("mmlu", Dataset::Mmlu),
-    ("mmlu_stem", Dataset::MmluStem),
-    ("gpqa", Dataset::Gpqa),
-    ("bbh", Dataset::Bbh),
-    ("humaneval", Dataset::HumanEval),
-];
 
 /// Subjects of MMLU that its authors group as STEM.
 const STEM: [&str; 19] = [
@@ -76,23 +61,6 @@ const STEM: [&str; 19] = [
     "high_school_statistics",
     "machine_learning",
 ];
-
-impl fmt::Display for Dataset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = NAMES.iter().find(|(_, dataset)| dataset == self).map_or("", |(name, _)| name);
-        f.write_str(name)
-    }
-}
-
-impl FromStr for Dataset {
-    type Err = TaskError;
-
-    fn from_str(name: &str) -> Result<Self, TaskError> {
-        const KNOWN: &str = "gsm8k, math, mawps, svamp, asdiv, aqua, arc_c, mmlu, mmlu_stem, gpqa, bbh, humaneval";
-        let known = NAMES.iter().find(|(known, _)| *known == name).map(|(_, dataset)| *dataset);
-        known.ok_or(TaskError::UnknownName { what: "dataset", name: name.to_owned(), known: KNOWN })
-    }
-}
 
 /// Reads at most `limit` problems of a published set, in the order of its files' names and their rows. Nothing is
 /// downloaded. `seed` draws the order of choices where the publisher leaves it open (GPQA).

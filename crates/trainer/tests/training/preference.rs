@@ -67,7 +67,7 @@ fn packed_rows_train_as_padded_ones() {
         let folder = tempfile::tempdir().unwrap();
         let mut model = toy::model();
         let config = TrainConfig { epochs: 2, batch_size: 6, learning_rate: 1e-3, layout, ..toy::config() };
-        let config = TrainConfig { order: espalier_trainer::Order::AsGiven, ..config };
+        let config = TrainConfig { order: Some(espalier_trainer::Order::AsGiven), ..config };
         toy::trainer(&mut model, &config, folder.path(), &mut ())
             .prefer_pairs(&data, &[], &objective("step_apo", &[]))
             .unwrap();

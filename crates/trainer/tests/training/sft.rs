@@ -69,7 +69,7 @@ fn what_cannot_be_trained_on_is_listed_and_left_out() {
     data.insert(1, SftExample { ids: vec![1, 2, toy::VOCAB], prompt_len: 1 });
     data.insert(2, SftExample { ids: vec![1, 2], prompt_len: 2 });
     data.push(SftExample { ids: vec![1; toy::CONTEXT + 1], prompt_len: 1 });
-    let config = TrainConfig { order: Order::AsGiven, ..toy::config() };
+    let config = TrainConfig { order: Some(Order::AsGiven), ..toy::config() };
     let mut model = toy::model();
     let summary = toy::trainer(&mut model, &config, folder.path(), &mut ()).sft(&data).unwrap();
     let token = SkipReason::TokenOutOfVocabulary { id: toy::VOCAB, vocab_size: toy::VOCAB as usize };

@@ -1,5 +1,6 @@
 //! Nodes: what a step is, how its path ended, and the statistics of its visits.
 
+use espalier_settings::choices;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -17,38 +18,38 @@ impl NodeId {
     }
 }
 
-/// What a node's step is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// The question itself: no step.
-    Root,
-    /// One step of a plan.
-    Plan,
-    /// One step of a solution, in the `step` granularity.
-    Step,
-    /// The solution that ends a path. Malformed texts are neither and keep the kind they were sampled as.
-    Solution,
+choices! {
+    /// What a node's step is.
+    pub enum Kind {
+        /// The question itself: no step.
+        Root = "root",
+        /// One step of a plan.
+        Plan = "plan",
+        /// One step of a solution, in the `step` granularity.
+        Step = "step",
+        /// The solution that ends a path. Malformed texts are neither and keep the kind they were sampled as.
+        Solution = "solution",
+    }
 }
 
-/// Why nothing follows a node, if nothing does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ending {
-    /// The path goes on.
-    None,
-    /// A solution whose answer equals the reference.
-    Correct,
-    /// A solution whose answer does not.
-    Wrong,
-    /// Neither one plan step nor a solution with a boxed answer.
-    Malformed,
-    /// A step beyond the depth limit.
-    TooDeep,
-    /// Cut by the token limit.
-    Length,
-    /// All children are terminal.
-    Exhausted,
+choices! {
+    /// Why nothing follows a node, if nothing does.
+    pub enum Ending {
+        /// The path goes on.
+        None = "none",
+        /// A solution whose answer equals the reference.
+        Correct = "correct",
+        /// A solution whose answer does not.
+        Wrong = "wrong",
+        /// Neither one plan step nor a solution with a boxed answer.
+        Malformed = "malformed",
+        /// A step beyond the depth limit.
+        TooDeep = "too_deep",
+        /// Cut by the token limit.
+        Length = "length",
+        /// All children are terminal.
+        Exhausted = "exhausted",
+    }
 }
 
 impl Ending {

@@ -16,7 +16,7 @@ pub use loaded::{Loaded, Origin, UnusedRow, load_pairs, load_ranked_lists};
 pub use pair::StepPair;
 pub use rules::{Curriculum, PairRule, PairRules};
 pub use select::select_pairs;
-pub use table::{PairInfo, read_pairs, write_pairs};
+pub use table::{PairInfo, pair_rules, read_pairs, write_pairs};
 
 #[cfg(test)]
 mod tests;

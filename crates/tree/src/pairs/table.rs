@@ -19,6 +19,9 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
 
+/// The file metadata that holds the rules.
+const RULES_KEY: &str = "espalier.rules";
+
 /// Rows that are encoded at a time.
 const BATCH_ROWS: usize = 4096;
 
@@ -37,7 +40,7 @@ pub struct PairInfo {
 pub fn write_pairs(path: &Path, pairs: &[StepPair], info: &PairInfo) -> Result<(), TreeError> {
     let mut metadata = vec![
         (FORMAT_VERSION_KEY, PAIRS_FORMAT_VERSION.to_string()),
-        ("espalier.rules", info.rules.clone()),
+        (RULES_KEY, info.rules.clone()),
         ("espalier.program_version", info.program_version.clone()),
         ("espalier.pairs", pairs.len().to_string()),
     ];
@@ -67,6 +70,12 @@ pub fn read_pairs(path: &Path) -> Result<Vec<StepPair>, TreeError> {
         }
     }
     Ok(pairs)
+}
+
+/// The rules that selected the pairs of a folder, or of a single file, as [`PairInfo::rules`] has them; nothing if a part does
+/// not say or they differ.
+pub fn pair_rules(path: &Path) -> Result<Option<String>, TreeError> {
+    parquet_file::common_metadata(path, RULES_KEY)
 }
 
 /// Log-probabilities repeat too rarely for a dictionary; texts and tokens of a state do not.

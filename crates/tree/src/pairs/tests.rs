@@ -322,10 +322,10 @@ fn rules_are_plain_data() {
 
 #[test]
 fn rules_that_select_nothing_are_refused() {
-    let message = |rules: PairRules| rules.validate().unwrap_err().to_string();
+    let message = |rules: PairRules| rules.check().unwrap_err().to_string();
     let default = PairRules::default();
-    default.validate().unwrap();
-    PairRules { rule: PairRule::Margin, min_margin: 2.0, ..default.clone() }.validate().unwrap();
+    default.check().unwrap();
+    PairRules { rule: PairRule::Margin, min_margin: 2.0, ..default.clone() }.check().unwrap();
     assert_eq!(
         message(PairRules { rule: PairRule::Margin, ..default.clone() }),
         "min_margin is 0, but must be more than 0 under the rule margin"

@@ -1,0 +1,58 @@
+//! The settings that several commands take as flags, by table. What they mean stands at their declarations.
+
+use super::flag::{Flag, Group, flag, group};
+
+/// Seed and prompts.
+pub const COMMON: Group = group("", &[flag("seed"), flag("format"), flag("granularity")]);
+
+/// Seed alone.
+pub const SEED: Group = group("", &[flag("seed")]);
+
+/// Where a command runs.
+pub const RUNTIME: Group = group("runtime", &[flag("device"), flag("threads"), flag("max_rows")]);
+
+/// Where a command runs that searches trees.
+pub const RUNTIME_OF_SEARCH: Group =
+    group("runtime", &[flag("device"), flag("threads"), flag("max_rows"), flag("in_flight")]);
+
+/// Limits on the sampled distribution, and precision.
+pub const SAMPLING: Group =
+    group("sampling", &[flag("top_k"), flag("top_p"), flag("min_p"), flag("repetition_penalty"), flag("precision")]);
+
+/// Which pairs are taken from trees.
+pub const PAIRS: Group = group(
+    "pairs",
+    &[
+        flag("rule"),
+        flag("min_margin"),
+        flag("min_visits"),
+        flag("max_pairs_per_problem"),
+        flag("balance"),
+        flag("curriculum"),
+    ],
+);
+
+/// The optimisation of a training stage.
+pub const OPTIMISATION: [Flag; 7] = [
+    flag("learning_rate"),
+    flag("epochs"),
+    flag("batch_size"),
+    flag("schedule"),
+    flag("warmup_fraction"),
+    flag("weight_decay"),
+    flag("max_grad_norm"),
+];
+
+/// What of the model is trained, and how it computes.
+pub const MODEL: [Flag; 7] = [
+    flag("micro_batch_tokens"),
+    flag("freeze"),
+    flag("precision"),
+    flag("gradient_checkpointing"),
+    flag("lora.rank").named("lora-rank"),
+    flag("lora.alpha").named("lora-alpha"),
+    flag("lora.targets").named("lora-targets"),
+];
+
+/// The order of pairs, and what looking at held-out ones leads to.
+pub const PAIRWISE: [Flag; 3] = [flag("order"), flag("eval_every"), flag("patience")];

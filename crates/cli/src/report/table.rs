@@ -1,0 +1,110 @@
+//! Tables for the terminal.
+
+use espalier_rounds::run::manifest::RoundManifest;
+use espalier_rounds::stage::eval::compare::{Comparison, Paired};
+use espalier_rounds::stage::eval::{Estimate, EvalReport, GroupScore, Score};
+use std::fmt::Write;
+
+/// Heads of the table of rounds.
+pub const HEADS: [&str; 6] = ["round", "held out, in domain", "held out, out of domain", "pairs", "tokens", "seconds"];
+
+/// One row of cells a round, under [`HEADS`].
+pub fn cells(round: &RoundManifest) -> [String; 6] {
+    let score = |name: &str| match round.eval.groups.iter().find(|group| group.name == name) {
+        Some(group) => interval(&group.all),
+        None => "-".to_owned(),
+    };
+    [
+        round.round.to_string(),
+        score("in_domain"),
+        score("out_of_domain"),
+        round.pairs.as_ref().map_or("-".to_owned(), |pairs| pairs.pairs().to_string()),
+        round.tokens().to_string(),
+        format!("{:.0}", round.wall_s()),
+    ]
+}
+
+/// The table of a run: a row a round.
+pub fn rounds(rounds: &[RoundManifest]) -> String {
+    let mut rows = vec![HEADS.map(str::to_owned)];
+    rows.extend(rounds.iter().map(cells));
+    aligned(&rows)
+}
+
+/// Accuracy of every group, then by family and number of steps.
+pub fn scores(report: &EvalReport) -> String {
+    let mut rows = vec![["problems", "accuracy", "n"].map(str::to_owned)];
+    let mut row = |name: String, score: &Score| rows.push([name, interval(score), score.problems.to_string()]);
+    for GroupScore { name, all, families, difficulties, pass_at, majority_at, .. } in &report.groups {
+        row(name.clone(), all);
+        for (k, score) in majority_at {
+            row(format!("  majority@{k}"), score);
+        }
+        for (k, &Estimate { mean, low, high }) in pass_at {
+            let score = Score { accuracy: mean, low, high, ..*all };
+            row(format!("  pass@{k}"), &score);
+        }
+        families.iter().for_each(|(family, score)| row(format!("  {family}"), score));
+        difficulties.iter().for_each(|(steps, score)| row(format!("  {steps} steps"), score));
+    }
+    aligned(&rows)
+}
+
+/// Both accuracies, their paired difference and its p, over all problems, by group and by family.
+pub fn comparison(comparison: &Comparison) -> String {
+    let heads = ["problems", "first", "second", "difference", "only first", "only second", "p", "n"];
+    let mut rows = vec![heads.map(str::to_owned)];
+    let mut row = |name: &str, paired: &Paired| {
+        let points = |share: f64| format!("{:+.1}", 100.0 * share);
+        let Estimate { mean, low, high } = paired.difference;
+        rows.push([
+            name.to_owned(),
+            interval(&paired.first),
+            interval(&paired.second),
+            format!("{} [{}, {}]", points(mean), points(low), points(high)),
+            paired.only_first.to_string(),
+            paired.only_second.to_string(),
+            format!("{:.4}", paired.p),
+            paired.first.problems.to_string(),
+        ]);
+    };
+    row("all", &comparison.all);
+    for (name, paired) in comparison.groups.iter().filter(|_| comparison.groups.len() > 1) {
+        row(&format!("  {name}"), paired);
+    }
+    comparison.families.iter().for_each(|(name, paired)| row(&format!("  {name}"), paired));
+    aligned(&rows)
+}
+
+/// `61.2 % [57.0, 65.3]`.
+pub fn interval(score: &Score) -> String {
+    format!("{:.1} % [{:.1}, {:.1}]", 100.0 * score.accuracy, 100.0 * score.low, 100.0 * score.high)
+}
+
+/// Columns as wide as their widest cell; the first to the left, the others to the right.
+pub fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let mut text = String::new();
+    for row in rows {
+        let mut line = format!("{:<1$}", row[0], widths[0]);
+        for (cell, width) in row.iter().zip(widths).skip(1) {
+            // Writing to a String cannot fail.
+            let _ = write!(line, "  {cell:>width$}");
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [["a", "bb"].map(str::to_owned), ["ccc", "d"].map(str::to_owned)];
+        assert_eq!(aligned(&rows), "a    bb\nccc   d\n");
+    }
+}

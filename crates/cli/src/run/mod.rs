@@ -1,7 +1,0 @@
-//! A run: its folder, its configuration, its rounds.
-
-pub mod config;
-pub mod folder;
-pub mod problems;
-pub mod report;
-pub mod round;

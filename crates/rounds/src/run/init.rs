@@ -1,0 +1,104 @@
+//! The beginning of a run: its folder, with its problems, its configuration and the policy it starts from.
+
+use crate::config::RunConfig;
+use crate::context::Context;
+use crate::run::folder::RunFolder;
+use crate::run::problems::ProblemSets;
+use crate::stage::policy_folder::{self, PolicyFolder, Published};
+use anyhow::{Context as _, Result, bail};
+use espalier_files::{Existing, publish_folder};
+use espalier_model::{ModelConfig, Tokenizer, Transformer};
+use espalier_settings::deviations;
+use espalier_task::{Format, Granularity, Prompting};
+use std::fs;
+use std::path::Path;
+
+/// Makes a run of generated problems and a fresh policy.
+///
+/// # Errors
+/// A folder that is there already, or cannot be written.
+pub fn generated(out: &Path, context: &Context) -> Result<()> {
+    let sets = ProblemSets::generated(context.config)?;
+    publish(out, &sets, context, |folder| fresh_policy(folder, &sets, context.config))
+}
+
+/// Makes a run of given problems, from another program's policy.
+///
+/// # Errors
+/// A policy that cannot be loaded; a folder that is there already, or cannot be written.
+pub fn from_policy(out: &Path, policy: &Path, sets: &ProblemSets, context: &Context) -> Result<()> {
+    publish(out, sets, context, |folder| copy_policy(policy, folder, context.config))
+}
+
+/// Makes sure that a run that is there already is the one that the configuration describes.
+///
+/// # Errors
+/// The first key that differs, with both values.
+pub fn is_there(out: &Path, config: &RunConfig) -> Result<()> {
+    let found = RunFolder::open(out)?.config()?;
+    let differing = deviations(&found, config)?;
+    if let Some((key, value)) = differing.iter().find(|(key, _)| !key.starts_with("runtime.")) {
+        bail!(
+            "{} holds a run of another configuration: {key} is {value} there; choose another --out or remove it",
+            out.display()
+        );
+    }
+    Ok(())
+}
+
+fn publish(out: &Path, sets: &ProblemSets, context: &Context, policy: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    context.observer.began("init", 0);
+    publish_folder(out, Existing::Refused, |folder| {
+        sets.write(&folder.join("problems"))?;
+        policy(&folder.join("policy-000"))?;
+        context.config.store(folder)
+    })?;
+    context.observer.finished(&format!(
+        "{} problems to search, {} held out, {} out of domain, {} worked",
+        sets.search.len(),
+        sets.held_out.len(),
+        sets.out_of_domain.len(),
+        sets.warm_start.len()
+    ));
+    Ok(())
+}
+
+/// A fresh policy, its tokenizer trained on the worked problems.
+fn fresh_policy(out: &Path, sets: &ProblemSets, config: &RunConfig) -> Result<()> {
+    let (format, granularity) = (config.format.unwrap_or(Format::Xml), config.granularity.unwrap_or(Granularity::Plan));
+    let texts = sets.warm_start.iter().map(|problem| {
+        let steps = problem.solution.iter().flat_map(|worked| format.segments(granularity, worked));
+        format.prompt(granularity, &problem.question) + &steps.collect::<String>()
+    });
+    let tokenizer = Tokenizer::train_bpe(texts, config.model.vocab_size, format.tags())?;
+    let shape = &config.model;
+    let model = ModelConfig::llama(
+        tokenizer.vocab_size(),
+        shape.hidden_size,
+        shape.intermediate_size,
+        shape.layers,
+        shape.heads,
+        shape.kv_heads,
+        shape.context,
+    )?;
+    let model = Transformer::init(&model, config.seed, tch::Device::Cpu)?;
+    let prompting = Some(Prompting { format, granularity });
+    policy_folder::save(out, Existing::Refused, &model, &tokenizer, &Published { prompting, ..Published::default() })
+}
+
+/// Another program's policy, with its own tokenizer files as they are.
+fn copy_policy(source: &Path, out: &Path, config: &RunConfig) -> Result<()> {
+    // Loading proves that the folder is whole before anything depends on it.
+    PolicyFolder::open(source)?.load(config)?;
+    fs::create_dir(out)?;
+    for entry in fs::read_dir(source).with_context(|| format!("cannot read {}", source.display()))? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            continue;
+        }
+        let target = out.join(entry.file_name());
+        // A hard link would change with its source when another program writes into the same file.
+        fs::copy(entry.path(), &target).with_context(|| format!("cannot copy {}", entry.path().display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! A run: its folder, its problems, its rounds.
+
+pub mod folder;
+pub mod init;
+pub mod manifest;
+pub mod problems;
+pub mod round;

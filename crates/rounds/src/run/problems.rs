@@ -1,0 +1,144 @@
+//! The problem sets of a run: made or copied once by `init`, stored in the run's folder as JSONL.
+
+use crate::config::RunConfig;
+use anyhow::{Context, Result};
+use espalier_task::families::{self, GenerateConfig, Split, generate};
+use espalier_task::{Problem, boxed, equivalent, load_problems, write_jsonl};
+use std::collections::HashSet;
+use std::fs;
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+/// The four sets of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProblemSets {
+    /// Worked problems of the warm start.
+    pub warm_start: Vec<Problem>,
+    /// Problems to search, in the order of the rounds.
+    pub search: Vec<Problem>,
+    /// Held-out problems like the trained ones.
+    pub held_out: Vec<Problem>,
+    /// Held-out problems of other families.
+    pub out_of_domain: Vec<Problem>,
+}
+
+impl ProblemSets {
+    /// Generates the sets of the embedded run. Warm start and search share the training split, but no problem.
+    pub fn generated(config: &RunConfig) -> Result<ProblemSets> {
+        let sizes = &config.problems;
+        let worked_by =
+            |mistakes, families: &[&'static str], split, count, steps: RangeInclusive<u32>, purpose: u64| {
+                generate(&GenerateConfig {
+                    seed: config.seed.wrapping_mul(4).wrapping_add(purpose),
+                    families: families.iter().map(|&family| family.to_owned()).collect(),
+                    split,
+                    count,
+                    min_steps: *steps.start(),
+                    max_steps: *steps.end(),
+                    mistakes,
+                })
+            };
+        let make = |families: &[&'static str], split, count: usize, steps, purpose| {
+            worked_by(0.0, families, split, count, steps, purpose)
+        };
+        let (in_domain, out_of_domain) = (families::in_domain(), families::out_of_domain());
+        let all_steps = || sizes.min_steps..=sizes.max_steps;
+        let mut warm_start = Vec::new();
+        for (steps, &count) in all_steps().zip(&sizes.warm_start) {
+            warm_start.extend(worked_by(sizes.mistakes, &in_domain, Split::Train, count, steps..=steps, 0)?);
+        }
+        let worked: HashSet<&str> = warm_start.iter().map(|problem| problem.question.as_str()).collect();
+        let searched = sizes.per_round * config.rounds as usize;
+        // As many more as could be lost.
+        let mut search = make(&in_domain, Split::Train, searched + worked.len(), all_steps(), 3)?;
+        search.retain(|problem| !worked.contains(problem.question.as_str()));
+        search.truncate(searched);
+        Ok(ProblemSets {
+            search: search.into_iter().map(without_solution).collect(),
+            warm_start,
+            held_out: make(&in_domain, Split::HeldOut, sizes.held_out, all_steps(), 1)?,
+            out_of_domain: make(&out_of_domain, Split::HeldOut, sizes.out_of_domain, all_steps(), 2)?,
+        })
+    }
+
+    /// Writes the sets into `<run>/problems`.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        for (name, problems) in self.named() {
+            if !problems.is_empty() {
+                let path = folder.join(format!("{name}.jsonl"));
+                write_jsonl(&path, problems).with_context(|| format!("cannot write {}", path.display()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the sets from `<run>/problems`; a set without a file is empty.
+    pub fn read(folder: &Path) -> Result<ProblemSets> {
+        let load = |name: &str| {
+            let path = folder.join(format!("{name}.jsonl"));
+            if path.exists() { Ok(load_problems(&path, None)?) } else { Ok::<_, anyhow::Error>(Vec::new()) }
+        };
+        Ok(ProblemSets {
+            warm_start: load("warm_start")?,
+            search: load("search")?,
+            held_out: load("held_out")?,
+            out_of_domain: load("out_of_domain")?,
+        })
+    }
+
+    /// The worked problems but for those whose solution boxes a wrong answer: what a round may train on again.
+    #[must_use]
+    pub fn rehearsed(&self) -> Vec<Problem> {
+        let is_right = |problem: &&Problem| {
+            let boxed = problem.solution.as_ref().and_then(|worked| boxed(&worked.solution));
+            boxed.is_none_or(|answer| equivalent(&problem.answer, answer))
+        };
+        self.warm_start.iter().filter(is_right).cloned().collect()
+    }
+
+    fn named(&self) -> [(&'static str, &[Problem]); 4] {
+        [
+            ("warm_start", &self.warm_start),
+            ("search", &self.search),
+            ("held_out", &self.held_out),
+            ("out_of_domain", &self.out_of_domain),
+        ]
+    }
+
+    /// The problems of one CPL round, 1-based. A set too small for all rounds is begun again.
+    pub fn of_round(&self, round: u32, per_round: usize) -> Vec<Problem> {
+        let first = per_round * (round as usize - 1);
+        let taken = per_round.min(self.search.len());
+        self.search.iter().cycle().skip(first % self.search.len().max(1)).take(taken).cloned().collect()
+    }
+}
+
+/// The search must not see a worked solution.
+fn without_solution(problem: Problem) -> Problem {
+    Problem { solution: None, ..problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbered(count: usize) -> ProblemSets {
+        let search = (0..count).map(|index| Problem { id: index.to_string(), ..Problem::default() }).collect();
+        ProblemSets { search, ..ProblemSets::default() }
+    }
+
+    fn ids(problems: &[Problem]) -> Vec<&str> {
+        problems.iter().map(|problem| problem.id.as_str()).collect()
+    }
+
+    #[test]
+    fn rounds_take_turns_and_begin_again() {
+        let sets = numbered(5);
+        assert_eq!(ids(&sets.of_round(1, 2)), ["0", "1"]);
+        assert_eq!(ids(&sets.of_round(2, 2)), ["2", "3"]);
+        assert_eq!(ids(&sets.of_round(3, 2)), ["4", "0"]);
+        assert_eq!(ids(&sets.of_round(1, 9)), ["0", "1", "2", "3", "4"]);
+        assert!(numbered(0).of_round(1, 2).is_empty());
+    }
+}

@@ -1,0 +1,179 @@
+//! The evaluation stage: a policy answers problems, the answers are judged and scored.
+//!
+//! ```text
+//!  problems ─► prompts ─► greedy │ sample │ beam │ mcts ─► texts ─► grades ─► the policy's answer to each problem
+//!                              (answer.rs, journalled)      (grade)   (vote.rs)      │
+//!                                                 samples Parquet ◄──────────────────┴─► eval.json: scores
+//! ```
+
+pub mod answer;
+pub mod compare;
+mod journal;
+pub mod samples;
+pub mod score;
+mod vote;
+
+pub use crate::config::Method;
+pub use score::{Estimate, GroupScore, Score};
+
+use crate::config::RunConfig;
+use crate::context::Context;
+use crate::contract::{self, Begun, Identity, Place};
+use crate::stage::policy_folder::PolicyFolder;
+use crate::stage::search::Skipped;
+use answer::{Answered, Task};
+use anyhow::{Context as _, Result};
+use espalier_files::fingerprint;
+use espalier_task::{Format, Grader, Granularity, Problem};
+use journal::Journal;
+use rayon::prelude::*;
+use samples::Sample;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// A named set of problems.
+pub struct Group<'a> {
+    /// `in_domain`, `out_of_domain` or a file's name.
+    pub name: String,
+    /// Its problems.
+    pub problems: &'a [Problem],
+}
+
+/// `eval.json`. The samples are in a Parquet file beside it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct EvalReport {
+    /// How answers were made.
+    pub method: Method,
+    /// Hash of the policy's weights.
+    pub policy: String,
+    /// One score a group.
+    pub groups: Vec<GroupScore>,
+    /// Problems that the policy could not be asked; they count as answered wrongly.
+    #[serde(default)]
+    pub skipped: Vec<Skipped>,
+    /// Tokens sampled by the process that finished the stage.
+    pub sampled_tokens: u64,
+    /// Seconds of all processes that worked on it.
+    pub wall_s: f64,
+}
+
+/// Raised when equal settings, problems and policies give other answers or grades than before.
+const RULES: u32 = 1;
+
+/// Answers all problems, scores them by group and publishes the samples, then the report.
+pub fn run(groups: &[Group], policy: &Path, out: &Path, title: &str, context: &Context) -> Result<EvalReport> {
+    let config = context.config;
+    let problems: Vec<&Problem> = groups.iter().flat_map(|group| group.problems).collect();
+    let grader = Grader::new(problems.iter().copied(), config.eval.boxed_only)?;
+    let source = PolicyFolder::open(policy)?;
+    let (format, granularity) = config.format_of(source.prompting());
+    let mut sampler = source.sampler(config, format, granularity)?;
+    let hash = sampler.policy_hash();
+    let identity = identity(groups, config, (format, granularity), hash.clone())?;
+    let mut work = match contract::begin(Place::report(out), identity, context)? {
+        Begun::Done(done) => return Ok(done),
+        Begun::Work(work) => work,
+    };
+    let (mut journal, mut answered) = Journal::open(&out.with_extension("journal"), problems.len())?;
+    let total = problems.len() as u64;
+    context.observer.began(title, total);
+    let mut done = answered.iter().flatten().count();
+    let todo: Vec<usize> = (0..problems.len()).filter(|&index| answered[index].is_none()).collect();
+    let task = Task { problems: &problems, todo: &todo, format, granularity, config };
+    task.run(&mut sampler, &mut |index, answer: Answered| {
+        journal.append(index, &answer)?;
+        answered[index] = Some(answer);
+        done += 1;
+        context.observer.advanced(done as u64, total, "");
+        Ok(work.note()?)
+    })?;
+    let answered: Vec<Answered> = answered.into_iter().map(Option::unwrap_or_default).collect();
+
+    let samples = problems
+        .par_iter()
+        .zip(&answered)
+        .map(|(problem, answered)| grade(&grader, problem, answered))
+        .collect::<Result<Vec<Vec<Sample>>>>()?;
+    let mut left = samples.as_slice();
+    let mut scores = Vec::new();
+    for group in groups {
+        let (own, rest) = left.split_at(group.problems.len());
+        scores.push(GroupScore::new(&group.name, group.problems, own, config.eval.method, config.seed));
+        left = rest;
+    }
+    let skipped = problems.iter().zip(&answered).filter_map(|(problem, answered)| {
+        Some(Skipped { problem_id: problem.id.clone(), reason: answered.skipped.clone()? })
+    });
+    let report = EvalReport {
+        method: config.eval.method,
+        policy: hash,
+        groups: scores,
+        skipped: skipped.collect(),
+        sampled_tokens: sampler.stats().tokens_sampled,
+        wall_s: work.wall_s(),
+    };
+    let names = groups.iter().flat_map(|group| group.problems.iter().map(|_| group.name.as_str()));
+    samples::write(&samples::path_beside(out), &names.collect::<Vec<_>>(), &problems, &samples)?;
+    let scores: Vec<String> = report
+        .groups
+        .iter()
+        .map(|group| format!("{} {:.1} %", group.name.replace('_', " "), 100.0 * group.all.accuracy))
+        .collect();
+    let result = format!("{} in {:.1} s", scores.join(", "), report.wall_s);
+    work.finish(&report, &result)?;
+    context.observer.finished(&result);
+    Ok(report)
+}
+
+/// What decides the answers.
+fn identity(
+    groups: &[Group],
+    config: &RunConfig,
+    (format, granularity): (Format, Granularity),
+    policy_hash: String,
+) -> Result<Identity> {
+    let defaults = RunConfig::default();
+    let mut identity = Identity::new("eval", RULES)
+        .with("seed", config.seed)
+        .with("format", format.to_string())
+        .with("granularity", granularity.to_string())
+        .setting("eval", &config.eval, &defaults.eval)?
+        .setting("sampling", &config.sampling, &defaults.sampling)?
+        .input("policy", policy_hash)
+        .input("prompts", fingerprint(&format.prompt(granularity, "?"))?);
+    match config.eval.method {
+        Method::Greedy => {}
+        Method::Sample => {
+            let (temperature, default) = (config.search.temperature, defaults.search.temperature);
+            identity = identity.setting("search.temperature", &temperature, &default)?;
+        }
+        Method::Beam | Method::Mcts => {
+            identity = identity.setting("search", &config.search, &defaults.search)?;
+        }
+    }
+    for Group { name, problems } in groups {
+        identity = identity.input(&format!("problems {name}"), fingerprint(problems)?);
+    }
+    Ok(identity)
+}
+
+/// Grades what was answered to a problem, and says which of it is the policy's answer.
+fn grade(grader: &Grader, problem: &Problem, answered: &Answered) -> Result<Vec<Sample>> {
+    let graded = answered.texts.iter().map(|text| {
+        let grade = grader.grade(problem, &text.text)?;
+        Ok(Sample {
+            text: text.text.clone(),
+            answer: grade.answer,
+            correct: grade.correct,
+            tokens: text.tokens,
+            logprob_nats: text.logprob_nats,
+            weight: text.weight,
+            chosen: false,
+        })
+    });
+    let mut samples = graded.collect::<Result<Vec<_>>>().with_context(|| format!("problem {}", problem.id))?;
+    if let Some(chosen) = vote::winner(&samples) {
+        samples[chosen].chosen = true;
+    }
+    Ok(samples)
+}

@@ -1,0 +1,189 @@
+//! What a policy answers.
+
+use super::Method;
+use crate::config::RunConfig;
+use crate::judge::{BlindJudge, FormatJudge};
+use crate::stage::search::settings;
+use anyhow::{Context, Result};
+use espalier_files::seed_from;
+use espalier_policy::ModelPolicy;
+use espalier_search::{Expansion, Policy, SearchConfig, SearchError, StepRequest, StopWhen, Strategy, TreeJob, Unit};
+use espalier_task::{AnswerKind, Format, Granularity, Problem};
+use espalier_tree::{Ending, NodeId, Tree, TreeInfo};
+use serde::{Deserialize, Serialize};
+
+/// All answers to one problem.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Answered {
+    /// In the order of sampling.
+    pub texts: Vec<Text>,
+    /// Why there are none.
+    pub skipped: Option<String>,
+}
+
+/// One answer as it was sampled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Text {
+    /// All that follows the prompt.
+    pub text: String,
+    /// Its tokens.
+    pub tokens: u32,
+    /// Sum of their log-probabilities, before temperature.
+    pub logprob_nats: f64,
+    /// What its vote counts: 1, or for a tree's solution (1 + V) / 2 of the state that it was sampled at.
+    pub weight: f64,
+}
+
+/// Which problems are to be answered, and how.
+pub struct Task<'a> {
+    /// All problems.
+    pub problems: &'a [&'a Problem],
+    /// The indices of those without an answer yet.
+    pub todo: &'a [usize],
+    /// How prompts and steps are written.
+    pub format: Format,
+    /// What one step is.
+    pub granularity: Granularity,
+    /// Method, seed, limits.
+    pub config: &'a RunConfig,
+}
+
+/// Takes the answers to the problem of an index.
+pub type Sink<'a> = dyn FnMut(usize, Answered) -> Result<()> + 'a;
+
+impl Task<'_> {
+    /// Answers the problems; in which order depends on which are done first.
+    pub fn run(&self, policy: &mut ModelPolicy, sink: &mut Sink) -> Result<()> {
+        match self.config.eval.method {
+            Method::Greedy => self.sample(policy, 1, 0.0, sink),
+            Method::Sample => self.sample(policy, self.config.eval.samples, self.config.search.temperature, sink),
+            Method::Beam => self.search(policy, Strategy::Beam { width: self.config.eval.beam_width }, sink),
+            Method::Mcts => self.search(policy, Strategy::Mcts, sink),
+        }
+    }
+
+    /// The question in the format's words; the head of a function is a prompt of its own.
+    fn prompt(&self, problem: &Problem) -> String {
+        match problem.kind {
+            AnswerKind::Code => problem.question.clone(),
+            AnswerKind::Math | AnswerKind::Choice => self.format.prompt(self.granularity, &problem.question),
+        }
+    }
+
+    fn seed(&self, problem: &Problem) -> u64 {
+        seed_from(&[&self.config.seed, &"eval", &problem.id])
+    }
+
+    /// Independent answers to the end of the path.
+    fn sample(&self, policy: &mut ModelPolicy, k: usize, temperature: f32, sink: &mut Sink) -> Result<()> {
+        // Each prompt is a tree of its own.
+        for &index in self.todo {
+            let problem = self.problems[index];
+            let prefix_ids = match policy.tokenize(&self.prompt(problem)) {
+                Ok(prefix_ids) => prefix_ids,
+                Err(error) => {
+                    sink(index, skipped(&format!("the prompt cannot be used: {error}")))?;
+                    continue;
+                }
+            };
+            let submitted = policy.submit(StepRequest {
+                ticket: index as u64,
+                tree: index as u64,
+                step_ends: vec![prefix_ids.len() as u32].into(),
+                prefix_ids: prefix_ids.into(),
+                k,
+                max_tokens: self.config.eval.max_tokens,
+                unit: Unit::Path,
+                temperature,
+                seed: self.seed(problem),
+                want_value: false,
+            });
+            match submitted {
+                Err(error) if error.tree().is_some() => sink(index, skipped(&error.to_string()))?,
+                submitted => submitted.context("the policy failed to answer")?,
+            }
+        }
+        let mut left = policy.pending();
+        while left > 0 {
+            match policy.poll() {
+                Ok(answers) => {
+                    for answer in answers {
+                        policy.forget(answer.ticket);
+                        sink(answer.ticket as usize, texts_of(answer))?;
+                    }
+                }
+                Err(error) => match error.tree() {
+                    Some(tree) => sink(tree as usize, skipped(&error.to_string()))?,
+                    None => return Err(error).context("the policy failed to answer"),
+                },
+            }
+            left = policy.pending();
+        }
+        Ok(())
+    }
+
+    /// A tree each, searched without the reference; every solution in it is an answer.
+    fn search(&self, policy: &mut ModelPolicy, strategy: Strategy, sink: &mut Sink) -> Result<()> {
+        let settings = settings(self.config, policy.model().value_head().is_some());
+        // A step is part of an answer.
+        let max_step_tokens = settings.max_step_tokens.min(self.config.eval.max_tokens);
+        // To the blind judge the first solution is correct; a search that ends there would not be guided at all.
+        let stop_when = StopWhen { correct_solutions: None, ..settings.stop_when };
+        let settings = SearchConfig { max_step_tokens, strategy, stop_when, ..settings };
+        let jobs = self.todo.iter().map(|&index| {
+            let problem = self.problems[index];
+            TreeJob {
+                index: index as u64,
+                info: TreeInfo {
+                    run_id: self.config.name.clone(),
+                    round: 0,
+                    problem_id: problem.id.clone(),
+                    question: problem.question.clone(),
+                    // What is not there cannot be looked at.
+                    reference_answer: String::new(),
+                    tree_seed: self.seed(problem),
+                },
+                prompt: self.prompt(problem),
+            }
+        });
+        let judge = BlindJudge(FormatJudge { format: self.format, granularity: self.granularity });
+        let in_flight = self.config.runtime.in_flight;
+        let summary = espalier_search::search(&settings, in_flight, jobs, policy, &judge, |index, tree| {
+            sink(index as usize, solutions(&tree)).map_err(|error| SearchError::Sink(error.into()))
+        })
+        .context("the search stopped")?;
+        for skip in &summary.skipped {
+            sink(skip.index as usize, skipped(&skip.reason))?;
+        }
+        Ok(())
+    }
+}
+
+fn skipped(reason: &str) -> Answered {
+    Answered { texts: Vec::new(), skipped: Some(reason.to_owned()) }
+}
+
+fn texts_of(answer: Expansion) -> Answered {
+    let texts = answer.candidates.into_iter().map(|candidate| Text {
+        tokens: candidate.token_ids.len() as u32,
+        logprob_nats: candidate.logprobs.iter().map(|&logprob| f64::from(logprob)).sum(),
+        text: candidate.text,
+        weight: 1.0,
+    });
+    Answered { texts: texts.collect(), skipped: None }
+}
+
+/// The paths to the tree's solutions, in the order in which they were found.
+fn solutions(tree: &Tree) -> Answered {
+    let found = tree.ids().filter(|&id| tree.node(id).ending == Ending::Correct).map(|id| {
+        let path: Vec<NodeId> = tree.path(id).into_iter().filter(|&node| tree.parent(node).is_some()).collect();
+        let value = tree.parent(id).and_then(|parent| tree.node(parent).value_estimate());
+        Text {
+            text: path.iter().map(|&node| tree.text(node)).collect(),
+            tokens: path.iter().map(|&node| tree.token_ids(node).len() as u32).sum(),
+            logprob_nats: path.iter().flat_map(|&node| tree.logprobs(node)).map(|&logprob| f64::from(logprob)).sum(),
+            weight: value.map_or(1.0, |value| f64::midpoint(1.0, f64::from(value))),
+        }
+    });
+    Answered { texts: found.collect(), skipped: None }
+}

@@ -1,0 +1,252 @@
+//! The search stage: problems and a policy in, a folder of tree shards out.
+
+use crate::config::RunConfig;
+use crate::context::Context;
+use crate::contract::{self, Begun, Identity, Place};
+use crate::judge::FormatJudge;
+use crate::stage::sampler::PolicySource;
+use crate::stage::shards::is_part;
+use crate::stage::shards::{Shards, resume_folder};
+use anyhow::{Context as _, Result};
+use espalier_files::{fingerprint, seed_from};
+use espalier_policy::RemoteStats;
+use espalier_search::{Evaluation, SearchConfig, SearchError, SearchSummary, TreeJob};
+use espalier_task::{Format, Granularity, Problem};
+use espalier_tree::{ShardInfo, TreeInfo};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// What is searched, and where the trees go.
+pub struct Search<'a> {
+    /// The problems, in order.
+    pub problems: &'a [Problem],
+    /// The policy.
+    pub policy: &'a PolicySource,
+    /// The round, for the trees' seeds and rows.
+    pub round: u32,
+    /// The folder of the shards.
+    pub out: &'a Path,
+}
+
+/// Raised when equal settings, problems and policies give other trees than before: changes of the search, the judge or the
+/// seeds.
+const RULES: u32 = 1;
+
+/// `trees/manifest.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SearchManifest {
+    /// Trees stored.
+    pub trees: u64,
+    /// Nodes in them.
+    pub nodes: u64,
+    /// Simulations run.
+    pub simulations: u64,
+    /// Tokens sampled into the trees (duplicates of siblings not counted).
+    pub tree_tokens: u64,
+    /// Tokens sampled by this process, merged duplicates and cut texts included.
+    pub sampled_tokens: u64,
+    /// Tokens run through the model by this process.
+    pub forwarded_tokens: u64,
+    /// Tokens in the trees that this process finished: the prompt's and every node's, each once.
+    #[serde(default)]
+    pub finished_tokens: u64,
+    /// Cached states dropped to keep within the memory budget, whose tokens were run again where they were needed.
+    #[serde(default)]
+    pub evictions: u64,
+    /// What this process asked of servers, where they are the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub servers: Option<RemoteStats>,
+    /// Trees with at least one correct path.
+    pub solved: u64,
+    /// Problems without a tree, with the reason.
+    pub skipped: Vec<Skipped>,
+    /// Seconds of all processes that worked on it.
+    pub wall_s: f64,
+    /// Where those of the last one went while trees were searched.
+    #[serde(default)]
+    pub search: SearchTime,
+}
+
+/// Where the time of a search went, without the reading of models and stored trees.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct SearchTime {
+    /// Seconds of the search.
+    pub wall_s: f64,
+    /// Of them in the policy.
+    pub policy_s: f64,
+    /// In storing finished trees.
+    pub store_s: f64,
+    /// In everything else: selection, expansion, backing up, scheduling, judging.
+    pub engine_s: f64,
+}
+
+impl From<&SearchSummary> for SearchTime {
+    fn from(summary: &SearchSummary) -> SearchTime {
+        let SearchSummary { wall_s, policy_s, store_s, .. } = *summary;
+        SearchTime { wall_s, policy_s, store_s, engine_s: summary.engine_s() }
+    }
+}
+
+impl SearchManifest {
+    /// Tokens run through the model for each token in the trees, of what this process did: about 1, since nothing is
+    /// computed twice; less where equal siblings were merged, more where states were evicted or trees given up. `None`
+    /// if it finished no tree, or servers ran the model.
+    pub fn forwarded_per_token(&self) -> Option<f64> {
+        (self.finished_tokens > 0 && self.servers.is_none())
+            .then(|| self.forwarded_tokens as f64 / self.finished_tokens as f64)
+    }
+}
+
+/// A problem that could not be searched.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Skipped {
+    /// The problem's id.
+    pub problem_id: String,
+    /// Why it was skipped.
+    pub reason: String,
+}
+
+/// Searches all problems that have no tree yet and publishes the shards.
+pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
+    let config = context.config;
+    let (format, granularity) = config.format_of(search.policy.prompting());
+    let mut policy = search.policy.sampler(config, format, granularity)?;
+    let settings = settings(config, policy.has_value_head());
+    let identity = identity(search, config, &settings, (format, granularity), policy.policy_hash())?;
+    let resume = resume_folder(search.out);
+    let place = Place::folder(search.out, is_part, std::slice::from_ref(&resume));
+    let mut work = match contract::begin(place, identity, context)? {
+        Begun::Done(done) => return Ok(done),
+        Begun::Work(work) => work,
+    };
+
+    let info = ShardInfo {
+        config: toml::to_string(&config.deciding()?).context("cannot encode the configuration")?,
+        policy_hash: policy.policy_hash(),
+        program_version: context.program.version.clone(),
+        git_revision: context.program.revision.clone(),
+    };
+    let mut shards = Shards::open(search.out, info, config.storage.shard_trees, search.problems.len())?;
+    let total = search.problems.len() as u64;
+    let already = shards.finished();
+    let todo: Vec<u64> = (0..total).filter(|&index| !shards.has(index)).collect();
+    let jobs = todo.iter().map(|&index| {
+        let problem = &search.problems[index as usize];
+        TreeJob {
+            index,
+            info: TreeInfo {
+                run_id: config.name.clone(),
+                round: search.round,
+                problem_id: problem.id.clone(),
+                question: problem.question.clone(),
+                reference_answer: problem.answer.clone(),
+                tree_seed: seed_from(&[&config.seed, &search.round, &problem.id, &index]),
+            },
+            prompt: format.prompt(granularity, &problem.question),
+        }
+    });
+
+    context.observer.began(&format!("round {}: search", search.round), total);
+    context.observer.advanced(already, total, "");
+    let judge = FormatJudge { format, granularity };
+    let mut done = already;
+    let mut finished_tokens = 0;
+    let summary =
+        espalier_search::search(&settings, config.runtime.in_flight, jobs, &mut policy, &judge, |index, tree| {
+            done += 1;
+            finished_tokens += tree.ids().map(|id| tree.token_ids(id).len() as u64).sum::<u64>();
+            context.observer.advanced(done, total, "");
+            shards.add(index, &tree).and_then(|()| Ok(work.note()?)).map_err(|error| SearchError::Sink(error.into()))
+        })
+        .context("the search stopped")?;
+    for skip in &summary.skipped {
+        shards.skip(skip.index, &skip.reason)?;
+    }
+    let skipped = shards.skips().iter().map(|(index, reason)| Skipped {
+        problem_id: search.problems[*index as usize].id.clone(),
+        reason: reason.clone(),
+    });
+    let skipped = skipped.collect();
+
+    let mut counts = Counts::default();
+    for tree in espalier_tree::read_trees(search.out)? {
+        counts.add(&tree?);
+    }
+    let stats = policy.stats();
+    let manifest = SearchManifest {
+        trees: counts.trees,
+        nodes: counts.nodes,
+        simulations: counts.simulations,
+        tree_tokens: counts.tokens,
+        sampled_tokens: stats.tokens_sampled,
+        forwarded_tokens: stats.tokens_forwarded,
+        finished_tokens,
+        evictions: stats.evictions,
+        servers: policy.server_stats(),
+        solved: counts.solved,
+        skipped,
+        wall_s: work.wall_s(),
+        search: (&summary).into(),
+    };
+    shards.close()?;
+    let result = format!(
+        "{} trees, {} solved, {} nodes, {} tokens in {:.1} s",
+        manifest.trees, manifest.solved, manifest.nodes, manifest.tree_tokens, manifest.wall_s
+    );
+    work.finish(&manifest, &result)?;
+    context.observer.finished(&result);
+    Ok(manifest)
+}
+
+/// What decides the trees.
+fn identity(
+    search: &Search,
+    config: &RunConfig,
+    settings: &SearchConfig,
+    (format, granularity): (Format, Granularity),
+    policy_hash: String,
+) -> Result<Identity> {
+    let defaults = RunConfig::default();
+    Ok(Identity::new("search", RULES)
+        .with("name", config.name.as_str())
+        .with("seed", config.seed)
+        .with("round", search.round)
+        .with("format", format.to_string())
+        .with("granularity", granularity.to_string())
+        .setting("search", settings, &SearchConfig::default())?
+        .setting("sampling", &config.sampling, &defaults.sampling)?
+        .setting("storage.shard_trees", &config.storage.shard_trees, &defaults.storage.shard_trees)?
+        .input("problems", fingerprint(search.problems)?)
+        .input("policy", policy_hash)
+        // The words around a question: another wording is another search.
+        .input("prompts", fingerprint(&format.prompt(granularity, "?"))?))
+}
+
+/// The search's settings for this policy: one without a value head is searched without leaf values.
+pub(crate) fn settings(config: &RunConfig, has_value_head: bool) -> SearchConfig {
+    let lacks_head = config.search.evaluation == Evaluation::ValueHead && !has_value_head;
+    let evaluation = if lacks_head { Evaluation::Zero } else { config.search.evaluation };
+    SearchConfig { evaluation, ..config.search }
+}
+
+/// Sums over the stored trees, so that the numbers are the same whether or not the search was interrupted.
+#[derive(Default)]
+struct Counts {
+    trees: u64,
+    nodes: u64,
+    simulations: u64,
+    tokens: u64,
+    solved: u64,
+}
+
+impl Counts {
+    fn add(&mut self, tree: &espalier_tree::Tree) {
+        use espalier_tree::{Ending, NodeId};
+        self.trees += 1;
+        self.nodes += tree.len() as u64;
+        self.simulations += tree.ids().filter(|&id| tree.node(id).is_expanded()).count() as u64;
+        self.tokens += tree.ids().skip(1).map(|id| tree.token_ids(id).len() as u64).sum::<u64>();
+        let solved = tree.ids().any(|id: NodeId| tree.node(id).ending == Ending::Correct);
+        self.solved += u64::from(solved);
+    }
+}
