@@ -5,9 +5,7 @@
 #![allow(missing_docs, reason = "a program")]
 
 use espalier_model::{ModelConfig, Transformer};
-use espalier_trainer::{
-    Layout, Objective, PreferencePair, SftExample, TrainConfig, TrainSummary, train_preference, train_sft,
-};
+use espalier_trainer::{Layout, Objective, PreferencePair, SftExample, TrainConfig, TrainSummary, Trainer};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::collections::BTreeMap;
@@ -42,6 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn train(stage: &str, model: &mut Transformer, config: &TrainConfig) -> Result<TrainSummary, Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
+    let trainer = Trainer { model, config, folder: folder.path(), observer: &mut () };
     let mut random = ChaCha8Rng::seed_from_u64(0);
     let mut ids = |least: u32, range: u32| -> Vec<u32> {
         let length = least + random.next_u32() % range;
@@ -49,7 +48,7 @@ fn train(stage: &str, model: &mut Transformer, config: &TrainConfig) -> Result<T
     };
     if stage == "sft" {
         let data: Vec<SftExample> = (0..EXAMPLES).map(|_| SftExample { ids: ids(100, 100), prompt_len: 50 }).collect();
-        return Ok(train_sft(model, &data, config, folder.path(), &mut ())?);
+        return Ok(trainer.sft(&data)?);
     }
     let pair = |_| PreferencePair {
         prompt_ids: ids(60, 80),
@@ -65,5 +64,5 @@ fn train(stage: &str, model: &mut Transformer, config: &TrainConfig) -> Result<T
     };
     let data: Vec<PreferencePair> = (0..EXAMPLES).map(pair).collect();
     let objective = Objective::new(stage, &BTreeMap::new())?;
-    Ok(train_preference(model, &data, &[], &objective, config, folder.path(), &mut ())?)
+    Ok(trainer.prefer_pairs(&data, &[], &objective)?)
 }

@@ -1,8 +1,8 @@
 //! The commands with a policy on servers: a fake one, behind which the tiny policy computes.
 
 use crate::tiny::{finished, mcts_gen, process, shared, step_train, succeed, text};
-use espalier_rounds::stage::eval::samples;
 use espalier_policy::{ModelPolicy, PolicyConfig, open_policy};
+use espalier_rounds::stage::eval::samples;
 use espalier_server::testing::{Asked, Brain, Drawn, FakeServer, Fault, Manners};
 use espalier_tokenizer::Tokenizer;
 use serde_json::Value;

@@ -60,14 +60,15 @@ impl Hashed for SiblingList {
             to.ids(step);
         }
         to.floats(&self.q);
-        to.floats(&[self.weight]);
+        to.ids(&self.visits);
+        to.floats(&[self.weight, self.q_scale]);
     }
 }
 
 impl Hashed for ValueExample {
     fn feed(&self, to: &mut Fingerprint) {
         to.ids(&self.ids);
-        to.ids(&self.ends);
+        to.ids(&self.step_ends);
         to.floats(&self.targets);
     }
 }

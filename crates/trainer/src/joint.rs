@@ -1,30 +1,28 @@
 //! Imitation and value regression together, out of one forward pass.
 
-use crate::batch::{Batch, Group, Masks, parts, units};
-use crate::data::{Checked, Limits, SkipReason};
+use crate::batch::{Collator, PromptSteps};
+use crate::check::{Checked, Limits, SkipReason};
 use crate::fingerprint::{Fingerprint, Hashed};
+use crate::fit::{Learner, MicroBatchLoss, Trainer};
 use crate::means::Means;
-use crate::metrics::{Numbers, Observer};
-use crate::optimizer::AdamW;
-use crate::order::Plan;
-use crate::run::{Part, Run, Stage, TrainSummary};
-use crate::start::{self, Start, Trained};
+use crate::metrics::Numbers;
+use crate::order::BatchOrder;
+use crate::run::TrainSummary;
 use crate::value::{HEAD, head_of, squared_errors};
-use crate::{SftExample, TrainConfig, TrainerError, ValueExample};
+use crate::{SftExample, TrainConfig, TrainerError, ValueExample, weights};
 use espalier_model::Transformer;
 use espalier_settings::range::above;
 use serde::Serialize;
-use serde_json::{Value, json};
-use std::path::Path;
+use serde_json::json;
 use tch::{Kind, Tensor};
 
-/// What [`train_joint`] learns from.
+/// What [`Trainer::joint`] learns from.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum JointExample {
     /// A path to imitate.
     Path(SftExample),
-    /// A path, right or wrong, whose states have values; `ends` begins with the end of its prompt.
+    /// A path, right or wrong, whose states have values; `step_ends` begins with the end of its prompt.
     States(ValueExample),
 }
 
@@ -40,13 +38,13 @@ impl JointExample {
     fn prompt_len(&self) -> usize {
         match self {
             JointExample::Path(path) => path.prompt_len.max(1),
-            JointExample::States(states) => states.ends.first().map_or(0, |&end| end as usize + 1),
+            JointExample::States(states) => states.step_ends.first().map_or(0, |&end| end as usize),
         }
     }
 
-    fn group(&self) -> Group<'_> {
+    fn prompt_steps(&self) -> PromptSteps<'_> {
         let (prompt, path) = self.ids().split_at(self.prompt_len());
-        Group { prompt, steps: vec![path] }
+        PromptSteps { prompt, steps: vec![path] }
     }
 
     /// Tokens to imitate.
@@ -60,16 +58,13 @@ impl JointExample {
     /// The states to value: how many tokens after the prompt each ends, and its target. A whole path is none of them,
     /// since its last token is not fed; the search never asks for the value of a finished path either.
     fn states(&self) -> impl Iterator<Item = (usize, f32)> {
-        let (ends, targets): (&[u32], &[f32]) = match self {
+        let (step_ends, targets): (&[u32], &[f32]) = match self {
             JointExample::Path(_) => (&[], &[]),
-            JointExample::States(states) => (&states.ends, &states.targets),
+            JointExample::States(states) => (&states.step_ends, &states.targets),
         };
-        let fed = self.ids().len() - 1;
-        let first = self.prompt_len() - 1;
-        ends.iter()
-            .zip(targets)
-            .filter(move |&(&end, _)| (end as usize) < fed)
-            .map(move |(&end, &q)| (end as usize - first, q))
+        let (whole, prompt) = (self.ids().len(), self.prompt_len());
+        let ends = step_ends.iter().map(|&end| end as usize).zip(targets.iter().copied());
+        ends.filter(move |&(end, _)| end < whole).map(move |(end, q)| (end - prompt, q))
     }
 }
 
@@ -95,69 +90,62 @@ impl Hashed for JointExample {
     }
 }
 
-/// Trains `model` and its value head at once, as AlphaMath does (arXiv:2405.03553): the loss of a batch is the mean of
-/// -log pi(token | before) over the tokens of its paths, plus `value_weight` times the mean squared error of
-/// V(s) = tanh(w . h) over its states, whose gradient reaches the whole policy. Paths of one tree share a row, in which a
-/// token stands once, whether it is imitated, valued or both.
-///
-/// All else as in [`train_sft`](crate::train_sft).
-pub fn train_joint(
-    model: &mut Transformer,
-    data: &[JointExample],
-    value_weight: f64,
-    config: &TrainConfig,
-    folder: &Path,
-    observer: &mut dyn Observer,
-) -> Result<TrainSummary, TrainerError> {
-    config.check()?;
-    above(0).check("value_weight", &value_weight)?;
-    let objective = json!({ "value_weight": value_weight });
-    let Start { rows, skipped, identity } = start::begin("joint", model, data, config, &objective, folder)?;
-    start::prepare(model, config)?;
-    let head = head_of(model).set_requires_grad(true);
-    let mut parameters = start::parameters(model, config)?;
-    parameters.push((HEAD.to_owned(), head.shallow_clone()));
-    let mut optimizer = AdamW::new(&parameters, config)?;
-    let examples: Vec<&JointExample> = rows.iter().map(|&row| &data[row]).collect();
-    let groups: Vec<Group> = examples.iter().map(|example| example.group()).collect();
-    let lengths = examples.iter().map(|example| example.ids().len()).collect();
-    let plan = Plan::of_units(units(&groups, config.layout), lengths, config);
-    let trained = Trained::new(model);
-    let (masks, means) = (Masks::default(), Means::default());
-    let mut stage = Joint { trained, head, value_weight, examples, groups, rows, config, masks, means };
-    let run = Run { config, plan, folder, identity, observer };
-    let summary = run.train(&mut stage, &mut optimizer)?;
-    drop((optimizer, parameters));
-    let head = stage.head.detach().copy();
-    start::finish(model, config, folder)?;
-    model.set_value_head(Some(head))?;
-    Ok(TrainSummary { skipped, ..summary })
+impl Trainer<'_> {
+    /// Imitation and the value head at once, as AlphaMath does (arXiv:2405.03553): the loss of a batch is the mean of
+    /// -log pi(token | before) over the tokens of its paths, plus `value_weight` times the mean squared error of
+    /// V(s) = tanh(w . h) over its states, whose gradient reaches the whole policy. Paths of one tree share a row, in
+    /// which a token stands once, whether it is imitated, valued or both.
+    ///
+    /// # Errors
+    /// As for [`Trainer::sft`], and when `value_weight` is not a positive number.
+    pub fn joint(mut self, data: &[JointExample], value_weight: f64) -> Result<TrainSummary, TrainerError> {
+        above(0).check("value_weight", &value_weight)?;
+        let usable = self.usable("joint", data, &json!({ "value_weight": value_weight }))?;
+        weights::prepare(self.model, self.config)?;
+        let sequences = usable.examples.iter().map(|example| example.prompt_steps()).collect();
+        let mut learner = Joint {
+            head: head_of(self.model).set_requires_grad(true),
+            value_weight,
+            examples: &usable.examples,
+            collator: Collator::new(sequences, self.model, self.config),
+            checkpointing: self.config.gradient_checkpointing,
+            means: Means::default(),
+        };
+        let summary = self.fit(&usable, &mut learner)?;
+        self.model.set_value_head(Some(learner.head.detach().copy()))?;
+        Ok(summary)
+    }
 }
 
 struct Joint<'a> {
-    trained: Trained<'a>,
     /// w, `[H]`, float32.
     head: Tensor,
     value_weight: f64,
-    examples: Vec<&'a JointExample>,
-    groups: Vec<Group<'a>>,
-    /// Index of each example among those given.
-    rows: Vec<usize>,
-    config: &'a TrainConfig,
-    masks: Masks,
+    examples: &'a [&'a JointExample],
+    collator: Collator<'a>,
+    checkpointing: bool,
     means: Means,
 }
 
-impl Stage for Joint<'_> {
-    fn parts(&self, rows: &[usize]) -> Vec<Vec<usize>> {
-        parts(&self.groups, rows, self.config.layout, self.config.micro_batch_tokens)
+impl Learner for Joint<'_> {
+    fn order(&self, config: &TrainConfig) -> BatchOrder {
+        let lengths = self.examples.iter().map(|example| example.ids().len()).collect();
+        self.collator.order(lengths, config)
     }
 
-    fn loss(&mut self, batch: &[usize], rows: &[usize]) -> Result<Part, TrainerError> {
-        let groups: Vec<Group> = rows.iter().map(|&row| self.groups[row].clone()).collect();
-        let Trained { model, window, device } = self.trained;
-        let input = Batch::new(&groups, self.config.layout, window, &mut self.masks, device);
-        let (states, checkpointed) = input.states(model, self.config.gradient_checkpointing);
+    fn parameters(&self, model: &Transformer, config: &TrainConfig) -> Result<Vec<(String, Tensor)>, TrainerError> {
+        let mut parameters = weights::of_policy(model, config)?;
+        parameters.push((HEAD.to_owned(), self.head.shallow_clone()));
+        Ok(parameters)
+    }
+
+    fn micro_batches(&self, batch: &[usize]) -> Vec<Vec<usize>> {
+        self.collator.micro_batches(batch)
+    }
+
+    fn loss(&mut self, model: &Transformer, batch: &[usize], rows: &[usize]) -> Result<MicroBatchLoss, TrainerError> {
+        let input = self.collator.batch(rows);
+        let (states, checkpointed) = input.states(model, self.checkpointing);
         // Indices among the tokens of the steps.
         let (mut imitated, mut valued, mut targets) = (Vec::new(), Vec::new(), Vec::new());
         for (step, &row) in rows.iter().enumerate() {
@@ -171,25 +159,18 @@ impl Stage for Joint<'_> {
         let total = |count: fn(&JointExample) -> usize| -> f64 {
             batch.iter().map(|&row| count(self.examples[row])).sum::<usize>().max(1) as f64
         };
-        let tensor = |indices: &[i64]| Tensor::from_slice(indices).to_device(device);
+        let tensor = |indices: &[i64]| Tensor::from_slice(indices).to_device(model.device());
         let logprobs = input.logprobs_of(model, &states, &tensor(&imitated));
         let hidden = input.states_of(&states, &tensor(&valued)).to_kind(Kind::Float);
         self.means.add("logps/token", &Vec::<f64>::try_from(logprobs.detach().to_kind(Kind::Double))?);
         let squares = squared_errors(&self.head, &hidden, &targets, &mut self.means)?;
         let imitation = -logprobs.sum(Kind::Float) / total(JointExample::imitated);
         let regression = squares / total(|example| example.states().count());
-        Ok(Part { loss: imitation + regression * self.value_weight, tokens: input.tokens, checkpointed })
-    }
-
-    fn model(&self) -> Option<&Transformer> {
-        Some(self.trained.model)
+        let loss = imitation + regression * self.value_weight;
+        Ok(MicroBatchLoss { loss, tokens: input.tokens, checkpointed })
     }
 
     fn take_numbers(&mut self) -> Numbers {
         self.means.take()
-    }
-
-    fn examples(&self, rows: &[usize]) -> Vec<Value> {
-        rows.iter().map(|&row| start::example_json(self.rows[row], self.examples[row])).collect()
     }
 }

@@ -9,14 +9,15 @@
 //!
 //! Letters: B pairs, T tokens of a row, M predicted tokens, K siblings of a state, V vocabulary, H hidden size.
 //!
-//! - [`train_sft`] imitates whole paths, [`train_preference`] and [`train_siblings`] learn from what the tree prefers,
-//!   [`train_value`] fits the value head, [`train_joint`] imitates and fits the head at once. All resume after being killed,
-//!   with the same bits.
+//! - A [`Trainer`] imitates whole paths ([`sft`](Trainer::sft)), learns from what the tree prefers
+//!   ([`prefer_pairs`](Trainer::prefer_pairs), [`prefer_lists`](Trainer::prefer_lists)), fits the value head
+//!   ([`value`](Trainer::value)), or imitates and fits the head at once ([`joint`](Trainer::joint)). All resume after being
+//!   killed, with the same bits.
 //! - [`objectives`] holds the losses, each a pure function.
 //!
 //! ```no_run
 //! use espalier_model::Transformer;
-//! use espalier_trainer::{Objective, PreferencePair, TrainConfig, train_preference};
+//! use espalier_trainer::{Objective, PreferencePair, TrainConfig, Trainer};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut model = Transformer::load("policy-000".as_ref(), tch::Device::Cpu, tch::Kind::Float)?;
 //! let pair = PreferencePair {
@@ -33,19 +34,22 @@
 //! };
 //! let objective = Objective::new("step_apo", &[("beta".to_owned(), 0.3)].into())?.with_sft_weight(0.1);
 //! let config = TrainConfig { learning_rate: 1e-6, epochs: 3, ..TrainConfig::default() };
-//! let summary = train_preference(&mut model, &[pair], &[], &objective, &config, "work".as_ref(), &mut ())?;
+//! let folder = "work".as_ref();
+//! let trainer = Trainer { model: &mut model, config: &config, folder, observer: &mut () };
+//! let summary = trainer.prefer_pairs(&[pair], &[], &objective)?;
 //! println!("{} steps, loss {:.4}", summary.steps, summary.final_loss);
 //! # Ok(()) }
 //! ```
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and break files"))]
 
 mod batch;
+mod check;
 mod config;
 mod data;
 mod early_stop;
 mod error;
 mod fingerprint;
-mod held_out;
+mod fit;
 mod joint;
 mod means;
 mod metrics;
@@ -53,24 +57,20 @@ pub mod objectives;
 mod optimizer;
 mod order;
 mod preference;
-mod reference;
 mod resume;
 mod run;
 mod sft;
-mod siblings;
-mod start;
 mod tensorboard;
 mod value;
+mod weights;
 
+pub use check::{SkipReason, SkippedRow};
 pub use config::{Layout, LoraConfig, Order, Schedule, TrainConfig};
-pub use data::{PreferencePair, SftExample, SiblingList, SkipReason, SkippedRow, ValueExample};
+pub use data::{PreferencePair, SftExample, SiblingList, ValueExample};
 pub use error::TrainerError;
-pub use joint::{JointExample, train_joint};
+pub use fit::Trainer;
+pub use joint::JointExample;
 pub use metrics::Observer;
 pub use objectives::Objective;
-pub use preference::train_preference;
 pub use resume::state_folder;
 pub use run::TrainSummary;
-pub use sft::train_sft;
-pub use siblings::train_siblings;
-pub use value::train_value;

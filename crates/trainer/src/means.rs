@@ -1,4 +1,4 @@
-//! Means over the parts of a batch.
+//! Means over the micro-batches of a batch.
 
 use crate::metrics::Numbers;
 

@@ -11,7 +11,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Follows a training stage.
+/// Follows a training.
 pub trait Observer {
     /// Called after each optimiser step, counted from 1. An error stops the training at once and is returned;
     /// [`TrainerError::Stopped`] stops it after saving its state.
@@ -36,7 +36,7 @@ impl Observer for () {
 /// The numbers of one step, by name, in the order in which they are written.
 pub(crate) type Numbers = Vec<(&'static str, f64)>;
 
-/// The record of a training stage.
+/// The record of a training.
 #[derive(Debug)]
 pub(crate) struct MetricsLog {
     file: File,

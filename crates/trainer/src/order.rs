@@ -10,9 +10,9 @@ use rand_chacha::rand_core::SeedableRng;
 /// Batches whose examples are sorted by length together. More gives less padding and less random batches.
 const BATCHES_PER_BUCKET: usize = 16;
 
-/// The plan of a whole run over N examples.
+/// The batches of a whole run over N examples.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct BatchOrder {
     /// Examples that stay together, because they share tokens.
     units: Vec<Vec<usize>>,
     lengths: Vec<usize>,
@@ -21,16 +21,15 @@ pub(crate) struct Plan {
     order: Order,
 }
 
-impl Plan {
+impl BatchOrder {
     /// `lengths` `[N]`: tokens of each example. Every example stays alone.
-    pub fn new(lengths: Vec<usize>, batch_size: usize, seed: u64, order: Order) -> Plan {
-        let units = (0..lengths.len()).map(|row| vec![row]).collect();
-        Plan { units, lengths, batch_size, seed, order }
+    pub fn new(lengths: Vec<usize>, config: &TrainConfig) -> BatchOrder {
+        BatchOrder::of_units((0..lengths.len()).map(|row| vec![row]).collect(), lengths, config)
     }
 
-    /// As [`Plan::new`], but a shuffled order keeps the examples of each of `units` together; every example is in one.
-    pub fn of_units(units: Vec<Vec<usize>>, lengths: Vec<usize>, config: &TrainConfig) -> Plan {
-        Plan {
+    /// As [`BatchOrder::new`], but a shuffled order keeps the examples of each of `units` together; every example is in one.
+    pub fn of_units(units: Vec<Vec<usize>>, lengths: Vec<usize>, config: &TrainConfig) -> BatchOrder {
+        BatchOrder {
             units,
             lengths,
             batch_size: config.batch_size,
@@ -70,20 +69,20 @@ impl Plan {
     }
 }
 
-/// Cuts a batch into parts of like length that hold at most `max_tokens` tokens with their padding, or one example.
+/// Cuts `rows` into micro-batches of like length that hold at most `max_tokens` tokens with their padding, or one example.
 /// `length` gives an example's tokens.
-pub(crate) fn micro_batches(rows: &[usize], max_tokens: usize, length: impl Fn(usize) -> usize) -> Vec<Vec<usize>> {
+pub(crate) fn by_length(rows: &[usize], max_tokens: usize, length: impl Fn(usize) -> usize) -> Vec<Vec<usize>> {
     let mut sorted = rows.to_vec();
     sorted.sort_by_key(|&row| length(row));
-    let mut parts: Vec<Vec<usize>> = Vec::new();
-    // From the longest down, so that the first example of a part says how wide the part is.
+    let mut micro_batches: Vec<Vec<usize>> = Vec::new();
+    // From the longest down, so that the first example of a micro-batch says how wide that is.
     for &row in sorted.iter().rev() {
-        match parts.last_mut() {
-            Some(part) if (part.len() + 1) * length(part[0]) <= max_tokens => part.push(row),
-            _ => parts.push(vec![row]),
+        match micro_batches.last_mut() {
+            Some(open) if (open.len() + 1) * length(open[0]) <= max_tokens => open.push(row),
+            _ => micro_batches.push(vec![row]),
         }
     }
-    parts
+    micro_batches
 }
 
 #[cfg(test)]
@@ -94,25 +93,29 @@ mod tests {
         (0..n).map(|i| 10 + (i * 7919) % 190).collect()
     }
 
+    fn config(batch_size: usize, seed: u64, order: Order) -> TrainConfig {
+        TrainConfig { batch_size, seed, order: Some(order), ..TrainConfig::default() }
+    }
+
     #[test]
     fn every_example_once_an_epoch_in_an_order_of_its_own() {
-        let plan = Plan::new(lengths(1003), 8, 5, Order::Shuffled);
-        let batches = plan.epoch(0);
-        assert_eq!(batches.len(), plan.batches_per_epoch());
+        let order = BatchOrder::new(lengths(1003), &config(8, 5, Order::Shuffled));
+        let batches = order.epoch(0);
+        assert_eq!(batches.len(), order.batches_per_epoch());
         assert_eq!(batches.iter().filter(|batch| batch.len() == 8).count(), 125);
         let mut all = batches.concat();
         all.sort_unstable();
         assert_eq!(all, (0..1003).collect::<Vec<_>>());
-        assert_eq!(batches, plan.epoch(0));
-        assert_ne!(batches, plan.epoch(1));
-        assert_ne!(batches, Plan::new(lengths(1003), 8, 6, Order::Shuffled).epoch(0));
+        assert_eq!(batches, order.epoch(0));
+        assert_ne!(batches, order.epoch(1));
+        assert_ne!(batches, BatchOrder::new(lengths(1003), &config(8, 6, Order::Shuffled)).epoch(0));
     }
 
     #[test]
     fn batches_hold_examples_of_like_length() {
         let lengths = lengths(1000);
-        let plan = Plan::new(lengths.clone(), 10, 1, Order::Shuffled);
-        let padded: usize = plan.epoch(0).iter().map(|b| b.len() * b.iter().map(|&r| lengths[r]).max().unwrap()).sum();
+        let order = BatchOrder::new(lengths.clone(), &config(10, 1, Order::Shuffled));
+        let padded: usize = order.epoch(0).iter().map(|b| b.len() * b.iter().map(|&r| lengths[r]).max().unwrap()).sum();
         let real: usize = lengths.iter().sum();
         assert!((padded as f64) < 1.08 * real as f64, "{padded} tokens for {real}");
     }
@@ -121,7 +124,7 @@ mod tests {
     fn a_unit_stays_together_as_far_as_batches_allow() {
         let config = TrainConfig { batch_size: 4, ..TrainConfig::default() };
         let units: Vec<Vec<usize>> = (0..10).map(|unit| vec![2 * unit, 2 * unit + 1]).collect();
-        let batches = Plan::of_units(units, lengths(20), &config).epoch(0);
+        let batches = BatchOrder::of_units(units, lengths(20), &config).epoch(0);
         assert!(batches.iter().all(|batch| batch.chunks(2).all(|pair| pair[1] == pair[0] + 1 && pair[0] % 2 == 0)));
         let mut all = batches.concat();
         all.sort_unstable();
@@ -130,14 +133,14 @@ mod tests {
 
     #[test]
     fn as_given_keeps_the_order() {
-        let plan = Plan::new(lengths(7), 3, 1, Order::AsGiven);
-        assert_eq!(plan.epoch(4), [vec![0, 1, 2], vec![3, 4, 5], vec![6]]);
+        let order = BatchOrder::new(lengths(7), &config(3, 1, Order::AsGiven));
+        assert_eq!(order.epoch(4), [vec![0, 1, 2], vec![3, 4, 5], vec![6]]);
     }
 
     #[test]
     fn micro_batches_stay_below_the_limit_where_an_example_does() {
         let length = |row: usize| [100, 30, 20, 25, 30][row];
-        let parts = micro_batches(&[0, 1, 2, 3, 4], 60, length);
-        assert_eq!(parts, [vec![0], vec![4, 1], vec![3, 2]]);
+        let micro_batches = by_length(&[0, 1, 2, 3, 4], 60, length);
+        assert_eq!(micro_batches, [vec![0], vec![4, 1], vec![3, 2]]);
     }
 }

@@ -1,4 +1,4 @@
-//! The state from which a killed training stage continues, in `trainer_state/`:
+//! The state from which a killed training continues, in `trainer_state/`:
 //!
 //! ```text
 //!   trainer_state/step-00000120/tensors.safetensors   parameters and, unless it is finished, both moments by name
@@ -52,9 +52,9 @@ struct StateFile {
     identity: Identity,
 }
 
-/// Saves and finds the states of one training stage.
+/// Saves and finds the states of one training.
 #[derive(Debug)]
-pub(crate) struct States {
+pub(crate) struct SavedStates {
     folder: PathBuf,
     identity: Identity,
     save_every_s: f64,
@@ -84,12 +84,12 @@ impl Found {
     }
 }
 
-impl States {
+impl SavedStates {
     /// The states below `work`.
-    pub fn new(work: &Path, identity: Identity, save_every_s: f64) -> Result<States, TrainerError> {
+    pub fn new(work: &Path, identity: Identity, save_every_s: f64) -> Result<SavedStates, TrainerError> {
         let folder = state_folder(work);
         fs::create_dir_all(&folder).map_err(at(&folder))?;
-        Ok(States { folder, identity, save_every_s, last_save: Instant::now() })
+        Ok(SavedStates { folder, identity, save_every_s, last_save: Instant::now() })
     }
 
     /// The newest whole state, if there is one; leftovers of a killed process are removed.
@@ -103,7 +103,7 @@ impl States {
             remove_folder(&path)?;
         }
         let Some((_, path)) = newest else { return Ok(None) };
-        let state = States::read(&path.join("state.json"))?;
+        let state = SavedStates::read(&path.join("state.json"))?;
         let same = |equal, what| {
             if equal { Ok(()) } else { Err(TrainerError::ForeignState { path: path.clone(), what }) }
         };
@@ -183,7 +183,7 @@ fn order_of(path: &Path) -> Option<(u64, bool)> {
     Some((step.unwrap_or(name).parse().ok()?, step.is_some()))
 }
 
-/// Where the states of a training stage lie; they serve only to go on after a kill, and may be removed once its result is
+/// Where the states of a training lie; they serve only to go on after a kill, and may be removed once its result is
 /// published.
 pub fn state_folder(work: &Path) -> PathBuf {
     work.join("trainer_state")

@@ -1,21 +1,21 @@
-//! The loop that all stages share: batches, gradients, optimiser, record, saved states.
+//! The loop that all trainings share: batches, gradients, optimiser, record, saved states.
 
-use crate::data::SkippedRow;
+use crate::check::SkippedRow;
 use crate::early_stop::EarlyStop;
+use crate::fit::Learner;
 use crate::metrics::{self, MetricsLog, Numbers, Observer};
 use crate::optimizer::AdamW;
-use crate::order::Plan;
-use crate::resume::{Identity, States};
+use crate::order::BatchOrder;
+use crate::resume::{Identity, SavedStates};
 use crate::{TrainConfig, TrainerError};
 use espalier_files::publish_json;
-use espalier_model::{Checkpointed, Transformer};
+use espalier_model::Transformer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use tch::Tensor;
 
-/// What a training stage did.
+/// What a training did.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrainSummary {
     /// Examples trained on.
@@ -31,7 +31,7 @@ pub struct TrainSummary {
     /// What gives reason to doubt the result.
     #[serde(default)]
     pub warnings: Vec<String>,
-    /// Optimiser steps of the whole stage; fewer than planned after an early stop.
+    /// Optimiser steps of the whole training; fewer than planned after an early stop.
     pub steps: u64,
     /// The step from which this process continued, if an earlier one was stopped.
     pub resumed_from: Option<u64>,
@@ -43,60 +43,28 @@ pub struct TrainSummary {
     pub tokens_per_s: f64,
 }
 
-/// The loss of a part of a batch.
-pub(crate) struct Part {
-    /// A scalar; the sum over a batch's parts is the batch's loss.
-    pub loss: Tensor,
-    /// Tokens read, without padding.
-    pub tokens: usize,
-    /// What the model needs to carry the loss's gradient on, with gradient checkpointing.
-    pub checkpointed: Option<Checkpointed>,
-}
-
-/// What one kind of training does with a batch.
-pub(crate) trait Stage {
-    /// Cuts a batch into parts of one forward pass each.
-    fn parts(&self, rows: &[usize]) -> Vec<Vec<usize>>;
-
-    /// The loss of the part `rows` of the batch `batch`.
-    fn loss(&mut self, batch: &[usize], rows: &[usize]) -> Result<Part, TrainerError>;
-
-    /// The model that is trained, for gradient checkpointing.
-    fn model(&self) -> Option<&Transformer> {
-        None
-    }
-
-    /// Looks at the held-out examples, if there are any.
-    fn evaluate(&mut self) -> Result<Option<Numbers>, TrainerError> {
-        Ok(None)
-    }
-
-    /// The stage's own numbers of the step just done, which it then forgets.
-    fn take_numbers(&mut self) -> Numbers;
-
-    /// The batch's examples, for inspection by people.
-    fn examples(&self, rows: &[usize]) -> Vec<Value>;
-}
-
-/// Everything around a stage.
+/// Everything around a learner.
 pub(crate) struct Run<'a> {
+    pub model: &'a Transformer,
     pub config: &'a TrainConfig,
-    pub plan: Plan,
+    pub order: BatchOrder,
     /// Where metrics and states go.
     pub folder: &'a Path,
     pub identity: Identity,
     pub observer: &'a mut dyn Observer,
+    /// An example by its index in the order, for inspection by people.
+    pub describe: &'a dyn Fn(usize) -> Value,
 }
 
 impl Run<'_> {
-    /// Trains `stage` with `optimizer` to the end, from where an earlier process was stopped.
-    pub fn train(self, stage: &mut impl Stage, optimizer: &mut AdamW) -> Result<TrainSummary, TrainerError> {
-        let Run { config, plan, folder, identity, observer } = self;
-        let total = config.total_steps(plan.examples());
-        let mut states = States::new(folder, identity, config.save_every_s)?;
-        let mut summary = TrainSummary { examples: plan.examples(), steps: total, ..TrainSummary::default() };
+    /// Trains `learner` with `optimizer` to the end, from where an earlier process was stopped.
+    pub fn train(self, learner: &mut impl Learner, optimizer: &mut AdamW) -> Result<TrainSummary, TrainerError> {
+        let Run { model, config, order, folder, identity, observer, describe } = self;
+        let total = config.total_steps(order.examples());
+        let mut states = SavedStates::new(folder, identity, config.save_every_s)?;
+        let mut summary = TrainSummary { examples: order.examples(), steps: total, ..TrainSummary::default() };
         let found = states.find()?;
-        let per_epoch = plan.batches_per_epoch() as u64;
+        let per_epoch = order.batches_per_epoch() as u64;
         if let Some(found) = &found {
             found.restore(optimizer)?;
             summary.resumed_from = Some(found.step);
@@ -108,7 +76,7 @@ impl Run<'_> {
         let mut log = MetricsLog::open(folder, optimizer.steps())?;
         let began = Instant::now();
         if optimizer.steps() == 0
-            && let Some(numbers) = stage.evaluate()?
+            && let Some(numbers) = learner.evaluate(model)?
         {
             looks.take(0, &numbers);
             log.write(0, &Numbers::new(), Some(&numbers))?;
@@ -123,24 +91,25 @@ impl Run<'_> {
             let step = optimizer.steps();
             let epoch = step / per_epoch;
             if batches.0 != epoch {
-                batches = (epoch, plan.epoch(epoch));
+                batches = (epoch, order.epoch(epoch));
             }
             let batch = &batches.1[(step % per_epoch) as usize];
             let step_began = Instant::now();
             let (mut loss, mut tokens) = (0.0, 0);
-            for rows in stage.parts(batch) {
-                let part = stage.loss(batch, &rows)?;
-                loss += part.loss.double_value(&[]);
-                tokens += part.tokens;
-                part.loss.f_backward()?;
-                if let (Some(model), Some(checkpointed)) = (stage.model(), part.checkpointed) {
+            for rows in learner.micro_batches(batch) {
+                let computed = learner.loss(model, batch, &rows)?;
+                loss += computed.loss.double_value(&[]);
+                tokens += computed.tokens;
+                computed.loss.f_backward()?;
+                if let Some(checkpointed) = computed.checkpointed {
                     model.backward(checkpointed);
                 }
                 optimizer.gather()?;
             }
-            finite("loss", loss, step + 1, folder, stage, batch)?;
+            let examples = || batch.iter().map(|&row| describe(row)).collect();
+            finite("loss", loss, step + 1, folder, examples)?;
             let norm = optimizer.gradient_norm();
-            finite("gradient norm", norm, step + 1, folder, stage, batch)?;
+            finite("gradient norm", norm, step + 1, folder, examples)?;
             let learning_rate = config.learning_rate_at(step, total);
             optimizer.step(learning_rate, norm);
             let step = step + 1;
@@ -151,8 +120,8 @@ impl Run<'_> {
                 ("epoch", step as f64 / per_epoch as f64),
                 ("tokens_per_s", tokens as f64 / step_began.elapsed().as_secs_f64()),
             ];
-            numbers.extend(stage.take_numbers());
-            let held_out = if step.is_multiple_of(every) || step == total { stage.evaluate()? } else { None };
+            numbers.extend(learner.take_numbers());
+            let held_out = if step.is_multiple_of(every) || step == total { learner.evaluate(model)? } else { None };
             log.write(step, &numbers, held_out.as_ref())?;
             if let Some(held_out) = &held_out {
                 let warned = looks.warning.is_some();
@@ -198,20 +167,19 @@ fn conclude(
     Ok(TrainSummary { steps, final_loss, warnings, best_step: looks.best_step(), ..summary })
 }
 
-/// Writes the batch down and stops the training if `value` is NaN or infinite.
+/// Writes the batch's examples down and stops the training if `value` is NaN or infinite.
 fn finite(
     what: &'static str,
     value: f64,
     step: u64,
     folder: &Path,
-    stage: &impl Stage,
-    batch: &[usize],
+    examples: impl Fn() -> Vec<Value>,
 ) -> Result<(), TrainerError> {
     if value.is_finite() {
         return Ok(());
     }
     let content = serde_json::json!({
-        "step": step, "what": what, "value": value.to_string(), "examples": stage.examples(batch),
+        "step": step, "what": what, "value": value.to_string(), "examples": examples(),
     });
     let path = write_json(folder, &format!("failed-batch-{step:08}.json"), &content)?;
     Err(TrainerError::NotFinite { what, value, step, path })

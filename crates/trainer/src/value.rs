@@ -1,49 +1,38 @@
 //! Regression of the value head on the tree's Q.
 
 use crate::batch::{Batch, Masks};
+use crate::fit::{Learner, MicroBatchLoss, Trainer};
 use crate::means::Means;
-use crate::metrics::{Numbers, Observer};
-use crate::optimizer::AdamW;
-use crate::order::{Plan, micro_batches};
-use crate::run::{Part, Run, Stage, TrainSummary};
-use crate::start::{self, Start, Trained};
+use crate::metrics::Numbers;
+use crate::order::{BatchOrder, by_length};
+use crate::run::TrainSummary;
 use crate::{TrainConfig, TrainerError, ValueExample};
 use espalier_model::Transformer;
 use serde_json::Value;
-use std::path::Path;
 use tch::{Kind, Tensor, no_grad};
 
 /// The head's name in saved states.
 pub(crate) const HEAD: &str = "value_head";
 
-/// Fits the value head: V(s) = tanh(w . h), h the last hidden state of the last token of s, by the mean squared error
-/// against the targets (algorithm, section 6).
-///
-/// Only w `[H]` is trained, from the model's own head or from zeros; the policy's weights stay as they are, bit for bit.
-/// So each state's h is computed once, and the regression itself never runs the model. The head is set on `model` at the
-/// end. Resuming and skipping as in [`train_sft`](crate::train_sft).
-pub fn train_value(
-    model: &mut Transformer,
-    data: &[ValueExample],
-    config: &TrainConfig,
-    folder: &Path,
-    observer: &mut dyn Observer,
-) -> Result<TrainSummary, TrainerError> {
-    config.check()?;
-    let Start { rows, skipped, identity } = start::begin("value", model, data, config, &Value::Null, folder)?;
-    let examples: Vec<&ValueExample> = rows.iter().map(|&row| &data[row]).collect();
-    let states = States::of(Trained::new(model), &examples, config, observer)?;
-    let head = head_of(model);
-    let mut optimizer = AdamW::new(&[(HEAD.to_owned(), head.shallow_clone())], config)?;
-    let lengths = examples.iter().map(|example| example.ends.len()).collect();
-    let plan = Plan::new(lengths, config.batch_size, config.seed, config.order.unwrap_or_default());
-    let mut stage = Head { weights: head, states, examples, rows, means: Means::default() };
-    let run = Run { config, plan, folder, identity, observer };
-    let summary = run.train(&mut stage, &mut optimizer)?;
-    drop(optimizer);
-    let head = stage.weights.detach().copy();
-    model.set_value_head(Some(head))?;
-    Ok(TrainSummary { skipped, ..summary })
+impl Trainer<'_> {
+    /// Fits the value head: V(s) = tanh(w . h), h the last hidden state of the last token of s, by the mean squared error
+    /// against the targets (algorithm, section 6).
+    ///
+    /// Only w `[H]` is trained, from the model's own head or from zeros; the policy's weights stay as they are, bit for
+    /// bit. So each state's h is computed once, and the regression itself never runs the model. The head is set on the
+    /// model at the end.
+    ///
+    /// # Errors
+    /// As for [`Trainer::sft`].
+    pub fn value(mut self, data: &[ValueExample]) -> Result<TrainSummary, TrainerError> {
+        let usable = self.usable("value", data, &Value::Null)?;
+        let states = HiddenStates::of(&usable.examples, &mut self)?;
+        let (weights, means) = (head_of(self.model), Means::default());
+        let mut head = Head { weights, states, examples: &usable.examples, means };
+        let summary = self.fit(&usable, &mut head)?;
+        self.model.set_value_head(Some(head.weights.detach().copy()))?;
+        Ok(summary)
+    }
 }
 
 /// A copy of the model's value head, w `[H]`, float32; zeros if it has none.
@@ -72,58 +61,62 @@ pub(crate) fn squared_errors(
     Ok(errors.sum(Kind::Float))
 }
 
-/// The states of all examples, N in all.
-struct States {
-    /// Final-norm hidden states, `[N, H]`, float32.
+/// The hidden states at the ends of all examples' steps, N in all.
+struct HiddenStates {
+    /// After the final norm, `[N, H]`, float32.
     hidden: Tensor,
     /// Where each example's states start, and N.
     starts: Vec<usize>,
 }
 
-impl States {
-    fn of(
-        Trained { model, window, device }: Trained,
-        examples: &[&ValueExample],
-        config: &TrainConfig,
-        observer: &mut dyn Observer,
-    ) -> Result<States, TrainerError> {
+impl HiddenStates {
+    fn of(examples: &[&ValueExample], trainer: &mut Trainer) -> Result<HiddenStates, TrainerError> {
+        let model = &*trainer.model;
         let mut starts = vec![0];
         for example in examples {
-            starts.push(starts[starts.len() - 1] + example.ends.len());
+            starts.push(starts[starts.len() - 1] + example.step_ends.len());
         }
         let all: Vec<usize> = (0..examples.len()).collect();
-        let (mut computed, mut order, mut masks, mut done) = (Vec::new(), Vec::new(), Masks::default(), 0);
-        for rows in micro_batches(&all, config.micro_batch_tokens, |row| examples[row].ids.len()) {
+        let mut masks = Masks::new(model.config().sliding_window, model.device());
+        let (mut computed, mut order, mut done) = (Vec::new(), Vec::new(), 0);
+        for rows in by_length(&all, trainer.config.micro_batch_tokens, |row| examples[row].ids.len()) {
             let sequences: Vec<(&[u32], &[u32])> =
-                rows.iter().map(|&row| (examples[row].ids.as_slice(), examples[row].ends.as_slice())).collect();
-            let batch = Batch::of_states(&sequences, window, &mut masks, device);
+                rows.iter().map(|&row| (examples[row].ids.as_slice(), examples[row].step_ends.as_slice())).collect();
+            let batch = Batch::of_states(&sequences, &mut masks);
             computed.push(no_grad(|| batch.states(model, false).0.to_kind(Kind::Float)));
             order.extend(rows.iter().flat_map(|&row| starts[row]..starts[row + 1]).map(|state| state as i64));
             done += rows.len();
-            observer.preparing(done, examples.len())?;
+            trainer.observer.preparing(done, examples.len())?;
         }
         // Row i of what was computed is state order[i]; the inverse permutation puts the states in order.
-        let inverse = Tensor::from_slice(&order).argsort(0, false).to_device(device);
-        Ok(States { hidden: Tensor::f_cat(&computed, 0)?.index_select(0, &inverse), starts })
+        let inverse = Tensor::from_slice(&order).argsort(0, false).to_device(model.device());
+        Ok(HiddenStates { hidden: Tensor::f_cat(&computed, 0)?.index_select(0, &inverse), starts })
     }
 }
 
 struct Head<'a> {
     /// w, `[H]`.
     weights: Tensor,
-    states: States,
-    examples: Vec<&'a ValueExample>,
-    /// Index of each example among those given.
-    rows: Vec<usize>,
+    states: HiddenStates,
+    examples: &'a [&'a ValueExample],
     means: Means,
 }
 
-impl Stage for Head<'_> {
-    fn parts(&self, rows: &[usize]) -> Vec<Vec<usize>> {
-        vec![rows.to_vec()]
+impl Learner for Head<'_> {
+    fn order(&self, config: &TrainConfig) -> BatchOrder {
+        let lengths = self.examples.iter().map(|example| example.step_ends.len()).collect();
+        BatchOrder::new(lengths, config)
     }
 
-    fn loss(&mut self, batch: &[usize], rows: &[usize]) -> Result<Part, TrainerError> {
+    fn parameters(&self, _: &Transformer, _: &TrainConfig) -> Result<Vec<(String, Tensor)>, TrainerError> {
+        Ok(vec![(HEAD.to_owned(), self.weights.shallow_clone())])
+    }
+
+    fn micro_batches(&self, batch: &[usize]) -> Vec<Vec<usize>> {
+        vec![batch.to_vec()]
+    }
+
+    fn loss(&mut self, _: &Transformer, batch: &[usize], rows: &[usize]) -> Result<MicroBatchLoss, TrainerError> {
         let device = self.weights.device();
         let states: Vec<i64> = rows
             .iter()
@@ -133,16 +126,12 @@ impl Stage for Head<'_> {
         let targets: Vec<f32> = rows.iter().flat_map(|&row| self.examples[row].targets.iter().copied()).collect();
         let hidden = self.states.hidden.index_select(0, &Tensor::from_slice(&states).to_device(device));
         let squares = squared_errors(&self.weights, &hidden, &targets, &mut self.means)?;
-        let all: usize = batch.iter().map(|&row| self.examples[row].ends.len()).sum();
+        let all: usize = batch.iter().map(|&row| self.examples[row].step_ends.len()).sum();
         let tokens = rows.iter().map(|&row| self.examples[row].ids.len()).sum();
-        Ok(Part { loss: squares / all as f64, tokens, checkpointed: None })
+        Ok(MicroBatchLoss { loss: squares / all as f64, tokens, checkpointed: None })
     }
 
     fn take_numbers(&mut self) -> Numbers {
         self.means.take()
-    }
-
-    fn examples(&self, rows: &[usize]) -> Vec<Value> {
-        rows.iter().map(|&row| start::example_json(self.rows[row], self.examples[row])).collect()
     }
 }

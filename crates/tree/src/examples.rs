@@ -61,9 +61,9 @@ pub fn outcome_pairs(tree: &Tree, max_per_problem: usize, seed: u64) -> Vec<(Pat
 pub struct ValueExample {
     /// Tokens of the prompt and of each step. Length T.
     pub ids: Vec<u32>,
-    /// Index in `ids` of the last token of the prompt and of each step, rising; at most path length + 1 of them.
-    pub ends: Vec<u32>,
-    /// Q of the node that ends there, in [-1, 1]; as long as `ends`.
+    /// Offset in `ids` past the last token of the prompt and of each step, rising; at most path length + 1 of them.
+    pub step_ends: Vec<u32>,
+    /// Q of the node that ends there, in [-1, 1]; as long as `step_ends`.
     pub targets: Vec<f32>,
 }
 
@@ -76,13 +76,13 @@ pub fn value_examples(tree: &Tree) -> Vec<ValueExample> {
 }
 
 fn value_example(tree: &Tree, leaf: NodeId) -> ValueExample {
-    let mut example = ValueExample { ids: tree.prefix_ids(leaf), ends: Vec::new(), targets: Vec::new() };
+    let mut example = ValueExample { ids: tree.prefix_ids(leaf), step_ends: Vec::new(), targets: Vec::new() };
     let mut end = 0;
     for at in tree.path(leaf) {
         let tokens = tree.token_ids(at).len() as u32;
         end += tokens;
         if tokens > 0 && tree.node(at).visits > 0 {
-            example.ends.push(end - 1);
+            example.step_ends.push(end);
             example.targets.push(tree.node(at).q() as f32);
         }
     }

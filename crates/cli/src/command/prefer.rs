@@ -64,7 +64,6 @@ pub fn run(args: &PreferArgs) -> Result<Outcome> {
     Ok(Outcome::from_failed(
         training
             .prefer(&args.pairs, args.held_out.as_deref(), &Session::new(args.output).context(&config))?
-            .summary
             .skipped
             .len(),
     ))

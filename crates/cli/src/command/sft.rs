@@ -61,5 +61,5 @@ pub fn run(args: &SftArgs) -> Result<Outcome> {
         (Some(trees), None) => training.sft_on_trees(std::slice::from_ref(trees), &[], &context)?,
         (None, None) => anyhow::bail!("give --trees or --problems"),
     };
-    Ok(Outcome::from_failed(trained.summary.skipped.len()))
+    Ok(Outcome::from_failed(trained.skipped.len()))
 }

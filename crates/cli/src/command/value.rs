@@ -40,7 +40,5 @@ pub fn run(args: &ValueArgs) -> Result<Outcome> {
     PolicyFolder::open(&args.policy)?;
     ensure_creatable(&args.out)?;
     let training = Training { title: "value", policy: &args.policy, out: &args.out, work: &work_folder(&args.out) };
-    Ok(Outcome::from_failed(
-        training.value(&args.trees, &Session::new(args.output).context(&config))?.summary.skipped.len(),
-    ))
+    Ok(Outcome::from_failed(training.value(&args.trees, &Session::new(args.output).context(&config))?.skipped.len()))
 }

@@ -3,15 +3,15 @@
 use crate::config::{PreferConfig, RunConfig};
 use crate::context::Context;
 use crate::contract::{self, Begun, Identity, Place};
-use crate::stage::pair_data::{self, PairData, Reading};
+use crate::stage::pair_data::{self, Preferences, Reading};
 use crate::stage::policy_folder::{self, PolicyFolder};
-use crate::stage::prefer::{objective, split, train};
+use crate::stage::prefer::{objective, train};
 use crate::stage::shards::is_part;
 use crate::stage::train::deciding;
 use anyhow::{Context as _, Result, bail};
 use espalier_files::{hash_path, publish_bytes, publish_json, read_json, remove_folder};
 use espalier_trainer::objectives::entry;
-use espalier_trainer::state_folder;
+use espalier_trainer::{PreferencePair, Trainer, state_folder};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ pub struct Compare<'a> {
 /// `manifest.json` of a comparison.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Compared {
-    /// Pairs trained on.
+    /// Pairs trained on; of a list, those of its neighbours.
     pub pairs: usize,
     /// Pairs only looked at.
     pub held_out: usize,
@@ -87,15 +87,14 @@ pub fn run(compare: &Compare, context: &Context) -> Result<Compared> {
         Begun::Work(work) => work,
     };
     let policy = PolicyFolder::open(compare.policy)?;
-    let (_, tokenizer) = policy.load(config)?;
+    let (model, tokenizer) = policy.load(config)?;
     let reading = Reading { solution_q_scale: config.prefer.solution_q_scale, append_eos: config.prefer.append_eos };
-    let mut data = pair_data::load(compare.pairs, &tokenizer, reading)?;
-    let mut held_out = match compare.held_out {
-        Some(path) => pair_data::load(path, &tokenizer, reading)?,
-        None => PairData::default(),
-    };
-    split(&mut data, &mut held_out, config.prefer.held_out_fraction, config.seed);
-    if held_out.pairs.is_empty() {
+    let load = |path| pair_data::load(path, &model, &tokenizer, reading);
+    let mut data = load(compare.pairs)?;
+    let mut held_out = compare.held_out.map(load).transpose()?.map(Preferences::into_pairs).unwrap_or_default();
+    held_out.extend(data.hold_out(config.prefer.held_out_fraction, config.seed));
+    drop(model);
+    if held_out.is_empty() {
         bail!("no pair is held out; give --held-out or --held-out-fraction");
     }
     let total = compare.losses.len() as u64;
@@ -105,8 +104,7 @@ pub fn run(compare: &Compare, context: &Context) -> Result<Compared> {
         context.observer.advanced(done as u64, total, name);
         lines.push(one(name, &policy, &data, &held_out, &compare.out.join(name), config)?);
     }
-    let compared =
-        Compared { pairs: data.pairs.len(), held_out: held_out.pairs.len(), skipped: data.skipped.len(), lines };
+    let compared = Compared { pairs: data.pairs(), held_out: held_out.len(), skipped: data.skipped().len(), lines };
     publish_bytes(&compare.out.join("table.md"), compared.table().as_bytes())?;
     let result = format!("{} objectives", compared.lines.len());
     work.finish(&compared, &result)?;
@@ -123,8 +121,8 @@ fn is_own(name: &str) -> bool {
 fn one(
     name: &str,
     policy: &PolicyFolder,
-    data: &PairData,
-    held_out: &PairData,
+    data: &Preferences,
+    held_out: &[PreferencePair],
     work: &Path,
     config: &RunConfig,
 ) -> Result<Line> {
@@ -134,8 +132,8 @@ fn one(
     }
     let settings = PreferConfig { loss: name.to_owned(), parameters: BTreeMap::new(), ..config.prefer.clone() };
     let (mut model, _) = policy.load(config)?;
-    train(&mut model, data.clone(), held_out, &objective(&settings)?, &settings, work, &mut ())
-        .context(name.to_owned())?;
+    let trainer = Trainer { model: &mut model, config: &settings.train, folder: work, observer: &mut () };
+    train(trainer, data, held_out, &objective(&settings)?).context(name.to_owned())?;
     let metrics = std::fs::read_to_string(work.join("metrics.jsonl")).context("cannot read the metrics")?;
     let metrics: Vec<Value> = metrics.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let column = |name: &str| -> Vec<f64> { metrics.iter().filter_map(|line| line[name].as_f64()).collect() };

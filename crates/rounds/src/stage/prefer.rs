@@ -1,27 +1,36 @@
-//! The preference stage: pairs from files, some of them held out, given to the trainer.
+//! The preference stage: pairs or lists from files, some of them held out, given to the trainer.
 
 use crate::config::{PreferConfig, RunConfig};
 use crate::context::Context;
 use crate::contract::Identity;
-use crate::stage::pair_data::{self, LoadedPair, PairData, Reading};
+use crate::stage::pair_data::{self, Preferences, Reading};
 use crate::stage::shards::is_part;
-use crate::stage::train::{TrainManifest, Training, deciding, of_trees};
+use crate::stage::train::{Given, TrainManifest, TrainResult, Training, deciding, of_trees};
 use anyhow::{Context as _, Result, bail};
-use espalier_files::{hash_path, seed_from, unit_interval};
+use espalier_files::hash_path;
 use espalier_model::Transformer;
 use espalier_tokenizer::Tokenizer;
 use espalier_trainer::objectives::Loss;
-use espalier_trainer::{
-    Objective, Observer, Order, PreferencePair, SiblingList, SkippedRow, TrainConfig, TrainSummary, train_preference,
-    train_siblings,
-};
-use espalier_tree::{PathExample, outcome_pairs};
-use std::cell::RefCell;
+use espalier_trainer::{Objective, PreferencePair, SiblingList, TrainConfig, Trainer};
+use espalier_tree::{Origin, PathExample, outcome_pairs};
 use std::path::Path;
 
+/// What a preference training is given.
+struct Material {
+    data: Preferences,
+    /// Pairs that are only looked at.
+    held_out: Vec<PreferencePair>,
+}
+
+impl Given for Material {
+    fn count(&self) -> usize {
+        self.data.count()
+    }
+}
+
 impl Training<'_> {
-    /// Preference training on the pairs in `pairs`; those in `held_out`, and a share of the others if `config` says so,
-    /// are only looked at.
+    /// Preference training on the pairs or lists in `pairs`; those in `held_out`, and a share of the others if `config`
+    /// says so, are only looked at.
     pub fn prefer(&self, pairs: &Path, held_out: Option<&Path>, context: &Context) -> Result<TrainManifest> {
         let config = context.config;
         let settings = &config.prefer;
@@ -30,24 +39,20 @@ impl Training<'_> {
             identity = identity.input("held-out pairs", hash_path(path, is_part)?);
         }
         let objective = objective(settings)?;
-        let given = RefCell::new((PairData::default(), PairData::default()));
-        let examples = |tokenizer: &Tokenizer| {
+        let material = |model: &Transformer, tokenizer: &Tokenizer| {
             let reading = Reading { solution_q_scale: settings.solution_q_scale, append_eos: settings.append_eos };
-            let mut data = pair_data::load(pairs, tokenizer, reading)?;
-            if let (true, Some(first)) = (data.pairs.is_empty(), data.skipped.first()) {
-                let (skipped, row, reason) = (data.skipped.len(), first.row, &first.reason);
+            let load = |path| pair_data::load(path, model, tokenizer, reading);
+            let data = load(pairs)?;
+            if let (0, [first, ..]) = (data.count(), data.skipped()) {
+                let (skipped, row, reason) = (data.skipped().len(), first.row, &first.reason);
                 bail!("no pair in {} can be used: {skipped} rows skipped, row {row} because {reason}", pairs.display());
             }
-            let others = held_out.map(|path| pair_data::load(path, tokenizer, reading)).transpose()?;
-            let all = std::mem::take(&mut data.pairs);
-            *given.borrow_mut() = (data, others.unwrap_or_default());
-            Ok(all)
+            let held_out = held_out.map(load).transpose()?.map(Preferences::into_pairs).unwrap_or_default();
+            Ok(Material { data, held_out })
         };
-        self.run(identity, None, context, examples, |model, pairs, work, bar| {
-            let (rest, mut others) = given.take();
-            let mut data = PairData { pairs, ..rest };
-            split(&mut data, &mut others, settings.held_out_fraction, config.seed);
-            train(model, data, &others, &objective, settings, work, bar)
+        self.run(identity, None, &settings.train, context, material, |trainer, Material { mut data, mut held_out }| {
+            held_out.extend(data.hold_out(settings.held_out_fraction, config.seed));
+            train(trainer, &data, &held_out, &objective)
         })
     }
 
@@ -60,15 +65,15 @@ impl Training<'_> {
             .input("trees", hash_path(trees, is_part)?);
         let settings = &config.prefer;
         let objective = objective(settings)?;
-        let examples = |_: &Tokenizer| {
+        let examples = |_: &Transformer, _: &Tokenizer| {
             of_trees(trees, |tree| {
                 let pairs = outcome_pairs(tree, config.sft.max_paths_per_problem, config.seed).into_iter();
                 pairs.map(|(correct, wrong)| outcome_pair(correct, wrong))
             })
         };
-        self.run(identity, None, context, examples, |model, examples, work, bar| {
-            train_preference(model, &examples, &[], &objective, &settings.train, work, bar)
-                .context("preference training stopped")
+        self.run(identity, None, &settings.train, context, examples, |trainer, examples: Vec<_>| {
+            let summary = trainer.prefer_pairs(&examples, &[], &objective).context("preference training stopped")?;
+            Ok(TrainResult::of(summary))
         })
     }
 }
@@ -85,53 +90,39 @@ pub fn objective(settings: &PreferConfig) -> Result<Objective> {
     Ok(Objective::new(&settings.loss, &settings.parameters)?.with_sft_weight(settings.sft_weight))
 }
 
-/// Moves about `fraction` of the pairs to those held out: all of a tree, or of a prompt, or none.
-pub fn split(data: &mut PairData, held_out: &mut PairData, fraction: f64, seed: u64) {
-    let goes = |loaded: &LoadedPair| unit_interval(seed_from(&[&"held out", &seed, &loaded.family])) < fraction;
-    let (moved, kept) = std::mem::take(&mut data.pairs).into_iter().partition::<Vec<_>, _>(goes);
-    data.pairs = kept;
-    held_out.pairs.extend(moved);
-}
-
-/// Trains on `data` by `objective`, over pairs or over the lists that they make.
+/// Trains on `data` by `objective`: pairs and lists as such where the objective takes them, else lists as their pairs of
+/// neighbours, and pairs as the lists that they make.
 pub fn train(
-    model: &mut Transformer,
-    data: PairData,
-    held_out: &PairData,
+    trainer: Trainer,
+    data: &Preferences,
+    held_out: &[PreferencePair],
     objective: &Objective,
-    settings: &PreferConfig,
-    work: &Path,
-    observer: &mut dyn Observer,
-) -> Result<TrainSummary> {
-    let PairData { pairs: loaded, skipped, policy_hash, is_arranged } = data;
+) -> Result<TrainResult> {
+    let Trainer { model, config, folder, observer } = trainer;
     // A curriculum is of use only if its order reaches the optimiser.
-    let order = settings.train.order.unwrap_or(if is_arranged { Order::AsGiven } else { Order::Shuffled });
-    let config = &TrainConfig { order: Some(order), ..settings.train.clone() };
-    // What the sampling policy said is what the reference says only if they are the same.
-    let known = policy_hash.is_some_and(|hash| hash == model.hash());
-    let rows: Vec<usize> = loaded.iter().map(|loaded| loaded.row).collect();
-    let with_reference =
-        |loaded: LoadedPair| PreferencePair { reference: loaded.pair.reference.filter(|_| known), ..loaded.pair };
-    let pairs: Vec<PreferencePair> = loaded.into_iter().map(with_reference).collect();
-    let held_out: Vec<PreferencePair> =
-        held_out.pairs.iter().map(|loaded| PreferencePair { reference: None, ..loaded.pair.clone() }).collect();
-    let stopped = "preference training stopped";
-    let mut summary = match objective.loss() {
-        Loss::Pair(_) => {
-            train_preference(model, &pairs, &held_out, objective, config, work, observer).context(stopped)?
+    let config = &TrainConfig { order: config.order.or(Some(data.order())), ..config.clone() };
+    let trainer = Trainer { model, config, folder, observer };
+    let row = |origin: &Origin| origin.row;
+    let (trained, rows): (_, Vec<usize>) = match (objective.loss(), data) {
+        (Loss::Pair(_), Preferences::Pairs(pairs, _)) => {
+            (trainer.prefer_pairs(&pairs.examples, held_out, objective), pairs.origins.iter().map(row).collect())
         }
-        Loss::List(_) => {
-            let lists = SiblingList::of_pairs(&pairs);
-            train_siblings(model, &lists, &held_out, objective, config, work, observer).context(stopped)?
+        (Loss::List(_), Preferences::Lists(lists)) => {
+            (trainer.prefer_lists(&lists.examples, held_out, objective), lists.origins.iter().map(row).collect())
+        }
+        (Loss::Pair(_), Preferences::Lists(lists)) => {
+            let lists = lists.examples.iter().zip(&lists.origins);
+            let all = lists.flat_map(|(list, origin)| list.neighbours().into_iter().map(|pair| (pair, origin.row)));
+            let (pairs, rows): (Vec<_>, _) = all.unzip();
+            (trainer.prefer_pairs(&pairs, held_out, objective), rows)
+        }
+        (Loss::List(_), Preferences::Pairs(pairs, _)) => {
+            let all = SiblingList::of_pairs(&pairs.examples).into_iter();
+            let (rows, lists): (_, Vec<_>) = all.map(|(first, list)| (pairs.origins[first].row, list)).unzip();
+            (trainer.prefer_lists(&lists, held_out, objective), rows)
         }
     };
-    if matches!(objective.loss(), Loss::Pair(_)) {
-        summary.skipped.iter_mut().for_each(|skipped| skipped.row = rows[skipped.row]);
-    }
-    let mut all: Vec<SkippedRow> = skipped.into_iter().chain(summary.skipped).collect();
-    all.sort_by_key(|skipped| skipped.row);
-    summary.skipped = all;
-    Ok(summary)
+    Ok(TrainResult::from_rows(trained.context("preference training stopped")?, data.skipped(), |example| rows[example]))
 }
 
 fn outcome_pair(correct: PathExample, wrong: PathExample) -> PreferencePair {

@@ -14,10 +14,9 @@ use espalier_model::Transformer;
 use espalier_task::{Problem, Prompting};
 use espalier_tokenizer::Tokenizer;
 use espalier_trainer::{
-    JointExample, Observer, SftExample, SkippedRow, TrainConfig, TrainSummary, TrainerError, ValueExample,
-    state_folder, train_joint, train_sft, train_value,
+    JointExample, Observer, SftExample, TrainConfig, TrainSummary, Trainer, TrainerError, ValueExample, state_folder,
 };
-use espalier_tree::{Tree, read_trees, sft_paths, value_examples};
+use espalier_tree::{Tree, UnusedRow, read_trees, sft_paths, value_examples};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -43,8 +42,12 @@ pub struct Training<'a> {
 /// `manifest.json` in a training stage's work folder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TrainManifest {
-    /// What the trainer reports.
+    /// What the trainer reports, without what it skipped.
     pub summary: TrainSummary,
+    /// Rows of the examples' file that were left out, by the reader or by the trainer; indices of the examples themselves
+    /// if they are of trees.
+    #[serde(default)]
+    pub skipped: Vec<UnusedRow>,
     /// Examples given.
     pub examples: usize,
     /// Seconds of all processes that worked on it.
@@ -61,15 +64,55 @@ impl TrainManifest {
     }
 }
 
+/// What a training stage is given.
+pub(super) trait Given {
+    /// Examples to train on.
+    fn count(&self) -> usize;
+}
+
+impl<E> Given for Vec<E> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+}
+
+/// What a training did.
+#[derive(Default)]
+pub struct TrainResult {
+    summary: TrainSummary,
+    skipped: Vec<UnusedRow>,
+}
+
+impl TrainResult {
+    /// A training whose examples are no rows of a file.
+    pub(super) fn of(summary: TrainSummary) -> TrainResult {
+        TrainResult::from_rows(summary, &[], |example| example)
+    }
+
+    /// A training on the rows of a file, of which the reader left out `unread`; `row` is that of an example.
+    pub(super) fn from_rows(
+        mut summary: TrainSummary,
+        unread: &[UnusedRow],
+        row: impl Fn(usize) -> usize,
+    ) -> TrainResult {
+        let skipped = std::mem::take(&mut summary.skipped).into_iter();
+        let untrained = skipped.map(|skipped| UnusedRow { row: row(skipped.row), reason: skipped.reason.to_string() });
+        let mut skipped: Vec<UnusedRow> = unread.iter().cloned().chain(untrained).collect();
+        skipped.sort_by_key(|skipped| skipped.row);
+        TrainResult { summary, skipped }
+    }
+}
+
 impl Training<'_> {
     /// Runs one stage: load, train, publish; or returns what an earlier process published.
-    pub(super) fn run<E>(
+    pub(super) fn run<G: Given>(
         &self,
         identity: Identity,
         prompting: Option<Prompting>,
+        config: &TrainConfig,
         context: &Context,
-        examples: impl FnOnce(&Tokenizer) -> Result<Vec<E>>,
-        train: impl FnOnce(&mut Transformer, Vec<E>, &Path, &mut dyn Observer) -> Result<TrainSummary>,
+        examples: impl FnOnce(&Transformer, &Tokenizer) -> Result<G>,
+        train: impl FnOnce(Trainer, G) -> Result<TrainResult>,
     ) -> Result<TrainManifest> {
         let source = PolicyFolder::open(self.policy)?;
         let state = state_folder(self.work);
@@ -79,15 +122,15 @@ impl Training<'_> {
             Begun::Work(work) => work,
         };
         let (mut model, tokenizer) = source.load(context.config)?;
-        let examples = examples(&tokenizer)?;
-        let given = examples.len();
+        let examples = examples(&model, &tokenizer)?;
+        let given = examples.count();
         context.observer.began(self.title, 0);
         let mut follower = Follower { work, observer: context.observer };
-        let summary = if given == 0 {
+        let TrainResult { summary, skipped } = if given == 0 {
             // Nothing to learn from is an outcome of a round, not an error: the policy stays as it is.
-            TrainSummary::default()
+            TrainResult::default()
         } else {
-            train(&mut model, examples, self.work, &mut follower)?
+            train(Trainer { model: &mut model, config, folder: self.work, observer: &mut follower }, examples)?
         };
         let work = follower.work;
         let adapter = self.work.join("adapter");
@@ -97,12 +140,12 @@ impl Training<'_> {
             record: Some(work.record()),
         };
         policy_folder::save(self.out, Existing::Replaced, &model, &tokenizer, &published)?;
-        let manifest = TrainManifest { summary, examples: given, wall_s: work.wall_s() };
+        let manifest = TrainManifest { summary, skipped, examples: given, wall_s: work.wall_s() };
         work.finish(&manifest, &manifest.result())?;
-        for SkippedRow { row, reason } in manifest.summary.skipped.iter().take(SHOWN) {
+        for UnusedRow { row, reason } in manifest.skipped.iter().take(SHOWN) {
             context.observer.noticed(&format!("skipped row {row}, counted from 0: {reason}"));
         }
-        let skipped = manifest.summary.skipped.len();
+        let skipped = manifest.skipped.len();
         if skipped > 0 {
             let names = self.work.join(MANIFEST);
             context.observer.noticed(&format!("{skipped} rows skipped; {} names each", names.display()));
@@ -131,9 +174,9 @@ impl Training<'_> {
             &deciding(&TrainConfig::default())?,
         )?;
         let identity = worked_inputs(identity, problems, prompting)?;
-        let examples = |tokenizer: &Tokenizer| worked_examples(problems, prompting, tokenizer);
-        self.run(identity, Some(prompting), context, examples, |model, examples, work, follower| {
-            train_sft(model, &examples, settings, work, follower).context("supervised training stopped")
+        let examples = |_: &Transformer, tokenizer: &Tokenizer| worked_examples(problems, prompting, tokenizer);
+        self.run(identity, Some(prompting), settings, context, examples, |trainer, examples| {
+            Ok(TrainResult::of(trainer.sft(&examples).context("supervised training stopped")?))
         })
     }
 
@@ -163,7 +206,7 @@ impl Training<'_> {
             None => Ok(Vec::new()),
         };
         if *value_weight > 0.0 {
-            let examples = |tokenizer: &Tokenizer| {
+            let examples = |_: &Transformer, tokenizer: &Tokenizer| {
                 let mut examples: Vec<_> = worked(tokenizer)?.into_iter().map(JointExample::Path).collect();
                 for folder in trees {
                     examples.extend(of_trees(folder, |tree| {
@@ -173,19 +216,19 @@ impl Training<'_> {
                 }
                 Ok(examples)
             };
-            return self.run(identity, None, context, examples, |model, examples, work, follower| {
-                train_joint(model, &examples, *value_weight, train, work, follower).context("joint training stopped")
+            return self.run(identity, None, train, context, examples, |trainer, examples| {
+                Ok(TrainResult::of(trainer.joint(&examples, *value_weight).context("joint training stopped")?))
             });
         }
-        let examples = |tokenizer: &Tokenizer| {
+        let examples = |_: &Transformer, tokenizer: &Tokenizer| {
             let mut examples = worked(tokenizer)?;
             for folder in trees {
                 examples.extend(of_trees(folder, paths)?);
             }
             Ok(examples)
         };
-        self.run(identity, None, context, examples, |model, examples, work, follower| {
-            train_sft(model, &examples, train, work, follower).context("supervised training stopped")
+        self.run(identity, None, train, context, examples, |trainer, examples| {
+            Ok(TrainResult::of(trainer.sft(&examples).context("supervised training stopped")?))
         })
     }
 
@@ -196,9 +239,9 @@ impl Training<'_> {
             .identity("value", context.config)?
             .setting("value", &deciding(settings)?, &deciding(&RunConfig::default().value)?)?
             .input("trees", hash_path(trees, is_part)?);
-        let examples = |_: &Tokenizer| of_trees(trees, value_targets);
-        self.run(identity, None, context, examples, |model, examples, work, follower| {
-            train_value(model, &examples, settings, work, follower).context("value training stopped")
+        let examples = |_: &Transformer, _: &Tokenizer| of_trees(trees, value_targets);
+        self.run(identity, None, settings, context, examples, |trainer, examples| {
+            Ok(TrainResult::of(trainer.value(&examples).context("value training stopped")?))
         })
     }
 }
@@ -238,7 +281,7 @@ pub(super) fn of_trees<E, I: IntoIterator<Item = E>>(folder: &Path, examples: im
 /// Every complete path of a tree with the Q of its states.
 fn value_targets(tree: &Tree) -> impl Iterator<Item = ValueExample> + use<> {
     let found = value_examples(tree).into_iter();
-    found.map(|example| ValueExample { ids: example.ids, ends: example.ends, targets: example.targets })
+    found.map(|example| ValueExample { ids: example.ids, step_ends: example.step_ends, targets: example.targets })
 }
 
 /// Worked solutions as they would have been sampled: each step is encoded alone, so that no token spans two steps.

@@ -1,8 +1,8 @@
 //! From examples to the tensors of one forward pass.
 //!
-//! A *group* is a prompt and the steps below it: one for SFT, two for a pair, K for a list. Padded, each step is a row
-//! after its own copy of the prompt. Packed, all groups of a tree are one row in which every distinct token stands once
-//! (see [`forest`]), though a prompt be that of many pairs and a chosen step be in several of them:
+//! An example is a prompt and the steps below it: one for SFT, two for a pair, K for a list. Padded, each step is a row
+//! after its own copy of the prompt. Packed, all examples of a tree are one row in which every distinct token stands
+//! once (see [`forest`]), though a prompt be that of many pairs and a chosen step be in several of them:
 //!
 //! ```text
 //!   row:        prompt prompt prompt  | chosen chosen | rejected rejected | padding
@@ -12,36 +12,38 @@
 //!
 //! The last token of a step predicts nothing that is trained, so it is not fed.
 
+mod collator;
 pub(crate) mod forest;
 #[cfg(test)]
 mod tests;
 
 use crate::config::Layout;
-use crate::order::micro_batches;
+use crate::order::by_length;
+pub(crate) use collator::Collator;
 use espalier_model::{Checkpointed, Transformer};
 use forest::Forest;
 use tch::{Device, Kind, Tensor};
 
 /// Distinct tokens of one packed row at most. What a row saves grows with the tokens it shares, what its attention costs
 /// with the square of its length.
-pub(crate) const ROW_TOKENS: usize = 1024;
+const ROW_TOKENS: usize = 1024;
 
 /// A prompt and the steps below it. Every step is not empty, and the prompt is not empty.
 #[derive(Clone, Debug)]
-pub(crate) struct Group<'a> {
+pub(crate) struct PromptSteps<'a> {
     /// The tokens that all steps follow; they carry no loss.
     pub prompt: &'a [u32],
     /// Each step's tokens.
     pub steps: Vec<&'a [u32]>,
 }
 
-impl Group<'_> {
+impl PromptSteps<'_> {
     /// Tokens fed below the prompt.
     fn below(&self) -> usize {
         self.steps.iter().map(|step| step.len() - 1).sum()
     }
 
-    /// Tokens of padded rows that this group takes when it is alone.
+    /// Tokens of padded rows that this example takes when it is alone.
     pub fn width(&self, layout: Layout) -> usize {
         match layout {
             Layout::Packed => self.prompt.len() + self.below(),
@@ -53,41 +55,43 @@ impl Group<'_> {
     }
 }
 
-/// Groups that share a row: those of one tree, packed; each alone, padded. Gives rows of indices into `groups`.
-pub(crate) fn units(groups: &[Group], layout: Layout) -> Vec<Vec<usize>> {
+/// Examples that share a row: those of one tree, packed; each alone, padded. Gives rows of indices into `examples`.
+fn units(examples: &[PromptSteps], layout: Layout) -> Vec<Vec<usize>> {
     match layout {
-        Layout::Padded => (0..groups.len()).map(|group| vec![group]).collect(),
+        Layout::Padded => (0..examples.len()).map(|example| vec![example]).collect(),
         Layout::Packed => {
-            let prompts: Vec<&[u32]> = groups.iter().map(|group| group.prompt).collect();
-            let widths: Vec<usize> = groups.iter().map(Group::below).collect();
+            let prompts: Vec<&[u32]> = examples.iter().map(|example| example.prompt).collect();
+            let widths: Vec<usize> = examples.iter().map(PromptSteps::below).collect();
             forest::rows(&prompts, &widths, ROW_TOKENS)
         }
     }
 }
 
-/// Cuts the groups `rows` of a batch into parts of one forward pass each: rows of like length whose tokens, with their
-/// padding, are at most `max_tokens`, or one row.
-pub(crate) fn parts(groups: &[Group], rows: &[usize], layout: Layout, max_tokens: usize) -> Vec<Vec<usize>> {
-    let chosen: Vec<Group> = rows.iter().map(|&row| groups[row].clone()).collect();
+/// Cuts the examples `rows` of a batch into micro-batches of one forward pass each: rows of like length whose tokens, with
+/// their padding, are at most `max_tokens`, or one row.
+fn micro_batches(examples: &[PromptSteps], rows: &[usize], layout: Layout, max_tokens: usize) -> Vec<Vec<usize>> {
+    let chosen: Vec<PromptSteps> = rows.iter().map(|&row| examples[row].clone()).collect();
     let units = units(&chosen, layout);
     let width = |unit: usize| match layout {
         Layout::Padded => chosen[units[unit][0]].width(layout),
-        Layout::Packed => pack(units[unit].iter().map(|&group| &chosen[group])).0.len(),
+        Layout::Packed => pack(units[unit].iter().map(|&example| &chosen[example])).0.len(),
     };
     let widths: Vec<usize> = (0..units.len()).map(width).collect();
     let all: Vec<usize> = (0..units.len()).collect();
-    micro_batches(&all, max_tokens, |unit| widths[unit])
+    by_length(&all, max_tokens, |unit| widths[unit])
         .into_iter()
-        .map(|part| part.into_iter().flat_map(|unit| units[unit].iter().map(|&group| rows[group])).collect())
+        .map(|units_of| {
+            units_of.into_iter().flat_map(|unit| units[unit].iter().map(|&example| rows[example])).collect()
+        })
         .collect()
 }
 
-/// Groups in one row, and the edges of each step in turn.
-fn pack<'a>(groups: impl Iterator<Item = &'a Group<'a>>) -> (Forest, Vec<Vec<usize>>) {
+/// Examples in one row, and the edges of each step in turn.
+fn pack<'a>(examples: impl Iterator<Item = &'a PromptSteps<'a>>) -> (Forest, Vec<Vec<usize>>) {
     let mut forest = Forest::default();
     let mut edges = Vec::new();
-    for group in groups {
-        edges.extend(group.steps.iter().map(|step| forest.insert(group.prompt, step)));
+    for example in examples {
+        edges.extend(example.steps.iter().map(|step| forest.insert(example.prompt, step)));
     }
     (forest, edges)
 }
@@ -119,25 +123,32 @@ pub(crate) struct Batch {
 }
 
 /// The mask of plain sequences: that of the longest so far, of which shorter ones are corners.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Masks {
+    /// Sliding window in tokens, if the model has one.
+    window: Option<usize>,
+    device: Device,
     causal: Option<Tensor>,
 }
 
 impl Masks {
-    /// `[1, 1, T, T]`: 0 where j <= i and within the window, minus infinity elsewhere. The window must always be the
-    /// same.
-    pub fn causal(&mut self, tokens: usize, window: Option<usize>, device: Device) -> Tensor {
+    /// Masks for a model with this sliding window on this device.
+    pub fn new(window: Option<usize>, device: Device) -> Masks {
+        Masks { window, device, causal: None }
+    }
+
+    /// `[1, 1, T, T]`: 0 where j <= i and within the window, minus infinity elsewhere.
+    pub fn causal(&mut self, tokens: usize) -> Tensor {
         let size = tokens as i64;
         let longest = match self.causal.take() {
             Some(mask) if mask.size()[3] >= size => mask,
             _ => {
                 let mut values = vec![f32::NEG_INFINITY; tokens * tokens];
                 for i in 0..tokens {
-                    let first = window.map_or(0, |window| (i + 1).saturating_sub(window));
+                    let first = self.window.map_or(0, |window| (i + 1).saturating_sub(window));
                     values[i * tokens + first..=i * tokens + i].fill(0.0);
                 }
-                Tensor::from_slice(&values).view([1, 1, size, size]).to_device(device)
+                Tensor::from_slice(&values).view([1, 1, size, size]).to_device(self.device)
             }
         };
         let corner = longest.narrow(2, 0, size).narrow(3, 0, size).contiguous();
@@ -156,16 +167,18 @@ struct Targets {
 }
 
 impl Batch {
-    /// Lays out `groups`; the S steps are numbered in the groups' order. `window` is the model's sliding window.
-    pub fn new(groups: &[Group], layout: Layout, window: Option<usize>, masks: &mut Masks, device: Device) -> Batch {
-        let first_step: Vec<usize> =
-            groups.iter().scan(0, |next, group| Some(std::mem::replace(next, *next + group.steps.len()))).collect();
+    /// Lays out `examples`; the S steps are numbered in the examples' order.
+    pub fn new(examples: &[PromptSteps], layout: Layout, masks: &mut Masks) -> Batch {
+        let first_step: Vec<usize> = examples
+            .iter()
+            .scan(0, |next, example| Some(std::mem::replace(next, *next + example.steps.len())))
+            .collect();
         let (mut rows, mut targets) = (Vec::new(), Targets::default());
-        for unit in units(groups, layout) {
-            let steps = unit.iter().flat_map(|&g| (0..groups[g].steps.len()).map(move |s| (g, s)));
+        for unit in units(examples, layout) {
+            let steps = unit.iter().flat_map(|&g| (0..examples[g].steps.len()).map(move |s| (g, s)));
             match layout {
                 Layout::Packed => {
-                    let (forest, edges) = pack(unit.iter().map(|&group| &groups[group]));
+                    let (forest, edges) = pack(unit.iter().map(|&example| &examples[example]));
                     let first = targets.edges.len();
                     let numbered = edges.iter().zip(steps).flat_map(|(edges, (g, s))| {
                         edges
@@ -180,7 +193,7 @@ impl Batch {
                 Layout::Padded => {
                     for (g, s) in steps {
                         let mut row = Forest::default();
-                        row.insert(groups[g].prompt, groups[g].steps[s]);
+                        row.insert(examples[g].prompt, examples[g].steps[s]);
                         for &(from, to) in &row.edges {
                             targets.steps.push((targets.edges.len() as i64, (first_step[g] + s) as i64));
                             targets.edges.push((rows.len(), from, to));
@@ -190,36 +203,25 @@ impl Batch {
                 }
             }
         }
-        let steps = groups.iter().map(|group| group.steps.len()).sum();
-        Batch::assemble(&rows, &targets, steps, window, masks, device)
+        let steps = examples.iter().map(|example| example.steps.len()).sum();
+        Batch::assemble(&rows, &targets, steps, masks)
     }
 
-    /// Lays out whole sequences, one a row, with the positions in each whose states are wanted, see
+    /// Lays out whole sequences, one a row. The states of the last tokens before the offsets of each are wanted, see
     /// [`Batch::states`].
-    pub fn of_states(
-        sequences: &[(&[u32], &[u32])],
-        window: Option<usize>,
-        masks: &mut Masks,
-        device: Device,
-    ) -> Batch {
+    pub fn of_states(sequences: &[(&[u32], &[u32])], masks: &mut Masks) -> Batch {
         let (mut rows, mut targets) = (Vec::new(), Targets::default());
-        for (row, (ids, ends)) in sequences.iter().enumerate() {
+        for (row, (ids, step_ends)) in sequences.iter().enumerate() {
             let mut forest = Forest::default();
             forest.insert_plain(ids);
-            targets.edges.extend(ends.iter().map(|&end| (row, end as usize, 0)));
+            targets.edges.extend(step_ends.iter().map(|&end| (row, end as usize - 1, 0)));
             rows.push(forest);
         }
-        Batch::assemble(&rows, &targets, 0, window, masks, device)
+        Batch::assemble(&rows, &targets, 0, masks)
     }
 
-    fn assemble(
-        rows: &[Forest],
-        targets: &Targets,
-        steps: usize,
-        window: Option<usize>,
-        masks: &mut Masks,
-        device: Device,
-    ) -> Batch {
+    fn assemble(rows: &[Forest], targets: &Targets, steps: usize, masks: &mut Masks) -> Batch {
+        let Masks { window, device, .. } = *masks;
         let width = rows.iter().map(Forest::len).max().unwrap_or(0);
         let (mut ids, mut positions) = (vec![0i64; rows.len() * width], vec![0i64; rows.len() * width]);
         for (b, row) in rows.iter().enumerate() {
@@ -229,7 +231,7 @@ impl Batch {
         let shape = [rows.len() as i64, width as i64];
         let mask = if rows.iter().all(Forest::is_plain) {
             // With right padding nothing that counts comes after a pad token, so the causal mask hides them all.
-            masks.causal(width, window, device)
+            masks.causal(width)
         } else {
             let mut values = vec![f32::NEG_INFINITY; rows.len() * width * width];
             for (row, square) in rows.iter().zip(values.chunks_exact_mut(width * width)) {

@@ -3,12 +3,15 @@ use super::*;
 const PROMPT: [u32; 4] = [1, 2, 3, 4];
 const STEPS: [&[u32]; 3] = [&[5, 6, 7], &[8], &[9, 10]];
 
-fn groups() -> [Group<'static>; 2] {
-    [Group { prompt: &PROMPT, steps: STEPS.to_vec() }, Group { prompt: &[11], steps: vec![STEPS[2], STEPS[0]] }]
+fn examples() -> [PromptSteps<'static>; 2] {
+    [
+        PromptSteps { prompt: &PROMPT, steps: STEPS.to_vec() },
+        PromptSteps { prompt: &[11], steps: vec![STEPS[2], STEPS[0]] },
+    ]
 }
 
 fn batch(layout: Layout, window: Option<usize>) -> Batch {
-    Batch::new(&groups(), layout, window, &mut Masks::default(), Device::Cpu)
+    Batch::new(&examples(), layout, &mut Masks::new(window, Device::Cpu))
 }
 
 fn integers(tensor: &Tensor) -> Vec<i64> {
@@ -16,7 +19,7 @@ fn integers(tensor: &Tensor) -> Vec<i64> {
 }
 
 #[test]
-fn a_packed_group_is_one_row_that_leaves_out_what_predicts_nothing() {
+fn a_packed_example_is_one_row_that_leaves_out_what_predicts_nothing() {
     let batch = batch(Layout::Packed, None);
     // Steps of 3, 1 and 2 tokens feed 2, 0 and 1.
     assert_eq!(integers(&batch.ids.get(0)), [1, 2, 3, 4, 5, 6, 9]);
@@ -32,12 +35,12 @@ fn a_packed_group_is_one_row_that_leaves_out_what_predicts_nothing() {
 #[test]
 fn pairs_of_a_tree_are_one_row_and_each_distinct_token_is_fed_and_predicted_once() {
     let deeper = [&PROMPT[..], STEPS[0]].concat();
-    let groups = [
-        Group { prompt: &deeper, steps: vec![STEPS[1], STEPS[2]] },
-        Group { prompt: &PROMPT, steps: vec![STEPS[0], STEPS[2]] },
-        Group { prompt: &PROMPT, steps: vec![STEPS[0], STEPS[1]] },
+    let examples = [
+        PromptSteps { prompt: &deeper, steps: vec![STEPS[1], STEPS[2]] },
+        PromptSteps { prompt: &PROMPT, steps: vec![STEPS[0], STEPS[2]] },
+        PromptSteps { prompt: &PROMPT, steps: vec![STEPS[0], STEPS[1]] },
     ];
-    let batch = Batch::new(&groups, Layout::Packed, None, &mut Masks::default(), Device::Cpu);
+    let batch = Batch::new(&examples, Layout::Packed, &mut Masks::new(None, Device::Cpu));
     // PROMPT; 5 6 (chosen of two pairs); 9; the deeper state's 7, and its 9.
     assert_eq!(integers(&batch.ids), [1, 2, 3, 4, 5, 6, 9, 7, 9]);
     assert_eq!(batch.tokens, 9);
@@ -45,7 +48,7 @@ fn pairs_of_a_tree_are_one_row_and_each_distinct_token_is_fed_and_predicted_once
     assert_eq!(batch.targets.size(), [9]);
     let mut tokens = vec![0; 6];
     integers(&batch.step_of).into_iter().for_each(|step| tokens[step as usize] += 1);
-    assert_eq!(tokens, [1, 2, 3, 2, 3, 1], "steps are numbered in the order of the groups");
+    assert_eq!(tokens, [1, 2, 3, 2, 3, 1], "steps are numbered in the order of the examples");
     let predicted = |step: i64| -> Vec<i64> {
         let targets = integers(&batch.targets);
         let all = integers(&batch.step_of).into_iter().zip(integers(&batch.edge_of));
@@ -56,7 +59,7 @@ fn pairs_of_a_tree_are_one_row_and_each_distinct_token_is_fed_and_predicted_once
 }
 
 #[test]
-fn a_padded_group_is_a_row_a_step() {
+fn a_padded_example_is_a_row_a_step() {
     let batch = batch(Layout::Padded, None);
     assert_eq!(batch.ids.size(), [5, 6]);
     assert_eq!(batch.mask.size(), [1, 1, 6, 6]);
@@ -91,27 +94,27 @@ fn a_token_sees_the_prompt_and_its_own_step_within_the_window() {
 
 #[test]
 fn the_causal_mask_keeps_to_the_window() {
-    let mut masks = Masks::default();
-    let mut visible = |tokens| integers(&masks.causal(tokens, Some(2), Device::Cpu).isfinite().to_kind(Kind::Int64));
+    let mut masks = Masks::new(Some(2), Device::Cpu);
+    let mut visible = |tokens| integers(&masks.causal(tokens).isfinite().to_kind(Kind::Int64));
     assert_eq!(visible(2), [1, 0, 1, 1]);
     assert_eq!(visible(4), [1, 0, 0, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 1, 1]);
     assert_eq!(visible(3), [1, 0, 0, 1, 1, 0, 0, 1, 1]);
 }
 
 #[test]
-fn parts_hold_whole_rows_up_to_the_limit() {
-    let groups = groups();
-    assert_eq!(parts(&groups, &[0, 1], Layout::Packed, 14), [vec![0, 1]]);
-    assert_eq!(parts(&groups, &[1, 0], Layout::Packed, 13), [vec![0], vec![1]]);
+fn micro_batches_hold_whole_rows_up_to_the_limit() {
+    let examples = examples();
+    assert_eq!(micro_batches(&examples, &[0, 1], Layout::Packed, 14), [vec![0, 1]]);
+    assert_eq!(micro_batches(&examples, &[1, 0], Layout::Packed, 13), [vec![0], vec![1]]);
 }
 
 /// Loss and gradients of all parameters of a small fresh model, by DPO's loss over the pairs of a three-level tree.
-fn loss_and_gradients(groups: &[Group], layout: Layout, checkpointing: bool) -> (f64, Vec<Tensor>) {
+fn loss_and_gradients(examples: &[PromptSteps], layout: Layout, checkpointing: bool) -> (f64, Vec<Tensor>) {
     tch::set_num_threads(1);
     let config = espalier_model::ModelConfig::llama(32, 32, 64, 2, 2, 1, 64).unwrap();
     let mut model = Transformer::init(&config, 3, Device::Cpu).unwrap();
     model.set_trainable(true);
-    let batch = Batch::new(groups, layout, None, &mut Masks::default(), Device::Cpu);
+    let batch = Batch::new(examples, layout, &mut Masks::new(None, Device::Cpu));
     let (states, checkpointed) = batch.states(&model, checkpointing);
     let lp = batch.step_logprobs(&model, &states).view([-1, 2]);
     let loss = -((lp.select(1, 0) - lp.select(1, 1)) * 0.1).log_sigmoid().sum(Kind::Double);
@@ -158,16 +161,19 @@ fn tree_pairs(prompts: &mut Vec<Vec<u32>>) -> Vec<(usize, [Vec<u32>; 2])> {
 fn a_packed_tree_has_the_loss_and_the_gradients_of_padded_pairs() {
     let mut prompts = Vec::new();
     let pairs = tree_pairs(&mut prompts);
-    let groups: Vec<Group> = pairs
+    let examples: Vec<PromptSteps> = pairs
         .iter()
-        .map(|(state, steps)| Group { prompt: &prompts[*state], steps: steps.iter().map(Vec::as_slice).collect() })
+        .map(|(state, steps)| PromptSteps {
+            prompt: &prompts[*state],
+            steps: steps.iter().map(Vec::as_slice).collect(),
+        })
         .collect();
-    let count = |layout| Batch::new(&groups, layout, None, &mut Masks::default(), Device::Cpu).tokens;
+    let count = |layout| Batch::new(&examples, layout, &mut Masks::new(None, Device::Cpu)).tokens;
     // 18 pairs: 6 tokens of the question; below each state 5 6 7?, 8 and 21 22 23 24 in common.
     assert!(count(Layout::Padded) > 12 * count(Layout::Packed), "{} {}", count(Layout::Padded), count(Layout::Packed));
-    let padded = loss_and_gradients(&groups, Layout::Padded, false);
+    let padded = loss_and_gradients(&examples, Layout::Padded, false);
     for checkpointing in [false, true] {
-        let packed = loss_and_gradients(&groups, Layout::Packed, checkpointing);
+        let packed = loss_and_gradients(&examples, Layout::Packed, checkpointing);
         assert!((packed.0 - padded.0).abs() < 1e-5, "{} {}", packed.0, padded.0);
         for (a, b) in packed.1.iter().zip(&padded.1) {
             let difference = (a - b).abs().max().double_value(&[]);

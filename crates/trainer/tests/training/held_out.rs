@@ -1,7 +1,7 @@
 //! Held-out pairs: what is measured on them, early stopping, and the warning.
 
 use crate::toy::{self, StopAfter};
-use espalier_trainer::{Objective, PreferencePair, TrainConfig, TrainSummary, train_preference};
+use espalier_trainer::{Objective, PreferencePair, TrainConfig, TrainSummary};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -12,7 +12,7 @@ fn trained(config: &TrainConfig, folder: &Path) -> (espalier_model::Transformer,
     // All held-out pairs are the wrong way round of what is trained on: learning makes them worse.
     let mut wrong = all[..8].to_vec();
     wrong.iter_mut().for_each(|pair| std::mem::swap(&mut pair.chosen_ids, &mut pair.rejected_ids));
-    let summary = train_preference(&mut model, &all, &wrong, &dpo, config, folder, &mut ()).unwrap();
+    let summary = toy::trainer(&mut model, config, folder, &mut ()).prefer_pairs(&all, &wrong, &dpo).unwrap();
     (model, summary)
 }
 
@@ -74,7 +74,7 @@ fn training_stops_when_the_held_out_loss_no_longer_falls_and_goes_back_to_the_be
     let mut wrong = all[..8].to_vec();
     wrong.iter_mut().for_each(|pair| std::mem::swap(&mut pair.chosen_ids, &mut pair.rejected_ids));
     let mut stopper = StopAfter { step: 4, gracefully: false };
-    train_preference(&mut toy::model(), &all, &wrong, &dpo, &config, killed.path(), &mut stopper).unwrap_err();
+    toy::trainer(&mut toy::model(), &config, killed.path(), &mut stopper).prefer_pairs(&all, &wrong, &dpo).unwrap_err();
     let (again, resumed) = trained(&config, killed.path());
     assert_eq!((resumed.resumed_from, resumed.steps, resumed.best_step), (Some(4), 6, Some(0)));
     assert_eq!(toy::bits(&again), toy::bits(&model));

@@ -2,7 +2,7 @@
 
 use crate::toy;
 use espalier_model::Transformer;
-use espalier_trainer::{JointExample, Layout, SftExample, TrainConfig, train_joint};
+use espalier_trainer::{JointExample, Layout, SftExample, TrainConfig};
 use tch::{Device, Kind, Tensor};
 
 /// Paths of which two thirds are imitated and all are valued, each value as its second token says.
@@ -13,7 +13,7 @@ fn data(count: usize) -> Vec<JointExample> {
         .flat_map(|(i, states)| {
             // The last token's value cannot be learnt, and must not be asked for: it is not fed.
             let mut states = states;
-            states.ends.push(states.ids.len() as u32 - 1);
+            states.step_ends.push(states.ids.len() as u32);
             states.targets.push(99.0);
             let path = (i % 3 > 0).then(|| SftExample { ids: states.ids.clone(), prompt_len: 1 });
             path.map(JointExample::Path).into_iter().chain([JointExample::States(states)])
@@ -53,7 +53,7 @@ fn the_loss_is_that_of_the_tokens_and_that_of_the_states() {
         let folder = tempfile::tempdir().unwrap();
         let config = TrainConfig { epochs: 3, batch_size: 64, layout, micro_batch_tokens, ..toy::config() };
         let mut model = toy::model();
-        let summary = train_joint(&mut model, &data, 0.5, &config, folder.path(), &mut ()).unwrap();
+        let summary = toy::trainer(&mut model, &config, folder.path(), &mut ()).joint(&data, 0.5).unwrap();
         assert!(summary.skipped.is_empty());
         let first = toy::column(folder.path(), "loss")[0];
         assert!((first - expected).abs() < 1e-5, "{layout:?}: {first}, expected {expected}");
@@ -71,7 +71,7 @@ fn policy_and_head_are_trained_at_once() {
     let mut model = toy::model();
     let data = data(12);
     let config = TrainConfig { epochs: 80, batch_size: 64, ..toy::config() };
-    train_joint(&mut model, &data, 1.0, &config, folder.path(), &mut ()).unwrap();
+    toy::trainer(&mut model, &config, folder.path(), &mut ()).joint(&data, 1.0).unwrap();
     for example in &data {
         match example {
             JointExample::Path(path) => {
@@ -91,13 +91,13 @@ fn policy_and_head_are_trained_at_once() {
 fn a_weight_of_nothing_is_refused_and_states_without_a_token_after_them_are_skipped() {
     let folder = tempfile::tempdir().unwrap();
     let mut data = data(3);
-    let error = train_joint(&mut toy::model(), &data, 0.0, &toy::config(), folder.path(), &mut ()).unwrap_err();
+    let error = toy::trainer(&mut toy::model(), &toy::config(), folder.path(), &mut ()).joint(&data, 0.0).unwrap_err();
     assert!(error.to_string().contains("value_weight") && error.to_string().contains('0'), "{error}");
     if let JointExample::States(states) = &mut data[0] {
         states.ids.truncate(1);
-        (states.ends, states.targets) = (vec![0], vec![0.5]);
+        (states.step_ends, states.targets) = (vec![1], vec![0.5]);
     }
-    let summary = train_joint(&mut toy::model(), &data, 1.0, &toy::config(), folder.path(), &mut ()).unwrap();
+    let summary = toy::trainer(&mut toy::model(), &toy::config(), folder.path(), &mut ()).joint(&data, 1.0).unwrap();
     assert_eq!(summary.skipped.len(), 1);
     assert_eq!(summary.skipped[0].row, 0);
 }

@@ -2,9 +2,7 @@
 
 use crate::toy::{self, StopAfter};
 use espalier_model::{Precision, Transformer};
-use espalier_trainer::{
-    LoraConfig, Objective, PreferencePair, TrainConfig, TrainSummary, TrainerError, train_preference, train_sft,
-};
+use espalier_trainer::{LoraConfig, Objective, PreferencePair, TrainConfig, TrainSummary, TrainerError};
 use std::collections::BTreeMap;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -14,7 +12,7 @@ fn dpo() -> Objective {
 }
 
 fn prefer(model: &mut Transformer, config: &TrainConfig, folder: &Path) -> TrainSummary {
-    train_preference(model, &toy::pairs(12), &[], &dpo(), config, folder, &mut ()).unwrap()
+    toy::trainer(model, config, folder, &mut ()).prefer_pairs(&toy::pairs(12), &[], &dpo()).unwrap()
 }
 
 #[test]
@@ -40,8 +38,9 @@ fn frozen_parameters_keep_their_bits() {
     }
     let unknown = TrainConfig { freeze: vec!["model.layer.0.*".into()], ..toy::config() };
     let other = tempfile::tempdir().unwrap();
-    let error =
-        train_preference(&mut toy::model(), &toy::pairs(4), &[], &dpo(), &unknown, other.path(), &mut ()).unwrap_err();
+    let error = toy::trainer(&mut toy::model(), &unknown, other.path(), &mut ())
+        .prefer_pairs(&toy::pairs(4), &[], &dpo())
+        .unwrap_err();
     assert!(error.to_string().contains("freeze is \"model.layer.0.*\""), "{error}");
 }
 
@@ -74,7 +73,7 @@ fn adapters_are_saved_and_merged() {
     assert_eq!((&config["r"], &config["lora_alpha"], &config["peft_type"]), (&4.into(), &8.0.into(), &"LORA".into()));
     let bad = TrainConfig { lora: LoraConfig { targets: vec!["lm_head".into()], ..lora().lora }, ..toy::config() };
     let other = tempfile::tempdir().unwrap();
-    let error = train_preference(&mut toy::model(), &toy::pairs(4), &[], &dpo(), &bad, other.path(), &mut ());
+    let error = toy::trainer(&mut toy::model(), &bad, other.path(), &mut ()).prefer_pairs(&toy::pairs(4), &[], &dpo());
     assert!(error.unwrap_err().to_string().contains("\"lm_head\" is no linear map"));
 }
 
@@ -85,8 +84,8 @@ fn bfloat16_learns_and_keeps_float32_masters() {
     let single = TrainConfig { epochs: 30, learning_rate: 3e-3, ..toy::config() };
     let half = TrainConfig { precision: Precision::Bfloat16, ..single.clone() };
     let data = toy::sequences(8);
-    train_sft(&mut model, &data, &half, folder.path(), &mut ()).unwrap();
-    train_sft(&mut toy::model(), &data, &single, wide.path(), &mut ()).unwrap();
+    toy::trainer(&mut model, &half, folder.path(), &mut ()).sft(&data).unwrap();
+    toy::trainer(&mut toy::model(), &single, wide.path(), &mut ()).sft(&data).unwrap();
     assert_eq!(model.kind(), Kind::BFloat16);
     let last = |folder: &Path| *toy::column(folder, "loss").last().unwrap();
     let (half, single) = (last(folder.path()), last(wide.path()));
@@ -109,7 +108,9 @@ fn every_way_resumes_with_the_same_bits() {
         prefer(&mut expected, &config, whole.path());
         let mut killed = toy::model();
         let mut stopper = StopAfter { step: 7, gracefully: false };
-        train_preference(&mut killed, &toy::pairs(12), &[], &dpo(), &config, folder.path(), &mut stopper).unwrap_err();
+        toy::trainer(&mut killed, &config, folder.path(), &mut stopper)
+            .prefer_pairs(&toy::pairs(12), &[], &dpo())
+            .unwrap_err();
         let mut model = toy::model();
         assert_eq!(prefer(&mut model, &config, folder.path()).resumed_from, Some(7));
         let bits = |model: &Transformer| {
@@ -134,8 +135,10 @@ fn known_references_replace_the_first_pass() {
     };
     let data: Vec<PreferencePair> = toy::pairs(8).iter().map(with_reference).collect();
     let (known, computed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    train_preference(&mut toy::model(), &data, &[], &dpo(), &toy::config(), known.path(), &mut ()).unwrap();
-    train_preference(&mut toy::model(), &toy::pairs(8), &[], &dpo(), &toy::config(), computed.path(), &mut ()).unwrap();
+    toy::trainer(&mut toy::model(), &toy::config(), known.path(), &mut ()).prefer_pairs(&data, &[], &dpo()).unwrap();
+    toy::trainer(&mut toy::model(), &toy::config(), computed.path(), &mut ())
+        .prefer_pairs(&toy::pairs(8), &[], &dpo())
+        .unwrap();
     let references = |folder: &Path| {
         let entries = std::fs::read_dir(folder.join("trainer_state")).unwrap();
         entries.filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().starts_with("reference-")).count()
@@ -151,7 +154,7 @@ fn a_model_of_another_kind_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut model = toy::model();
     model.convert(Kind::Double).unwrap();
-    let error = train_sft(&mut model, &toy::sequences(4), &toy::config(), folder.path(), &mut ()).unwrap_err();
+    let error = toy::trainer(&mut model, &toy::config(), folder.path(), &mut ()).sft(&toy::sequences(4)).unwrap_err();
     assert!(matches!(error, TrainerError::NotFloat32 { .. }), "{error}");
     assert_eq!(model.device(), Device::Cpu);
 }

@@ -1,10 +1,7 @@
 //! Preference training on pairs and on lists.
 
 use crate::toy;
-use espalier_trainer::{
-    Layout, Objective, PreferencePair, SiblingList, SkipReason, TrainConfig, TrainerError, train_preference,
-    train_siblings,
-};
+use espalier_trainer::{Layout, Objective, PreferencePair, SiblingList, SkipReason, TrainConfig, TrainerError};
 use std::path::Path;
 
 fn objective(name: &str, parameters: &[(&str, f64)]) -> Objective {
@@ -14,7 +11,7 @@ fn objective(name: &str, parameters: &[(&str, f64)]) -> Objective {
 /// Trains the toy model and returns one column of its metrics.
 fn column(data: &[PreferencePair], objective: &Objective, config: &TrainConfig, name: &str) -> Vec<f64> {
     let folder = tempfile::tempdir().unwrap();
-    train_preference(&mut toy::model(), data, &[], objective, config, folder.path(), &mut ()).unwrap();
+    toy::trainer(&mut toy::model(), config, folder.path(), &mut ()).prefer_pairs(data, &[], objective).unwrap();
     toy::column(folder.path(), name)
 }
 
@@ -24,7 +21,9 @@ fn step_apo_learns_which_step_is_better() {
     let mut model = toy::model();
     let config = TrainConfig { epochs: 10, learning_rate: 3e-3, ..toy::config() };
     let data = toy::pairs(16);
-    train_preference(&mut model, &data, &[], &objective("step_apo", &[]), &config, folder.path(), &mut ()).unwrap();
+    toy::trainer(&mut model, &config, folder.path(), &mut ())
+        .prefer_pairs(&data, &[], &objective("step_apo", &[]))
+        .unwrap();
     let margins = toy::column(folder.path(), "rewards/margins");
     // At first the policy is its own reference.
     assert!(margins[0].abs() < 1e-5, "{}", margins[0]);
@@ -47,7 +46,8 @@ fn log_probabilities_are_sums_over_the_steps_own_tokens() {
     for layout in [Layout::Packed, Layout::Padded] {
         let folder = tempfile::tempdir().unwrap();
         let config = TrainConfig { epochs: 1, layout, ..toy::config() };
-        train_preference(&mut toy::model(), &data, &[], &objective("dpo", &[]), &config, folder.path(), &mut ())
+        toy::trainer(&mut toy::model(), &config, folder.path(), &mut ())
+            .prefer_pairs(&data, &[], &objective("dpo", &[]))
             .unwrap();
         let mean = |step: fn(&PreferencePair) -> &[u32]| {
             let of = |p: &PreferencePair| toy::logprob(&model, &[&p.prompt_ids, step(p)].concat(), p.prompt_ids.len());
@@ -68,7 +68,9 @@ fn packed_rows_train_as_padded_ones() {
         let mut model = toy::model();
         let config = TrainConfig { epochs: 2, batch_size: 6, learning_rate: 1e-3, layout, ..toy::config() };
         let config = TrainConfig { order: Some(espalier_trainer::Order::AsGiven), ..config };
-        train_preference(&mut model, &data, &[], &objective("step_apo", &[]), &config, folder.path(), &mut ()).unwrap();
+        toy::trainer(&mut model, &config, folder.path(), &mut ())
+            .prefer_pairs(&data, &[], &objective("step_apo", &[]))
+            .unwrap();
         let (losses, norms) = (toy::column(folder.path(), "loss"), toy::column(folder.path(), "grad_norm"));
         (model, losses, norms)
     };
@@ -119,7 +121,8 @@ fn the_likelihood_term_composes_with_any_loss() {
     }
     let folder = tempfile::tempdir().unwrap();
     let bad = objective("dpo", &[]).with_sft_weight(-1.0);
-    let error = train_preference(&mut toy::model(), &data, &[], &bad, &config, folder.path(), &mut ()).unwrap_err();
+    let error =
+        toy::trainer(&mut toy::model(), &config, folder.path(), &mut ()).prefer_pairs(&data, &[], &bad).unwrap_err();
     assert!(error.to_string().starts_with("parameter sft_weight of objective dpo is -1"));
 }
 
@@ -137,7 +140,8 @@ fn metrics_have_the_names_of_trl() {
     let folder = tempfile::tempdir().unwrap();
     let trained = |name: &str, folder: &Path| {
         let config = TrainConfig { epochs: 1, ..toy::config() };
-        train_preference(&mut toy::model(), &toy::pairs(4), &[], &objective(name, &[]), &config, folder, &mut ())
+        toy::trainer(&mut toy::model(), &config, folder, &mut ())
+            .prefer_pairs(&toy::pairs(4), &[], &objective(name, &[]))
             .unwrap();
         toy::metrics(folder).remove(0)
     };
@@ -164,9 +168,9 @@ fn pairs_that_cannot_be_trained_on_are_listed() {
     data[3].chosen_ids = vec![1; toy::CONTEXT];
     data[4].weight = f32::INFINITY;
     let config = toy::config();
-    let summary =
-        train_preference(&mut toy::model(), &data, &[], &objective("dpo", &[]), &config, folder.path(), &mut ())
-            .unwrap();
+    let summary = toy::trainer(&mut toy::model(), &config, folder.path(), &mut ())
+        .prefer_pairs(&data, &[], &objective("dpo", &[]))
+        .unwrap();
     assert_eq!(summary.examples, 1);
     assert_eq!(summary.skipped.iter().map(|skipped| skipped.row).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
     assert_eq!(summary.skipped[0].reason.to_string(), "its q_chosen is NaN");
@@ -183,7 +187,14 @@ fn lists(count: usize) -> Vec<SiblingList> {
         .into_iter()
         .map(|pair| {
             let steps = vec![pair.rejected_ids.clone(), pair.chosen_ids.clone(), vec![5, 6, 7], vec![8]];
-            SiblingList { prompt_ids: pair.prompt_ids, steps, q: vec![-0.8, 0.9, 0.2, -0.1], weight: 1.0 }
+            SiblingList {
+                prompt_ids: pair.prompt_ids,
+                steps,
+                q: vec![-0.8, 0.9, 0.2, -0.1],
+                visits: vec![1; 4],
+                weight: 1.0,
+                q_scale: 1.0,
+            }
         })
         .collect()
 }
@@ -194,7 +205,9 @@ fn losses_over_lists_raise_the_best_sibling() {
         let folder = tempfile::tempdir().unwrap();
         let config = TrainConfig { epochs: 10, learning_rate: 3e-3, ..toy::config() };
         let objective = objective(name, &[]);
-        train_siblings(&mut toy::model(), &lists(8), &[], &objective, &config, folder.path(), &mut ()).unwrap();
+        toy::trainer(&mut toy::model(), &config, folder.path(), &mut ())
+            .prefer_lists(&lists(8), &[], &objective)
+            .unwrap();
         let margins = toy::column(folder.path(), "rewards/margins");
         assert!(margins[0].abs() < 1e-5 && margins[margins.len() - 1] > 0.3, "{name}: {margins:?}");
     }
@@ -210,12 +223,14 @@ fn lists_of_two_are_pairs() {
             prompt_ids: pair.prompt_ids.clone(),
             steps: vec![pair.chosen_ids.clone(), pair.rejected_ids.clone()],
             q: vec![pair.q_chosen, pair.q_rejected],
+            visits: vec![pair.visits_chosen, pair.visits_rejected],
             weight: 1.0,
+            q_scale: 1.0,
         })
         .collect();
     let folder = tempfile::tempdir().unwrap();
     let plackett_luce = objective("plackett_luce", &[]);
-    train_siblings(&mut toy::model(), &lists, &[], &plackett_luce, &config, folder.path(), &mut ()).unwrap();
+    toy::trainer(&mut toy::model(), &config, folder.path(), &mut ()).prefer_lists(&lists, &[], &plackett_luce).unwrap();
     let pairs = column(&data, &objective("dpo", &[]), &config, "loss");
     for (a, b) in toy::column(folder.path(), "loss").iter().zip(pairs) {
         assert!((a - b).abs() < 1e-6);
@@ -227,9 +242,13 @@ fn a_loss_takes_what_it_was_made_for() {
     let folder = tempfile::tempdir().unwrap();
     let config = toy::config();
     let list = objective("lipo_lambda", &[]);
-    let error = train_preference(&mut toy::model(), &toy::pairs(2), &[], &list, &config, folder.path(), &mut ());
-    assert!(matches!(error, Err(TrainerError::WrongShape { objective: "lipo_lambda", .. })));
     let error =
-        train_siblings(&mut toy::model(), &lists(2), &[], &objective("dpo", &[]), &config, folder.path(), &mut ());
+        toy::trainer(&mut toy::model(), &config, folder.path(), &mut ()).prefer_pairs(&toy::pairs(2), &[], &list);
+    assert!(matches!(error, Err(TrainerError::WrongShape { objective: "lipo_lambda", .. })));
+    let error = toy::trainer(&mut toy::model(), &config, folder.path(), &mut ()).prefer_lists(
+        &lists(2),
+        &[],
+        &objective("dpo", &[]),
+    );
     assert!(matches!(error, Err(TrainerError::WrongShape { objective: "dpo", .. })));
 }

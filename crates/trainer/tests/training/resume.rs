@@ -1,11 +1,9 @@
 //! A training stage that was stopped continues with the same bits.
 
 use crate::toy::{self, StopAfter};
+use espalier_files::{publish_bytes, remove_folder};
 use espalier_model::Transformer;
-use espalier_trainer::{
-    JointExample, Objective, Observer, TrainConfig, TrainSummary, TrainerError, state_folder, train_joint,
-    train_preference, train_sft, train_value,
-};
+use espalier_trainer::{JointExample, Objective, Observer, TrainConfig, TrainSummary, TrainerError, state_folder};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -18,7 +16,7 @@ fn sft(
     folder: &Path,
     observer: &mut dyn Observer,
 ) -> Result<TrainSummary, TrainerError> {
-    train_sft(model, &toy::sequences(14), config, folder, observer)
+    toy::trainer(model, config, folder, observer).sft(&toy::sequences(14))
 }
 
 fn preference(
@@ -28,7 +26,7 @@ fn preference(
     observer: &mut dyn Observer,
 ) -> Result<TrainSummary, TrainerError> {
     let objective = Objective::new("step_apo", &std::collections::BTreeMap::new())?;
-    train_preference(model, &toy::pairs(14), &[], &objective, config, folder, observer)
+    toy::trainer(model, config, folder, observer).prefer_pairs(&toy::pairs(14), &[], &objective)
 }
 
 fn value(
@@ -37,7 +35,7 @@ fn value(
     folder: &Path,
     observer: &mut dyn Observer,
 ) -> Result<TrainSummary, TrainerError> {
-    train_value(model, &toy::valued(14), config, folder, observer)
+    toy::trainer(model, config, folder, observer).value(&toy::valued(14))
 }
 
 fn joint(
@@ -48,7 +46,7 @@ fn joint(
 ) -> Result<TrainSummary, TrainerError> {
     let paths = toy::sequences(7).into_iter().map(JointExample::Path);
     let data: Vec<JointExample> = paths.chain(toy::valued(7).into_iter().map(JointExample::States)).collect();
-    train_joint(model, &data, 0.3, config, folder, observer)
+    toy::trainer(model, config, folder, observer).joint(&data, 0.3)
 }
 
 /// All that training changes, as bits.
@@ -122,7 +120,8 @@ fn a_finished_stage_only_hands_its_result_out_until_its_state_is_removed() {
     assert_eq!(toy::bits(&again), toy::bits(&model));
     assert_eq!((second.final_loss, second.steps, second.tokens), (first.final_loss, first.steps, 0));
     assert_eq!(toy::metrics(folder.path()), lines);
-    std::fs::remove_dir_all(state_folder(folder.path())).unwrap();
+    remove_folder(&state_folder(folder.path())).unwrap();
+    remove_folder(&state_folder(folder.path())).unwrap();
     assert_eq!(sft(&mut toy::model(), &config, folder.path(), &mut ()).unwrap().resumed_from, None);
     assert_eq!(timeless(folder.path()).len(), lines.len());
 }
@@ -161,7 +160,7 @@ fn the_state_of_another_run_is_refused() {
         assert!(error.contains(&format!("another {what}; continue with the same or remove the folder")), "{error}");
     };
     let data = toy::sequences(13);
-    refused("set of examples", train_sft(&mut toy::model(), &data, &config, folder.path(), &mut ()));
+    refused("set of examples", toy::trainer(&mut toy::model(), &config, folder.path(), &mut ()).sft(&data));
     let other = TrainConfig { learning_rate: 2e-2, ..config.clone() };
     refused("configuration", sft(&mut toy::model(), &other, folder.path(), &mut ()));
     refused("stage", value(&mut toy::model(), &config, folder.path(), &mut ()));
@@ -181,7 +180,7 @@ fn a_torn_state_is_named() {
     sft(&mut toy::model(), &config, folder.path(), &mut StopAfter { step: 2, gracefully: true }).unwrap_err();
     let tensors = folder.path().join("trainer_state/step-00000002/tensors.safetensors");
     let bytes = std::fs::read(&tensors).unwrap();
-    std::fs::write(&tensors, &bytes[..bytes.len() / 2]).unwrap();
+    publish_bytes(&tensors, &bytes[..bytes.len() / 2]).unwrap();
     let error = sft(&mut toy::model(), &config, folder.path(), &mut ()).unwrap_err();
     assert!(matches!(&error, TrainerError::BadState { path, .. } if *path == tensors), "{error}");
 }

@@ -1,7 +1,7 @@
 //! A tiny model and tiny examples.
 
 use espalier_model::{ModelConfig, Transformer};
-use espalier_trainer::{Observer, PreferencePair, SftExample, TrainConfig, TrainerError, ValueExample};
+use espalier_trainer::{Observer, PreferencePair, SftExample, TrainConfig, Trainer, TrainerError, ValueExample};
 use serde_json::Value;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -14,6 +14,15 @@ pub fn model() -> Transformer {
     tch::set_num_threads(1);
     let config = ModelConfig::llama(VOCAB as usize, 32, 64, 2, 2, 1, CONTEXT).unwrap();
     Transformer::init(&config, 7, Device::Cpu).unwrap()
+}
+
+pub fn trainer<'a>(
+    model: &'a mut Transformer,
+    config: &'a TrainConfig,
+    folder: &'a Path,
+    observer: &'a mut dyn Observer,
+) -> Trainer<'a> {
+    Trainer { model, config, folder, observer }
 }
 
 pub fn config() -> TrainConfig {
@@ -71,7 +80,7 @@ pub fn valued(count: usize) -> Vec<ValueExample> {
             let mut ids = sequences(i + 1)[i].ids.clone();
             ids[0] = 3 + (i % 2) as u32;
             ids[2] = 5 + (i % 2) as u32;
-            ValueExample { ids, ends: vec![0, 2], targets: vec![0.4 * sign, 0.7 * sign] }
+            ValueExample { ids, step_ends: vec![1, 3], targets: vec![0.4 * sign, 0.7 * sign] }
         })
         .collect()
 }

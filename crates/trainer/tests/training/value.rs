@@ -1,7 +1,7 @@
 //! Value-head regression.
 
 use crate::toy;
-use espalier_trainer::{SkipReason, TrainConfig, train_value};
+use espalier_trainer::{SkipReason, TrainConfig};
 use tch::{Device, Kind, Tensor};
 
 #[test]
@@ -11,7 +11,7 @@ fn the_head_fits_and_the_policy_stays_as_it_is() {
     let before = toy::bits(&model);
     let config = TrainConfig { epochs: 400, learning_rate: 3e-2, batch_size: 32, ..toy::config() };
     let data = toy::valued(32);
-    let summary = train_value(&mut model, &data, &config, folder.path(), &mut ()).unwrap();
+    let summary = toy::trainer(&mut model, &config, folder.path(), &mut ()).value(&data).unwrap();
     let losses = toy::column(folder.path(), "loss");
     // A head of zeros says 0 everywhere: its loss is the mean square of the targets, 0.4 and 0.7.
     assert!((losses[0] - 0.325).abs() < 1e-5);
@@ -32,24 +32,24 @@ fn training_goes_on_from_the_head_that_is_there() {
     let config = TrainConfig { epochs: 20, learning_rate: 1e-2, ..toy::config() };
     let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (mut model, data) = (toy::model(), toy::valued(16));
-    train_value(&mut model, &data, &config, first.path(), &mut ()).unwrap();
-    train_value(&mut model, &data, &config, second.path(), &mut ()).unwrap();
+    toy::trainer(&mut model, &config, first.path(), &mut ()).value(&data).unwrap();
+    toy::trainer(&mut model, &config, second.path(), &mut ()).value(&data).unwrap();
     let (first, second) = (toy::column(first.path(), "loss"), toy::column(second.path(), "loss"));
     assert!(second[0] < 0.8 * first[0]);
 }
 
 #[test]
-fn bad_ends_and_targets_are_listed() {
+fn bad_step_ends_and_targets_are_listed() {
     let folder = tempfile::tempdir().unwrap();
     let mut data = toy::valued(5);
     data[0].targets[1] = f32::NAN;
-    data[1].ends = vec![1, 99];
-    data[2].ends = vec![2, 1];
+    data[1].step_ends = vec![2, 100];
+    data[2].step_ends = vec![3, 2];
     data[3].targets.pop();
-    let summary = train_value(&mut toy::model(), &data, &toy::config(), folder.path(), &mut ()).unwrap();
+    let summary = toy::trainer(&mut toy::model(), &toy::config(), folder.path(), &mut ()).value(&data).unwrap();
     let reasons: Vec<String> = summary.skipped.iter().map(|skipped| skipped.reason.to_string()).collect();
     assert_eq!(reasons[0], "its target is NaN");
-    assert_eq!(summary.skipped[1].reason, SkipReason::Inconsistent { field: "ends".into() });
-    assert_eq!(reasons[1..3], ["its ends do not fit its tokens", "its ends do not fit its tokens"]);
+    assert_eq!(summary.skipped[1].reason, SkipReason::Inconsistent { field: "step_ends".into() });
+    assert_eq!(reasons[1..3], ["its step_ends do not fit its tokens", "its step_ends do not fit its tokens"]);
     assert_eq!(reasons[3], "its targets do not fit its tokens");
 }

@@ -62,8 +62,8 @@ fn values_stand_at_the_last_token_of_prompt_and_steps() {
     // Q: root -0.25 / 5, a 0.25 / 3, correct 1, wrong -1.
     let (root, a) = (-0.05, (0.25_f64 / 3.0) as f32);
     let expected = [
-        ValueExample { ids: vec![1, 2, 3, 4, 5, 6], ends: vec![2, 4, 5], targets: vec![root, a, 1.0] },
-        ValueExample { ids: vec![1, 2, 3, 4, 5, 7], ends: vec![2, 4, 5], targets: vec![root, a, -1.0] },
+        ValueExample { ids: vec![1, 2, 3, 4, 5, 6], step_ends: vec![3, 5, 6], targets: vec![root, a, 1.0] },
+        ValueExample { ids: vec![1, 2, 3, 4, 5, 7], step_ends: vec![3, 5, 6], targets: vec![root, a, -1.0] },
     ];
     assert_eq!(examples, expected);
 }
@@ -75,7 +75,7 @@ fn a_node_without_visits_or_tokens_gives_no_target() {
     tree.expand(NodeId(1), &[solution("x", 6, 1.0)]);
     tree.set_statistics(NodeId::ROOT, 2, 1.0);
     tree.set_statistics(NodeId(2), 1, 1.0);
-    let expected = ValueExample { ids: vec![4, 6], ends: vec![1], targets: vec![1.0] };
+    let expected = ValueExample { ids: vec![4, 6], step_ends: vec![2], targets: vec![1.0] };
     assert_eq!(value_examples(&tree), [expected]);
 }
 
@@ -87,8 +87,8 @@ fn examples_of_a_grown_tree_are_its_complete_paths() {
     let values = value_examples(&tree);
     assert_eq!(values.len(), leaves(Ending::Correct) + leaves(Ending::Wrong));
     for example in values {
-        assert!(example.ends.windows(2).all(|ends| ends[0] < ends[1]));
-        assert_eq!(example.ends.last().copied(), Some(example.ids.len() as u32 - 1));
+        assert!(example.step_ends.windows(2).all(|ends| ends[0] < ends[1]));
+        assert_eq!(example.step_ends.last().copied(), Some(example.ids.len() as u32));
         assert!(example.targets.iter().all(|q| (-1.0..=1.0).contains(q)));
         assert!(matches!(example.targets.last(), Some(1.0 | -1.0)));
     }

@@ -34,6 +34,20 @@ pub struct RankedList {
     pub state_node: u32,
 }
 
+impl RankedList {
+    /// The list, if its columns are equally long and it is ranked.
+    pub(super) fn checked(self) -> Result<RankedList, &'static str> {
+        let steps = self.response_ids.len();
+        if self.q.len() != steps || self.visits.len() != steps {
+            return Err("its response_ids, q and visits are not equally long");
+        }
+        if !self.q.is_sorted_by(|a, b| a >= b) {
+            return Err("its q does not fall");
+        }
+        Ok(self)
+    }
+}
+
 /// The ranked lists of a tree: every state's siblings of a kind that the rules let into a pair, if they are two or more and
 /// Q of the best is above Q of the worst by at least `min_margin`.
 pub fn ranked_lists(tree: &Tree, rules: &PairRules) -> Vec<RankedList> {

@@ -1,8 +1,9 @@
-//! Step pairs: which siblings of a tree make one, and how pairs are stored and handed to other programs.
+//! Step pairs: which siblings of a tree make one, and how pairs are stored, read and handed to other programs.
 
 mod arrange;
 mod export;
 mod lists;
+mod loaded;
 mod pair;
 mod rules;
 mod select;
@@ -11,6 +12,7 @@ mod table;
 pub use arrange::arrange_pairs;
 pub use export::{write_llama_factory, write_step_dpo};
 pub use lists::{RankedList, ranked_lists, write_ranked_lists};
+pub use loaded::{Loaded, Origin, UnusedRow, load_pairs, load_ranked_lists};
 pub use pair::StepPair;
 pub use rules::{Curriculum, PairRule, PairRules};
 pub use select::select_pairs;

@@ -54,6 +54,15 @@ pub struct StepPair {
     pub rejected_node: u32,
 }
 
+impl StepPair {
+    /// log pi(step | state) of the better and of the worse step under the sampling policy, in nats: the sums over their
+    /// tokens, taken in float64.
+    pub fn step_logprobs(&self) -> [f32; 2] {
+        [&self.chosen_logprobs, &self.rejected_logprobs]
+            .map(|tokens| tokens.iter().map(|&logprob| f64::from(logprob)).sum::<f64>() as f32)
+    }
+}
+
 /// A state's text, tokens and value, which all pairs of the state share.
 pub(super) struct State {
     node: NodeId,

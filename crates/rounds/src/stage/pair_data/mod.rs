@@ -1,75 +1,114 @@
-//! Preference pairs from files: those of `mcts-gen`, with their tokens, or any table of texts as TRL reads it.
+//! Preferences from files: pairs and ranked lists of `mcts-gen`, with their tokens, or any table of texts as TRL reads it.
 
-mod lists;
 mod texts;
 
 use anyhow::{Context, Result};
+use espalier_files::{seed_from, unit_interval};
+use espalier_model::Transformer;
 use espalier_tokenizer::Tokenizer;
-use espalier_trainer::{PreferencePair, SkippedRow};
-use espalier_tree::{Curriculum, Kind, PairRules, StepPair, pair_rules, policy_hash, read_pairs};
+use espalier_trainer::{Order, PreferencePair, SiblingList};
+use espalier_tree::{Curriculum, Kind, Loaded, PairRules, RankedList, StepPair, UnusedRow};
+use espalier_tree::{load_pairs, load_ranked_lists, pair_rules, policy_hash};
 use std::path::Path;
 
-/// A pair that can be given to the trainer.
+/// What a file of preferences holds.
 #[derive(Clone, Debug)]
-pub struct LoadedPair {
-    /// Its row in the file, counted from 0.
-    pub row: usize,
-    /// What pairs of one tree, or of one prompt, have in common.
-    pub family: String,
-    /// The pair; its `reference` is what the sampling policy says.
-    pub pair: PreferencePair,
-}
-
-/// What a file of pairs holds.
-#[derive(Clone, Debug, Default)]
-pub struct PairData {
-    /// The pairs that were understood.
-    pub pairs: Vec<LoadedPair>,
-    /// The rows that were not.
-    pub skipped: Vec<SkippedRow>,
-    /// Hash of the policy that sampled them, whose log-probabilities the pairs hold.
-    pub policy_hash: Option<String>,
-    /// Whether a curriculum put the pairs in their order.
-    pub is_arranged: bool,
+pub enum Preferences {
+    /// Pairs of steps, and the order that their selection meant for them.
+    Pairs(Loaded<PreferencePair>, Order),
+    /// Lists of siblings, best first.
+    Lists(Loaded<SiblingList>),
 }
 
 /// How texts and Q are read.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
-    /// Factor on the Q of solution pairs.
+    /// Factor on the Q of solutions.
     pub solution_q_scale: f32,
     /// Whether texts that do not end in the end-of-text token get one.
     pub append_eos: bool,
 }
 
-/// Reads a folder of `mcts-gen`, its ranked lists, a Parquet file, or JSON Lines.
-pub fn load(path: &Path, tokenizer: &Tokenizer, reading: Reading) -> Result<PairData> {
-    let problem = || format!("cannot read pairs in {}", path.display());
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    if path.is_file() && matches!(extension, "jsonl" | "json" | "ndjson") {
-        let rows = texts::json_rows(path).with_context(problem)?;
-        return Ok(match rows.first() {
-            Some(row) if lists::is_list(row) => lists::pairs_of(rows, reading),
-            _ => texts::encode_all(rows, tokenizer, reading),
-        });
-    }
-    if path.is_file() && !texts::has_tokens(path).with_context(problem)? {
-        return Ok(texts::encode_all(texts::parquet_rows(path).with_context(problem)?, tokenizer, reading));
-    }
-    let stored = read_pairs(path).with_context(problem)?;
-    let pairs = stored.into_iter().enumerate().map(|(row, pair)| stored_pair(row, pair, reading)).collect();
-    let rules = pair_rules(path).with_context(problem)?;
-    Ok(PairData {
-        pairs,
-        skipped: Vec::new(),
-        policy_hash: policy_hash(path).with_context(problem)?,
-        is_arranged: rules.is_some_and(|rules| has_curriculum(&rules)),
-    })
+/// Reads a folder of `mcts-gen`, its ranked lists, a Parquet file, or JSON Lines. The log-probabilities of stored pairs
+/// become the pairs' reference if `model`, from which training starts, is the policy that sampled them.
+pub fn load(path: &Path, model: &Transformer, tokenizer: &Tokenizer, reading: Reading) -> Result<Preferences> {
+    let texts = |rows| Preferences::Pairs(texts::encode_all(rows, tokenizer, reading), Order::Shuffled);
+    let load = || {
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        if path.is_file() && matches!(extension, "jsonl" | "json" | "ndjson") {
+            if texts::first_row_has(path, "response_ids")? {
+                let lists = load_ranked_lists(path)?;
+                return Ok(Preferences::Lists(lists.map(|list| siblings(list, reading))));
+            }
+            return Ok(texts(texts::json_rows(path)?));
+        }
+        if path.is_file() && !texts::has_tokens(path)? {
+            return Ok(texts(texts::parquet_rows(path)?));
+        }
+        let known = policy_hash(path)?.is_some_and(|hash| hash == model.hash());
+        let pairs = load_pairs(path)?.map(|pair| stored_pair(pair, known, reading));
+        Ok(Preferences::Pairs(pairs, arranged(pair_rules(path)?.as_deref())))
+    };
+    let loaded: Result<Preferences> = load();
+    loaded.with_context(|| format!("cannot read pairs in {}", path.display()))
 }
 
-/// Whether stored rules arrange the pairs. Pairs with rules that this version cannot read count as not arranged.
-fn has_curriculum(rules: &str) -> bool {
-    toml::from_str::<PairRules>(rules).is_ok_and(|rules| rules.curriculum != Curriculum::None)
+/// The order of pairs with these stored rules: as given, if a curriculum arranged them. Pairs with rules that this version
+/// cannot read count as not arranged.
+fn arranged(rules: Option<&str>) -> Order {
+    let curriculum = rules.and_then(|rules| toml::from_str::<PairRules>(rules).ok()).map(|rules| rules.curriculum);
+    if curriculum.is_some_and(|curriculum| curriculum != Curriculum::None) { Order::AsGiven } else { Order::Shuffled }
+}
+
+impl Preferences {
+    /// The order in which they are trained on unless the configuration says otherwise.
+    pub fn order(&self) -> Order {
+        match self {
+            Preferences::Pairs(_, order) => *order,
+            Preferences::Lists(_) => Order::Shuffled,
+        }
+    }
+
+    /// The number of pairs; of a list, those of its neighbours.
+    pub fn pairs(&self) -> usize {
+        match self {
+            Preferences::Pairs(pairs, _) => pairs.examples.len(),
+            Preferences::Lists(lists) => lists.examples.iter().map(|list| list.neighbours().len()).sum(),
+        }
+    }
+
+    /// The number of pairs, or of lists.
+    pub fn count(&self) -> usize {
+        match self {
+            Preferences::Pairs(pairs, _) => pairs.examples.len(),
+            Preferences::Lists(lists) => lists.examples.len(),
+        }
+    }
+
+    /// The rows that are neither.
+    pub fn skipped(&self) -> &[UnusedRow] {
+        match self {
+            Preferences::Pairs(pairs, _) => &pairs.skipped,
+            Preferences::Lists(lists) => &lists.skipped,
+        }
+    }
+
+    /// All pairs; of a list, those of its neighbours.
+    pub fn into_pairs(self) -> Vec<PreferencePair> {
+        match self {
+            Preferences::Pairs(pairs, _) => pairs.examples,
+            Preferences::Lists(lists) => lists.examples.iter().flat_map(SiblingList::neighbours).collect(),
+        }
+    }
+
+    /// Takes out about `fraction` of the examples, all of a tree, or of a prompt, or none, as pairs.
+    pub fn hold_out(&mut self, fraction: f64, seed: u64) -> Vec<PreferencePair> {
+        let goes = |family: &str| unit_interval(seed_from(&[&"held out", &seed, &family])) < fraction;
+        match self {
+            Preferences::Pairs(pairs, _) => pairs.take_families(goes),
+            Preferences::Lists(lists) => lists.take_families(goes).iter().flat_map(SiblingList::neighbours).collect(),
+        }
+    }
 }
 
 impl Reading {
@@ -79,22 +118,28 @@ impl Reading {
     }
 }
 
-fn stored_pair(row: usize, pair: StepPair, reading: Reading) -> LoadedPair {
-    let logprob = |tokens: &[f32]| tokens.iter().map(|&logprob| f64::from(logprob)).sum::<f64>() as f32;
-    LoadedPair {
-        row,
-        family: pair.problem_id,
-        pair: PreferencePair {
-            q_scale: reading.q_scale(pair.kind),
-            reference: Some([logprob(&pair.chosen_logprobs), logprob(&pair.rejected_logprobs)]),
-            prompt_ids: pair.prompt_ids,
-            chosen_ids: pair.chosen_ids,
-            rejected_ids: pair.rejected_ids,
-            q_chosen: pair.q_chosen,
-            q_rejected: pair.q_rejected,
-            visits_chosen: pair.visits_chosen,
-            visits_rejected: pair.visits_rejected,
-            weight: pair.weight,
-        },
+fn stored_pair(pair: StepPair, known: bool, reading: Reading) -> PreferencePair {
+    PreferencePair {
+        q_scale: reading.q_scale(pair.kind),
+        reference: known.then(|| pair.step_logprobs()),
+        prompt_ids: pair.prompt_ids,
+        chosen_ids: pair.chosen_ids,
+        rejected_ids: pair.rejected_ids,
+        q_chosen: pair.q_chosen,
+        q_rejected: pair.q_rejected,
+        visits_chosen: pair.visits_chosen,
+        visits_rejected: pair.visits_rejected,
+        weight: pair.weight,
+    }
+}
+
+fn siblings(list: RankedList, reading: Reading) -> SiblingList {
+    SiblingList {
+        prompt_ids: list.prompt_ids,
+        steps: list.response_ids,
+        q: list.q,
+        visits: list.visits,
+        weight: 1.0,
+        q_scale: reading.q_scale(list.kind),
     }
 }

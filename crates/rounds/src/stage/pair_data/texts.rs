@@ -3,16 +3,18 @@
 //! (TRL trains on it from where they part). The tokenizer's end-of-text token is appended to a step that lacks it. Nothing
 //! else is added.
 
-use super::{LoadedPair, PairData, Reading};
+use super::Reading;
 use anyhow::{Context, Result, bail};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type};
 use espalier_tokenizer::Tokenizer;
-use espalier_trainer::{PreferencePair, SkipReason, SkippedRow};
+use espalier_trainer::PreferencePair;
+use espalier_tree::Loaded;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Map, Value};
 use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 /// The columns that a row of texts may have beside prompt, chosen and rejected.
@@ -28,6 +30,17 @@ pub(super) fn json_rows(path: &Path) -> Result<Vec<Map<String, Value>>> {
             serde_json::from_str(line).with_context(|| format!("line {} is no JSON object", number + 1))
         })
         .collect()
+}
+
+/// Whether the first object of a file of lines has this field.
+pub(super) fn first_row_has(path: &Path, field: &str) -> Result<bool> {
+    for line in BufReader::new(File::open(path)?).lines() {
+        let line = line?;
+        if !line.trim().is_empty() {
+            return Ok(serde_json::from_str::<Map<String, Value>>(&line).is_ok_and(|row| row.contains_key(field)));
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a Parquet file is one of `mcts-gen`.
@@ -77,43 +90,45 @@ fn cell(column: &ArrayRef, row: usize) -> Value {
     }
 }
 
-/// Rows of texts as pairs; those that cannot be pairs are named.
-pub(super) fn encode_all(rows: Vec<Map<String, Value>>, tokenizer: &Tokenizer, reading: Reading) -> PairData {
-    let mut data = PairData::default();
+/// Rows of texts as pairs, those of one prompt a family; rows that cannot be pairs are named.
+pub(super) fn encode_all(
+    rows: Vec<Map<String, Value>>,
+    tokenizer: &Tokenizer,
+    reading: Reading,
+) -> Loaded<PreferencePair> {
+    let mut loaded = Loaded::default();
     for (row, fields) in rows.into_iter().enumerate() {
-        match encode(&fields, tokenizer, reading.append_eos) {
-            Ok(pair) => {
-                let family = fields["prompt"].as_str().unwrap_or_default().to_owned();
-                data.pairs.push(LoadedPair { row, family, pair });
-            }
-            Err(reason) => data.skipped.push(SkippedRow { row, reason }),
-        }
+        let family = |_: &PreferencePair| fields["prompt"].as_str().unwrap_or_default().to_owned();
+        let pair = encode(&fields, tokenizer, reading.append_eos);
+        loaded.push(row, family, pair);
     }
-    data
+    loaded
 }
 
-fn encode(fields: &Map<String, Value>, tokenizer: &Tokenizer, append_eos: bool) -> Result<PreferencePair, SkipReason> {
-    let bad = |problem: String| SkipReason::BadField { problem };
+/// The pair that a row of texts makes, or why it makes none.
+fn encode(fields: &Map<String, Value>, tokenizer: &Tokenizer, append_eos: bool) -> Result<PreferencePair, String> {
     let text = |name: &str| match fields.get(name) {
         Some(Value::String(text)) => Ok(text.as_str()),
-        Some(Value::Array(_)) => Err(bad(format!("its {name} is a list: {CHAT}"))),
-        Some(Value::Null) | None => Err(bad(format!("it has no {name}"))),
-        Some(_) => Err(bad(format!("its {name} is no text"))),
+        Some(Value::Array(_)) => Err(format!("its {name} is a list: {CHAT}")),
+        Some(Value::Null) | None => Err(format!("it has no {name}")),
+        Some(_) => Err(format!("its {name} is no text")),
     };
     let number = |name: &str, absent: f32| match fields.get(name) {
         None => Ok(absent),
         Some(value) => {
-            value.as_f64().map(|number| number as f32).ok_or_else(|| bad(format!("its {name} is {value}, no number")))
+            value.as_f64().map(|number| number as f32).ok_or_else(|| format!("its {name} is {value}, no number"))
         }
     };
-    let ids = |text: &str| tokenizer.encode(text).map_err(|error| bad(error.to_string()));
+    let ids = |text: &str| tokenizer.encode(text).map_err(|error| error.to_string());
     let prompt = text("prompt")?;
     let prompt_ids = ids(prompt)?;
     let step = |name: &str| {
         let text = text(name)?;
         let whole = ids(&format!("{prompt}{text}"))?;
         let Some(own) = whole.strip_prefix(prompt_ids.as_slice()) else {
-            return Err(SkipReason::PrefixMismatch { step: name.to_owned() });
+            return Err(format!(
+                "the tokens of its prompt are not the first ones of prompt + {name}; end the prompt where a token ends"
+            ));
         };
         let mut own = own.to_vec();
         if let Some(end) = tokenizer.eos_id().filter(|_| append_eos)

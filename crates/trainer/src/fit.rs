@@ -1,0 +1,144 @@
+//! The one way from examples to a trained model, which all trainings share.
+
+use crate::check::{Checked, Limits, SkippedRow, sift};
+use crate::error::at;
+use crate::fingerprint::{Hashed, fingerprint};
+use crate::metrics::{Numbers, Observer};
+use crate::optimizer::AdamW;
+use crate::order::BatchOrder;
+use crate::resume::Identity;
+use crate::run::{Run, TrainSummary};
+use crate::{TrainConfig, TrainerError, weights};
+use espalier_model::{Checkpointed, Transformer};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::path::Path;
+use tch::Tensor;
+
+/// A model and how it is trained; each method is one kind of training.
+///
+/// Metrics and the state to resume from go to `folder`. A training that was interrupted continues when the same method is
+/// called again with the same arguments, and ends with the same bits. Examples that cannot be trained on are skipped and
+/// listed in the summary. With LoRA the adapters are saved to `folder/adapter` and merged into the model.
+pub struct Trainer<'a> {
+    /// The model to train; as it is given, it is the reference of a preference training.
+    pub model: &'a mut Transformer,
+    /// How fast, how long and in which order.
+    pub config: &'a TrainConfig,
+    /// Where metrics and states go; it is made if it does not exist.
+    pub folder: &'a Path,
+    /// Who follows the steps.
+    pub observer: &'a mut dyn Observer,
+}
+
+/// An example that can be checked, hashed and written down.
+pub(crate) trait Example: Checked + Hashed + Serialize {}
+
+impl<E: Checked + Hashed + Serialize> Example for E {}
+
+/// The loss of a micro-batch.
+pub(crate) struct MicroBatchLoss {
+    /// A scalar; the sum over a batch's micro-batches is the batch's loss.
+    pub loss: Tensor,
+    /// Tokens read, without padding.
+    pub tokens: usize,
+    /// What the model needs to carry the loss's gradient on, with gradient checkpointing.
+    pub checkpointed: Option<Checkpointed>,
+}
+
+/// One kind of training: which parameters, and the loss of which batch.
+pub(crate) trait Learner {
+    /// Which examples make up which batch.
+    fn order(&self, config: &TrainConfig) -> BatchOrder;
+
+    /// The named tensors that are trained: those of the policy, unless a learner says otherwise.
+    fn parameters(&self, model: &Transformer, config: &TrainConfig) -> Result<Vec<(String, Tensor)>, TrainerError> {
+        weights::of_policy(model, config)
+    }
+
+    /// Cuts a batch into micro-batches of one forward pass each.
+    fn micro_batches(&self, batch: &[usize]) -> Vec<Vec<usize>>;
+
+    /// The loss of the micro-batch `rows` of the batch `batch`.
+    fn loss(&mut self, model: &Transformer, batch: &[usize], rows: &[usize]) -> Result<MicroBatchLoss, TrainerError>;
+
+    /// Looks at the held-out examples, if there are any.
+    fn evaluate(&mut self, _model: &Transformer) -> Result<Option<Numbers>, TrainerError> {
+        Ok(None)
+    }
+
+    /// The learner's own numbers of the step just done, which are then forgotten.
+    fn take_numbers(&mut self) -> Numbers {
+        Vec::new()
+    }
+}
+
+/// The examples that a model can be trained on.
+pub(crate) struct Usable<'d, E> {
+    pub examples: Vec<&'d E>,
+    /// What a saved state must have in common with this training.
+    pub identity: Identity,
+    /// Index of each example among those given.
+    rows: Vec<usize>,
+    skipped: Vec<SkippedRow>,
+}
+
+impl Trainer<'_> {
+    /// Makes sure that the folder exists, and sorts out the examples that the model cannot be trained on. `objective` is
+    /// what the result of the training called `kind` depends on beside the configuration.
+    ///
+    /// # Errors
+    /// When the configuration is out of range, when the folder cannot be made, and when no example is left.
+    pub(crate) fn usable<'d, E: Example>(
+        &self,
+        kind: &str,
+        data: &'d [E],
+        objective: &Value,
+    ) -> Result<Usable<'d, E>, TrainerError> {
+        self.config.check()?;
+        std::fs::create_dir_all(self.folder).map_err(at(self.folder))?;
+        let (rows, skipped) = sift(data, Limits::of(self.model));
+        if rows.is_empty() {
+            let first = skipped.first().map(|row| row.reason.to_string());
+            return Err(TrainerError::NoExamples { given: data.len(), skipped: skipped.len(), first });
+        }
+        let identity = Identity {
+            stage: kind.into(),
+            config: describe(self.config, objective),
+            data: fingerprint(data),
+            model: self.model.hash(),
+        };
+        Ok(Usable { examples: rows.iter().map(|&row| &data[row]).collect(), identity, rows, skipped })
+    }
+
+    /// Trains what `learner` says on the examples that it was made of, to the end.
+    pub(crate) fn fit<E: Example>(
+        &mut self,
+        usable: &Usable<E>,
+        learner: &mut impl Learner,
+    ) -> Result<TrainSummary, TrainerError> {
+        let mut optimizer = AdamW::new(&learner.parameters(self.model, self.config)?, self.config)?;
+        let run = Run {
+            model: self.model,
+            config: self.config,
+            order: learner.order(self.config),
+            folder: self.folder,
+            identity: usable.identity.clone(),
+            observer: self.observer,
+            describe: &|row| json!({ "row": usable.rows[row], "example": usable.examples[row] }),
+        };
+        let summary = run.train(learner, &mut optimizer)?;
+        drop(optimizer);
+        weights::finish(self.model, self.config, self.folder)?;
+        Ok(TrainSummary { skipped: usable.skipped.clone(), ..summary })
+    }
+}
+
+/// Everything of the configuration that the result depends on.
+fn describe(config: &TrainConfig, objective: &Value) -> Value {
+    let mut train = json!(config);
+    if let Some(fields) = train.as_object_mut() {
+        fields.remove("save_every_s");
+    }
+    json!({ "train": train, "objective": objective })
+}

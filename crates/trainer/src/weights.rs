@@ -1,0 +1,77 @@
+//! Which of a model's weights are trained, and as what: in which precision, themselves or adapters beside them.
+
+use crate::config::LoraConfig;
+use crate::error::at;
+use crate::{TrainConfig, TrainerError};
+use espalier_model::{Precision, Transformer};
+use espalier_settings::OutOfRange;
+use std::path::Path;
+use tch::{Kind, Tensor};
+
+/// Puts the model into the precision of `config`, and adapters beside its linear maps if it asks for them.
+pub(crate) fn prepare(model: &mut Transformer, config: &TrainConfig) -> Result<(), TrainerError> {
+    if config.lora.rank > 0 {
+        model.add_adapters(config.lora.rank, config.lora.alpha, &config.lora.targets, config.seed)?;
+    }
+    if config.precision == Precision::Bfloat16 {
+        model.convert(Kind::BFloat16)?;
+    }
+    Ok(())
+}
+
+/// The named tensors that `config` trains, without the value head: the adapters if there are some, else all weights that
+/// are not frozen.
+pub(crate) fn of_policy(model: &Transformer, config: &TrainConfig) -> Result<Vec<(String, Tensor)>, TrainerError> {
+    let owned = |(name, tensor): (&str, &Tensor)| (name.to_owned(), tensor.shallow_clone());
+    if config.lora.rank > 0 {
+        return Ok(model.adapters().map(owned).collect());
+    }
+    let bad = |value: String, must| Err(OutOfRange::new("freeze", value, must).into());
+    if let Some(pattern) =
+        config.freeze.iter().find(|pattern| !model.parameters().any(|(name, _)| matches(pattern, name)))
+    {
+        return bad(format!("{pattern:?}"), "a name of parameters, as model.embed_tokens.weight or model.layers.0.*");
+    }
+    let frozen = |name: &str| config.freeze.iter().any(|pattern| matches(pattern, name));
+    let trained: Vec<_> = model.parameters().filter(|(name, _)| !frozen(name)).map(owned).collect();
+    if trained.is_empty() {
+        return bad(format!("{:?}", config.freeze), "patterns that leave a parameter to train");
+    }
+    Ok(trained)
+}
+
+/// Whether `name` is `pattern`, in which `*` stands for any text.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((before, rest)) => name
+            .strip_prefix(before)
+            .is_some_and(|left| (0..=left.len()).any(|at| left.is_char_boundary(at) && matches(rest, &left[at..]))),
+    }
+}
+
+/// What remains after the last step: adapters, if the model has some, are saved to `folder/adapter` and merged.
+pub(crate) fn finish(model: &mut Transformer, config: &TrainConfig, folder: &Path) -> Result<(), TrainerError> {
+    if model.adapters().next().is_some() {
+        let LoraConfig { rank, alpha, targets } = &config.lora;
+        let adapter = folder.join("adapter");
+        std::fs::create_dir_all(&adapter).map_err(at(&adapter))?;
+        model.save_adapters(&adapter, "", *rank, *alpha, targets)?;
+        model.merge_adapters()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        assert!(matches("model.layers.0.*", "model.layers.0.mlp.up_proj.weight"));
+        assert!(!matches("model.layers.0.*", "model.layers.10.mlp.up_proj.weight"));
+        assert!(matches("*norm*", "model.layers.0.input_layernorm.weight") && matches("*", "x"));
+        assert!(matches("*.mlp.*.weight", "model.layers.3.mlp.gate_proj.weight"));
+        assert!(!matches("norm", "model.norm.weight") && !matches("*.bias", "model.norm.weight"));
+    }
+}
