@@ -14,6 +14,7 @@ use crate::stage::search::{self, Search, SearchManifest};
 use crate::stage::train::TrainManifest;
 use anyhow::{Context as _, Result};
 use espalier_files::{publish_json, read_json};
+use espalier_settings::Choice;
 use espalier_task::Prompting;
 use std::path::PathBuf;
 
@@ -67,7 +68,7 @@ impl Block {
     }
 }
 
-/// Runs every method of a block that is not done yet; one result a method, in the order of [`Method::ALL`].
+/// Runs every method of a block that is not done yet; one result a method, in the order of their declaration.
 ///
 /// # Errors
 /// What a stage fails with; the stages before it are kept.
@@ -78,7 +79,7 @@ pub fn run_block(run: RunFolder, context: &Context) -> Result<Vec<MethodResult>>
     let searched = search::run(&Search { problems: &problems, policy: &policy, round: 1, out: &trees }, context)?;
     // The control needs to know how long the method that it is compared with trains.
     block.result(Method::RejectionSft, &searched, context)?;
-    Method::ALL.into_iter().map(|method| block.result(method, &searched, context)).collect()
+    Method::values().map(|method| block.result(method, &searched, context)).collect()
 }
 
 impl Block {
