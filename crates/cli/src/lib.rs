@@ -16,6 +16,7 @@
 
 pub mod command;
 pub mod exit;
+pub mod log;
 pub mod parse;
 pub mod report;
 pub mod session;

@@ -3,8 +3,7 @@
 use crate::terminal::Terminal;
 use clap::Args;
 use espalier_rounds::config::RunConfig;
-use espalier_rounds::context::Context;
-use espalier_rounds::contract::Program;
+use espalier_rounds::context::{Context, Program};
 
 /// Flags of every command that makes an output.
 #[derive(Args, Clone, Copy, Debug)]

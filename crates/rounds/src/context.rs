@@ -1,7 +1,7 @@
 //! What every stage is given: the configuration, the program, and who watches.
 
 use crate::config::RunConfig;
-use crate::contract::Program;
+use serde::{Deserialize, Serialize};
 
 /// What every stage is given.
 #[derive(Clone, Copy)]
@@ -34,6 +34,21 @@ impl std::fmt::Debug for Context<'_> {
             .field("overwrite", &self.overwrite)
             .finish_non_exhaustive()
     }
+}
+
+/// The program, as it is written beside every output.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Program {
+    /// Version of the package.
+    pub version: String,
+    /// The commit it was built from.
+    pub revision: String,
+    /// Version of LibTorch; empty without it.
+    pub libtorch: String,
+    /// Version of the tokenizers library.
+    pub tokenizers: String,
+    /// The command line.
+    pub command: Vec<String>,
 }
 
 /// Follows stages. Nothing in a stage prints: what is to be seen goes through here.

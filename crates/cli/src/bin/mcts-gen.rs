@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 use espalier_cli::command::config_args::print_config;
 use espalier_cli::command::{complete, pairs, score, search, show};
 use espalier_cli::exit::finish;
+use espalier_cli::log::LogFlags;
 use espalier_cli::parse::parse;
 use std::process::ExitCode;
 
@@ -11,6 +12,8 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(version, about, max_term_width = 110)]
 struct Cli {
+    #[command(flatten)]
+    log: LogFlags,
     #[command(subcommand)]
     command: Command,
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
+    cli.log.start();
     finish(match cli.command {
         Command::Search(args) => search::run(&args),
         Command::Pairs(args) => pairs::run(&args),

@@ -6,6 +6,7 @@ use espalier_cli::command::{
     compare, compare_evals, eval, experiment, init, judge, objective, prefer, report, round, settings, sft, value,
 };
 use espalier_cli::exit::finish;
+use espalier_cli::log::LogFlags;
 use espalier_cli::parse::parse;
 use std::process::ExitCode;
 
@@ -13,6 +14,8 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(version, about, max_term_width = 110)]
 struct Cli {
+    #[command(flatten)]
+    log: LogFlags,
     #[command(subcommand)]
     command: Command,
 }
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
+    cli.log.start();
     finish(match cli.command {
         Command::Init(args) => init::run(&args),
         Command::Round(args) => round::run(&args),

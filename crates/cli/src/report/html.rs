@@ -5,7 +5,7 @@ use super::table::{HEADS, cells, interval};
 use anyhow::{Context, Result};
 use espalier_files::publish_bytes;
 use espalier_rounds::run::folder::RunFolder;
-use espalier_rounds::run::round::RoundManifest;
+use espalier_rounds::run::manifest::RoundManifest;
 use minijinja::{Environment, context};
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! Tables for the terminal.
 
-use espalier_rounds::run::round::RoundManifest;
+use espalier_rounds::run::manifest::RoundManifest;
 use espalier_rounds::stage::eval::compare::{Comparison, Paired};
 use espalier_rounds::stage::eval::{Estimate, EvalReport, GroupScore, Score};
 use std::fmt::Write;

@@ -15,5 +15,5 @@ mod work;
 
 pub use identity::Identity;
 pub use place::{MANIFEST, Place, RECORD};
-pub use record::{Done, Process, Program, Record, now};
+pub use record::{Done, Process, Record, now};
 pub use work::{Begun, Work, begin};

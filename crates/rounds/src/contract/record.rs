@@ -1,23 +1,9 @@
 //! `stage.json`: what an output is and where it comes from, written before work begins.
 
 use super::Identity;
+use crate::context::Program;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-/// The program, as it is written beside every output.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Program {
-    /// Version of the package.
-    pub version: String,
-    /// The commit it was built from.
-    pub revision: String,
-    /// Version of LibTorch; empty without it.
-    pub libtorch: String,
-    /// Version of the tokenizers library.
-    pub tokenizers: String,
-    /// The command line.
-    pub command: Vec<String>,
-}
 
 /// One process that worked on an output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -16,7 +16,9 @@
 mod block;
 mod method;
 mod results;
+mod run;
+mod train;
 
-pub use block::{Block, run_block};
 pub use method::Method;
 pub use results::{Estimate, MethodResult, Row, rows};
+pub use run::run_block;

@@ -7,7 +7,7 @@
 
 use crate::config::RunConfig;
 use crate::contract::MANIFEST;
-use crate::run::round::RoundManifest;
+use crate::run::manifest::RoundManifest;
 use anyhow::{Context, Result, bail};
 use espalier_files::read_json;
 use std::path::{Path, PathBuf};

@@ -2,5 +2,6 @@
 
 pub mod folder;
 pub mod init;
+pub mod manifest;
 pub mod problems;
 pub mod round;

@@ -6,17 +6,17 @@ use crate::config::{RoundStage, RunConfig};
 use crate::context::Context;
 use crate::contract::{self, Begun, Identity, Place};
 use crate::run::folder::RunFolder;
+use crate::run::manifest::RoundManifest;
 use crate::run::problems::ProblemSets;
 use crate::stage::eval::{self, EvalReport, Group};
 use crate::stage::extrapolate;
-use crate::stage::pairs::{self, PairsManifest};
+use crate::stage::pairs;
 use crate::stage::sampler::PolicySource;
-use crate::stage::search::{self, Search, SearchManifest};
+use crate::stage::search::{self, Search};
 use crate::stage::train::{TrainManifest, Training};
 use anyhow::Result;
 use espalier_files::remove_folder;
 use espalier_task::{Format, Granularity, Prompting};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -25,41 +25,6 @@ const RULES: u32 = 1;
 
 /// Name of the policy between the stages that is extrapolated.
 const EXTRAPOLATED: &str = "extrapolated";
-
-/// `round-NNN/manifest.json`: everything the round's stages report.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RoundManifest {
-    /// The round.
-    pub round: u32,
-    /// The search, in a CPL round.
-    pub search: Option<SearchManifest>,
-    /// The pairs, in a CPL round.
-    pub pairs: Option<PairsManifest>,
-    /// The training stages by name, in order of the alphabet.
-    pub training: BTreeMap<String, TrainManifest>,
-    /// The new policy's score.
-    pub eval: EvalReport,
-}
-
-impl RoundManifest {
-    /// Tokens sampled into trees and tokens trained on.
-    pub fn tokens(&self) -> u64 {
-        let trained: u64 = self.training.values().map(|stage| stage.summary.tokens).sum();
-        trained + self.search.as_ref().map_or(0, |search| search.tree_tokens)
-    }
-
-    /// Seconds of all stages.
-    pub fn wall_s(&self) -> f64 {
-        self.training.values().map(|stage| stage.wall_s).sum::<f64>()
-            + self.search.as_ref().map_or(0.0, |search| search.wall_s)
-            + self.eval.wall_s
-    }
-
-    /// Problems that were skipped.
-    pub fn failed(&self) -> usize {
-        self.search.as_ref().map_or(0, |search| search.skipped.len())
-    }
-}
 
 /// Runs the stages of a round that are not done yet.
 ///

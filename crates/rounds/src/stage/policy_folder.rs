@@ -1,7 +1,8 @@
 //! A policy on disk: a Hugging Face folder, and beside it how its prompts are written.
 
 use crate::config::{RunConfig, RuntimeConfig};
-use crate::contract::{Program, RECORD, Record};
+use crate::context::Program;
+use crate::contract::{RECORD, Record};
 use anyhow::{Context, Result, bail};
 use espalier_files::{Existing, publish_bytes, publish_folder, publish_json, read_json};
 use espalier_model::{Precision, Tokenizer, Transformer};
