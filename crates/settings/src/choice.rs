@@ -26,6 +26,11 @@ pub trait Choice: Copy + PartialEq + Send + Sync + 'static {
         found.map(|(value, ..)| *value).ok_or_else(unknown)
     }
 
+    /// All values, in the order of declaration.
+    fn values() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().map(|(value, ..)| *value)
+    }
+
     /// All names with what they mean.
     fn names() -> Vec<Name> {
         let named = |&(_, name, documentation)| Name { name, sentence: sentence(documentation) };

@@ -35,7 +35,7 @@ impl RunConfig {
     pub fn with(&self, settings: Map<String, Value>) -> Result<RunConfig> {
         overlay(self, Value::Object(settings)).map_err(|error| match &error {
             SettingError::Unknown { key, .. } => match MOVED.iter().find(|(old, ..)| old == key) {
-                Some((old, new, reason)) => anyhow!("{old} is now {new}: {reason}"),
+                Some((old, new, reason)) => anyhow!("{old} is now {new}, since {reason}; move it there"),
                 None => error.into(),
             },
             _ => error.into(),
@@ -69,7 +69,10 @@ mod tests {
     #[test]
     fn a_key_that_has_moved_says_where_it_went() {
         let message = refused("[search]\nin_flight = 8\n");
-        assert_eq!(message, "search.in_flight is now runtime.in_flight: it decides how fast trees come, never a tree");
+        assert_eq!(
+            message,
+            "search.in_flight is now runtime.in_flight, since it decides how fast trees come, never a tree; move it there"
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::method::Method;
 use crate::stage::eval::EvalReport;
+use espalier_settings::Choice;
 use espalier_task::Granularity;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
@@ -84,7 +85,7 @@ pub struct Row {
 pub fn rows(results: &[MethodResult]) -> Vec<Row> {
     let mut rows = Vec::new();
     for granularity in [Granularity::Plan, Granularity::Step] {
-        for method in Method::ALL {
+        for method in Method::values() {
             let of = |wanted: Method| -> Vec<&MethodResult> {
                 let matches = |result: &&MethodResult| (result.method, result.granularity) == (wanted, granularity);
                 results.iter().filter(matches).collect()

@@ -13,8 +13,9 @@ use crate::stage::policy_source::PolicySource;
 use crate::stage::search::{self, Search, SearchManifest};
 use anyhow::Result;
 use espalier_files::publish_json;
+use espalier_settings::Choice;
 
-/// Runs every method of a block that is not done yet; one result a method, in the order of [`Method::ALL`].
+/// Runs every method of a block that is not done yet; one result a method, in the order of their declaration.
 ///
 /// # Errors
 /// What a stage fails with; the stages before it are kept.
@@ -25,7 +26,7 @@ pub fn run_block(run: RunFolder, context: &Context) -> Result<Vec<MethodResult>>
     let searched = search::run(&Search { problems: &problems, policy: &policy, round: 1, out: &trees }, context)?;
     // The control needs to know how long the method that it is compared with trains.
     result(&block, Method::RejectionSft, &searched, context)?;
-    Method::ALL.into_iter().map(|method| result(&block, method, &searched, context)).collect()
+    Method::values().map(|method| result(&block, method, &searched, context)).collect()
 }
 
 fn result(block: &Block, method: Method, searched: &SearchManifest, context: &Context) -> Result<MethodResult> {
