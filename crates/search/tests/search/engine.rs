@@ -3,7 +3,8 @@
 use super::{PROMPT, job, searched};
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeSource, FakeTexts};
 use espalier_search::{
-    Expansion, Policy, PolicyError, SearchConfig, SearchError, StepRequest, TreeJob, search, search_with_progress,
+    Expansion, Policy, PolicyError, SearchConfig, SearchError, SearchEvent, StepRequest, TreeJob, search,
+    search_with_events,
 };
 use std::cell::Cell;
 
@@ -92,6 +93,38 @@ fn bad_problems_are_skipped_and_reported() {
 }
 
 #[test]
+fn a_skipped_problem_is_told_when_it_happens() {
+    let jobs = (0..40).map(|index| {
+        let prompt = if index % 10 == 3 { PROMPT.replace("3 + 4", "an unreadable thing") } else { PROMPT.to_owned() };
+        TreeJob { prompt, ..job(index) }
+    });
+    let mut policy = FakePolicy::new(FakeTexts::new(3)).refusing("unreadable");
+    let (mut ended, mut told) = (Vec::new(), Vec::new());
+    let summary = search_with_events(&config(1), jobs, &mut policy, &FakeJudge, |event| {
+        match event {
+            SearchEvent::Finished { index, .. } => ended.push(index),
+            SearchEvent::Skipped(skipped) => {
+                ended.push(skipped.index);
+                told.push(skipped.clone());
+            }
+            SearchEvent::Advanced(_) => {}
+        }
+        Ok(())
+    })
+    .expect("bad problems are not fatal");
+    assert!(ended.into_iter().eq(0..40), "one tree at a time, each job ends in its turn");
+    assert_eq!(told, summary.skipped);
+    assert!(told.iter().map(|skipped| skipped.problem_id.as_str()).eq(["p3", "p13", "p23", "p33"]));
+
+    let result =
+        search_with_events(&config(1), [job(0)], &mut policy.refusing("3 + 4"), &FakeJudge, |event| match event {
+            SearchEvent::Skipped(_) => Err(SearchError::Sink("the disk is full".into())),
+            _ => Ok(()),
+        });
+    assert!(matches!(result, Err(SearchError::Sink(_))), "a skipped problem that cannot be stored ends the search");
+}
+
+#[test]
 fn a_search_of_bad_problems_only_ends() {
     let mut policy = FakePolicy::new(FakeTexts::new(3)).refusing("question");
     let summary = search(&config(4), (0..50).map(job), &mut policy, &FakeJudge, |_, _| Ok(())).expect("not fatal");
@@ -105,12 +138,13 @@ fn the_summary_adds_up() {
     let mut policy = FakePolicy::new(FakeTexts::new(6)).shuffled(2, 2);
     let mut trees = Vec::new();
     let mut seen = Vec::new();
-    let on_tree = |_, tree| {
-        trees.push(tree);
+    let summary = search_with_events(&config(8), (0..30).map(job), &mut policy, &FakeJudge, |event| {
+        match event {
+            SearchEvent::Finished { tree, .. } => trees.push(tree),
+            SearchEvent::Skipped(skipped) => panic!("no problem is bad: {skipped:?}"),
+            SearchEvent::Advanced(so_far) => seen.push((so_far.trees, so_far.work.requests)),
+        }
         Ok(())
-    };
-    let summary = search_with_progress(&config(8), (0..30).map(job), &mut policy, &FakeJudge, on_tree, |so_far| {
-        seen.push((so_far.trees, so_far.work.requests));
     })
     .expect("the search runs");
     assert_eq!(summary.trees, 30);
