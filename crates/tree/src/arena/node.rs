@@ -31,6 +31,11 @@ pub enum Kind {
     Solution,
 }
 
+impl Kind {
+    /// The kinds of steps, in the order in which a path has them.
+    pub const STEPS: [Kind; 3] = [Kind::Plan, Kind::Step, Kind::Solution];
+}
+
 /// Why nothing follows a node, if nothing does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
