@@ -59,8 +59,8 @@ pub enum SearchError {
     /// Texts or tokens of one tree beyond what its 32-bit offsets reach.
     #[error("the tree has outgrown 4 GiB of text or tokens; lower `simulations`, `k` or `max_step_tokens`")]
     TooLarge,
-    /// The caller could not take a finished tree.
-    #[error("cannot store a finished tree")]
+    /// The caller could not take a finished tree or a skipped problem.
+    #[error("cannot store a finished tree or a skipped problem")]
     Sink(#[source] Box<dyn Error + Send + Sync>),
 }
 

@@ -77,7 +77,7 @@ mod tree_search;
 pub use about::{About, PolicyStats, ServerStats};
 pub use ask_all::ask_all;
 pub use config::{Converged, Evaluation, FirstPlay, Prior, SearchConfig, Selection, StopWhen, Strategy};
-pub use engine::{TreeJob, search, search_with_progress};
+pub use engine::{SearchEvent, TreeJob, search, search_with_events};
 pub use error::SearchError;
 pub use gumbel::Gumbel;
 pub use judge::{Judge, Verdict};

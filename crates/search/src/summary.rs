@@ -25,12 +25,12 @@ pub struct SearchSummary {
     pub wall_s: f64,
     /// Of them in [`Policy::poll`](crate::Policy::poll) and [`Policy::tokenize`](crate::Policy::tokenize).
     pub policy_s: f64,
-    /// Of them in the caller's `on_tree`, which stores finished trees.
+    /// Of them in the caller's code that stores finished trees and skipped problems.
     pub store_s: f64,
 }
 
 impl SearchSummary {
-    /// Seconds in neither the policy nor `on_tree`: selection, expansion, backing up, scheduling, and with them the judge,
+    /// Seconds in neither the policy nor the caller's code: selection, expansion, backing up, scheduling, and with them the judge,
     /// the iterator of the jobs and [`Policy::submit`](crate::Policy::submit), which are part of the same work.
     pub fn engine_s(&self) -> f64 {
         self.wall_s - self.policy_s - self.store_s

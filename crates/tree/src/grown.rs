@@ -136,7 +136,7 @@ fn statistics() -> impl Strategy<Value = Statistics> {
 }
 
 fn any_step() -> impl Strategy<Value = NewNode> {
-    let kind = prop::sample::select(vec![Kind::Plan, Kind::Step, Kind::Solution]);
+    let kind = prop::sample::select(Kind::STEPS.to_vec());
     let tokens = vec((any::<u32>(), prop::num::f32::ANY), 0..6);
     (kind, text(), tokens, prop::num::f32::ANY, ending(), option::of(number()), option::of(text())).prop_map(
         |(kind, text, tokens, prior, ending, reward, answer)| {

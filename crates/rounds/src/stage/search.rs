@@ -9,7 +9,9 @@ use crate::stage::shards::is_part;
 use crate::stage::shards::{Shards, resume_folder};
 use anyhow::{Context as _, Result};
 use espalier_files::{fingerprint, seed_from};
-use espalier_search::{Evaluation, SearchConfig, SearchError, SearchSummary, ServerStats, TreeJob};
+use espalier_search::{
+    Evaluation, SearchConfig, SearchError, SearchEvent, SearchSummary, ServerStats, TreeJob, search_with_events,
+};
 use espalier_task::{Format, Granularity, Problem};
 use espalier_tree::{ShardInfo, TreeInfo};
 use serde::{Deserialize, Serialize};
@@ -152,16 +154,20 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     let mut done = already;
     let mut finished_tokens = 0;
     let (stops, in_flight) = (stops(format, granularity), config.runtime.in_flight);
-    let summary = espalier_search::search(&settings, in_flight, &stops, jobs, &mut *policy, &judge, |index, tree| {
-        done += 1;
-        finished_tokens += tree.ids().map(|id| tree.token_ids(id).len() as u64).sum::<u64>();
-        context.observer.advanced(done, total, "");
-        shards.add(index, &tree).and_then(|()| Ok(work.note()?)).map_err(|error| SearchError::Sink(error.into()))
+    let summary = search_with_events(&settings, in_flight, &stops, jobs, &mut *policy, &judge, |event| {
+        let stored = match event {
+            SearchEvent::Finished { index, tree } => {
+                done += 1;
+                finished_tokens += tree.ids().map(|id| tree.token_ids(id).len() as u64).sum::<u64>();
+                context.observer.advanced(done, total, "");
+                shards.add(index, &tree).and_then(|()| Ok(work.note()?))
+            }
+            SearchEvent::Skipped(skip) => shards.skip(skip.index, &skip.reason),
+            SearchEvent::Advanced(_) => Ok(()),
+        };
+        stored.map_err(|error| SearchError::Sink(error.into()))
     })
     .context("the search stopped")?;
-    for skip in &summary.skipped {
-        shards.skip(skip.index, &skip.reason)?;
-    }
     let skipped = shards.skips().iter().map(|(index, reason)| Skipped {
         problem_id: search.problems[*index as usize].id.clone(),
         reason: reason.clone(),

@@ -33,8 +33,8 @@ struct Begun {
     journal: Journal,
     /// Problems whose trees are in the journal.
     finished: BTreeSet<u64>,
-    /// Problems that have no tree.
-    skipped: BTreeSet<u64>,
+    /// Problems that have no tree, with the reason.
+    skipped: BTreeMap<u64, String>,
 }
 
 impl Shards {
@@ -106,11 +106,8 @@ impl Shards {
     /// Notes that a problem has no tree, so that its shard does not wait for it.
     pub fn skip(&mut self, index: u64, reason: &str) -> Result<()> {
         let shard = index / self.shard_trees;
-        let skip = (index, reason.to_owned());
-        let record = serde_json::to_vec(&skip).context("cannot encode a skipped problem")?;
-        self.skip_journal.append(|to| to.extend(&record))?;
-        self.skips.push(skip);
-        self.begun(shard)?.skipped.insert(index);
+        self.skips.push((index, reason.to_owned()));
+        self.begun(shard)?.skipped.insert(index, reason.to_owned());
         self.publish_if_whole(shard)
     }
 
@@ -155,12 +152,12 @@ impl Shards {
                 self.folder.display()
             );
         }
-        Ok(Begun { journal, finished, skipped: BTreeSet::new() })
+        Ok(Begun { journal, finished, skipped: BTreeMap::new() })
     }
 
     fn publish_if_whole(&mut self, shard: u64) -> Result<()> {
         let Some(begun) = self.begun.get(&shard) else { return Ok(()) };
-        let is_there = |index| begun.finished.contains(&index) || begun.skipped.contains(&index);
+        let is_there = |index| begun.finished.contains(&index) || begun.skipped.contains_key(&index);
         if !self.indices(shard).all(is_there) {
             return Ok(());
         }
@@ -171,6 +168,11 @@ impl Shards {
         // What is published must be what was finished: another process in the same journal would have cut it.
         if !found.iter().map(|(index, _)| index).eq(&begun.finished) {
             bail!("{} has lost trees that were in it; remove {}", journal.display(), self.folder.display());
+        }
+        // Not before: a process that goes on with a shard tries its skipped problems again.
+        for skip in &begun.skipped {
+            let record = serde_json::to_vec(&skip).context("cannot encode a skipped problem")?;
+            self.skip_journal.append(|to| to.extend(&record))?;
         }
         let trees: Vec<Tree> = found.into_iter().map(|(_, tree)| tree).collect();
         let path = self.path(shard);

@@ -5,9 +5,10 @@
 //! jobs ──►   │             slot 1: TreeSearch  ├──────────────► submit ──►  │ Policy │
 //!            │             ..                  │                            │        │
 //!            └─────────────slot n: TreeSearch ◄┘◄── answers ◄── poll ◄────  └────────┘
-//!                              │ finished: on_tree, and the slot takes the next job at once
+//!                              │ finished or skipped: on_event, and the slot takes the next job at once
 //! ```
 
+mod event;
 mod give_up;
 mod slots;
 mod turn;
@@ -21,6 +22,7 @@ use crate::summary::{SearchSummary, Stop};
 use crate::tree_search::{Next, RequestBuffer, TreeSearch};
 use espalier_settings::range::at_least;
 use espalier_tree::{Tree, TreeInfo};
+pub use event::SearchEvent;
 use slots::{Owner, Slots};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,7 +49,7 @@ pub struct TreeJob {
 ///
 /// A tree is the same whatever `in_flight` is, in whatever order the policy answers, and on any number of threads. Memory
 /// is that of the trees in flight, however many jobs there are. A problem that fails by itself is skipped and reported
-/// in [`SearchSummary::skipped`].
+/// in [`SearchSummary::skipped`]; [`search_with_events`] reports it when it happens.
 ///
 /// # Errors
 /// When a setting is out of range, the policy fails altogether or breaks its contract, or `on_tree` fails. The policy
@@ -59,21 +61,27 @@ pub fn search<P: Policy + ?Sized, J: Judge + ?Sized>(
     jobs: impl IntoIterator<Item = TreeJob>,
     policy: &mut P,
     judge: &J,
-    on_tree: impl FnMut(u64, Tree) -> Result<(), SearchError>,
+    mut on_tree: impl FnMut(u64, Tree) -> Result<(), SearchError>,
 ) -> Result<SearchSummary, SearchError> {
-    search_with_progress(config, in_flight, stops, jobs, policy, judge, on_tree, |_| ())
+    search_with_events(config, in_flight, stops, jobs, policy, judge, |event| match event {
+        SearchEvent::Finished { index, tree } => on_tree(index, tree),
+        SearchEvent::Skipped(_) | SearchEvent::Advanced(_) => Ok(()),
+    })
 }
 
-/// [`search`], with `on_progress` called on the totals so far each time that answers have been taken in.
-pub fn search_with_progress<P: Policy + ?Sized, J: Judge + ?Sized>(
+/// [`search`], with `on_event` told what happens when it happens: each job ends in one [`SearchEvent::Finished`] or
+/// [`SearchEvent::Skipped`].
+///
+/// # Errors
+/// Those of [`search`], and the first error of `on_event`.
+pub fn search_with_events<P: Policy + ?Sized, J: Judge + ?Sized>(
     config: &SearchConfig,
     in_flight: usize,
     stops: &Stops,
     jobs: impl IntoIterator<Item = TreeJob>,
     policy: &mut P,
     judge: &J,
-    on_tree: impl FnMut(u64, Tree) -> Result<(), SearchError>,
-    mut on_progress: impl FnMut(&SearchSummary),
+    on_event: impl FnMut(SearchEvent<'_>) -> Result<(), SearchError>,
 ) -> Result<SearchSummary, SearchError> {
     config.check()?;
     at_least(1).check("in_flight", &in_flight)?;
@@ -83,7 +91,7 @@ pub fn search_with_progress<P: Policy + ?Sized, J: Judge + ?Sized>(
         policy,
         judge,
         jobs: jobs.into_iter().fuse(),
-        on_tree,
+        on_event,
         slots: Slots::new(in_flight),
         turns: Vec::new(),
         buffer: RequestBuffer::new(stops),
@@ -93,7 +101,7 @@ pub fn search_with_progress<P: Policy + ?Sized, J: Judge + ?Sized>(
     engine.fill()?;
     while engine.pending > 0 {
         engine.turn()?;
-        on_progress(&engine.summary);
+        (engine.on_event)(SearchEvent::Advanced(&engine.summary))?;
     }
     engine.summary.wall_s = engine.began.elapsed().as_secs_f64();
     Ok(engine.summary)
@@ -105,7 +113,7 @@ struct Engine<'a, P: ?Sized, J: ?Sized, I, F> {
     policy: &'a mut P,
     judge: &'a J,
     jobs: I,
-    on_tree: F,
+    on_event: F,
     slots: Slots,
     /// Empty between batches; kept for its memory.
     turns: Vec<Turn>,
@@ -120,7 +128,7 @@ where
     P: Policy + ?Sized,
     J: Judge + ?Sized,
     I: Iterator<Item = TreeJob>,
-    F: FnMut(u64, Tree) -> Result<(), SearchError>,
+    F: FnMut(SearchEvent<'_>) -> Result<(), SearchError>,
 {
     /// Starts as many trees as may be in flight.
     fn fill(&mut self) -> Result<(), SearchError> {
@@ -144,7 +152,7 @@ where
                 Ok(prompt_ids) => prompt_ids,
                 Err(error) => {
                     let reason = format!("the prompt cannot be used: {}", error.reason());
-                    self.skip(index, info.problem_id, reason);
+                    self.skip(index, info.problem_id, reason)?;
                     continue;
                 }
             };
@@ -154,7 +162,7 @@ where
                     self.slots.begin(place);
                     self.proceed(place, Box::new(tree))?;
                 }
-                Err(error) => self.skip(index, problem_id, error.reason()),
+                Err(error) => self.skip(index, problem_id, error.reason())?,
             }
         }
         Ok(())
@@ -176,7 +184,7 @@ where
                 };
                 self.pending -= 1;
                 match self.slots.take(place) {
-                    Some(tree) => self.give_up(place, tree, 1, error.reason()),
+                    Some(tree) => self.give_up(place, tree, 1, error.reason())?,
                     None => self.lose_one(place),
                 }
                 return self.start_next(place);
@@ -227,7 +235,7 @@ where
             Ok(()) => self.proceed(place, tree)?,
             // It would be the same for every tree.
             Err(error @ SearchError::NoValue) => return Err(error),
-            Err(error) => self.give_up(place, tree, 0, error.reason()),
+            Err(error) => self.give_up(place, tree, 0, error.reason())?,
         }
         self.start_next(place)
     }
@@ -268,8 +276,7 @@ where
                     match self.policy.submit(request) {
                         Ok(()) => self.pending += 1,
                         Err(error) if error.tree() == Some(tree.index()) => {
-                            self.give_up(place, tree, 1, error.reason());
-                            return Ok(());
+                            return self.give_up(place, tree, 1, error.reason());
                         }
                         Err(error) => return Err(error.into()),
                     }
@@ -285,7 +292,7 @@ where
                     let tree = tree.into_tree();
                     self.summary.add_tree(&tree, stop);
                     let began = Instant::now();
-                    let stored = (self.on_tree)(index, tree);
+                    let stored = (self.on_event)(SearchEvent::Finished { index, tree });
                     self.summary.store_s += began.elapsed().as_secs_f64();
                     return stored;
                 }

@@ -3,8 +3,8 @@
 use super::{PROMPT, job, searched};
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeSource, FakeTexts};
 use espalier_search::{
-    About, Expansion, Policy, PolicyError, SearchConfig, SearchError, StepRequest, Stops, TreeJob, search,
-    search_with_progress,
+    About, Expansion, Policy, PolicyError, SearchConfig, SearchError, SearchEvent, StepRequest, Stops, TreeJob, search,
+    search_with_events,
 };
 use std::cell::Cell;
 
@@ -101,6 +101,45 @@ fn bad_problems_are_skipped_and_reported() {
 }
 
 #[test]
+fn a_skipped_problem_is_told_when_it_happens() {
+    let jobs = (0..40).map(|index| {
+        let prompt = if index % 10 == 3 { PROMPT.replace("3 + 4", "an unreadable thing") } else { PROMPT.to_owned() };
+        TreeJob { prompt, ..job(index) }
+    });
+    let mut policy = FakePolicy::new(FakeTexts::new(3)).refusing("unreadable");
+    let (mut ended, mut told) = (Vec::new(), Vec::new());
+    let summary = search_with_events(&config(), 1, &Stops::default(), jobs, &mut policy, &FakeJudge, |event| {
+        match event {
+            SearchEvent::Finished { index, .. } => ended.push(index),
+            SearchEvent::Skipped(skipped) => {
+                ended.push(skipped.index);
+                told.push(skipped.clone());
+            }
+            SearchEvent::Advanced(_) => {}
+        }
+        Ok(())
+    })
+    .expect("bad problems are not fatal");
+    assert!(ended.into_iter().eq(0..40), "one tree at a time, each job ends in its turn");
+    assert_eq!(told, summary.skipped);
+    assert!(told.iter().map(|skipped| skipped.problem_id.as_str()).eq(["p3", "p13", "p23", "p33"]));
+
+    let result = search_with_events(
+        &config(),
+        1,
+        &Stops::default(),
+        [job(0)],
+        &mut policy.refusing("3 + 4"),
+        &FakeJudge,
+        |event| match event {
+            SearchEvent::Skipped(_) => Err(SearchError::Sink("the disk is full".into())),
+            _ => Ok(()),
+        },
+    );
+    assert!(matches!(result, Err(SearchError::Sink(_))), "a skipped problem that cannot be stored ends the search");
+}
+
+#[test]
 fn a_search_of_bad_problems_only_ends() {
     let mut policy = FakePolicy::new(FakeTexts::new(3)).refusing("question");
     let summary = search(&config(), 4, &Stops::default(), (0..50).map(job), &mut policy, &FakeJudge, |_, _| Ok(()))
@@ -116,23 +155,16 @@ fn the_summary_adds_up() {
     let mut policy = FakePolicy::new(FakeTexts::new(6)).shuffled(2, 2);
     let mut trees = Vec::new();
     let mut seen = Vec::new();
-    let on_tree = |_, tree| {
-        trees.push(tree);
-        Ok(())
-    };
-    let summary = search_with_progress(
-        &config(),
-        8,
-        &Stops::default(),
-        (0..30).map(job),
-        &mut policy,
-        &FakeJudge,
-        on_tree,
-        |so_far| {
-            seen.push((so_far.trees, so_far.work.requests));
-        },
-    )
-    .expect("the search runs");
+    let summary =
+        search_with_events(&config(), 8, &Stops::default(), (0..30).map(job), &mut policy, &FakeJudge, |event| {
+            match event {
+                SearchEvent::Finished { tree, .. } => trees.push(tree),
+                SearchEvent::Skipped(skipped) => panic!("no problem is bad: {skipped:?}"),
+                SearchEvent::Advanced(so_far) => seen.push((so_far.trees, so_far.work.requests)),
+            }
+            Ok(())
+        })
+        .expect("the search runs");
     assert_eq!(summary.trees, 30);
     assert_eq!(summary.nodes, trees.iter().map(|tree| tree.len() as u64).sum::<u64>());
     let e = summary.endings;

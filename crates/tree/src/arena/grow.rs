@@ -67,17 +67,44 @@ impl Tree {
     /// Adds one more step that follows `parent`. Siblings are added one after the other.
     ///
     /// # Panics
-    /// When another node was added since the step before it, or tokens and log-probabilities differ in number.
+    /// When another node was added since the step before it, tokens and log-probabilities differ in number, or the tree is
+    /// larger than its numbers can count.
     #[inline]
     pub fn append(&mut self, parent: NodeId, step: &NewStep<'_>) -> NodeId {
-        assert_eq!(step.token_ids.len(), step.logprobs.len(), "a log-probability for each token");
-        let id = self.nodes.len() as u32;
-        let above = &mut self.nodes[parent.index()];
-        if above.child_count == 0 {
-            above.first_child = id;
+        match self.try_append(parent.0, step) {
+            Ok(id) => id,
+            Err(reason) => panic!("cannot add a step to node {}: {reason}", parent.0),
         }
-        assert_eq!(above.first_child + u32::from(above.child_count), id, "siblings of node {id} lie apart");
-        above.child_count += 1;
+    }
+
+    /// Adds the node with the next id, which was never visited. Siblings must follow each other, parents must come first.
+    ///
+    /// # Errors
+    /// What about the step contradicts the nodes before it; the tree is then as it was.
+    #[inline]
+    pub(super) fn try_append(&mut self, parent: u32, step: &NewStep<'_>) -> Result<NodeId, &'static str> {
+        let (token_end, text_end) = (self.token_ids.len() + step.token_ids.len(), self.text.len() + step.text.len());
+        // A bit above the lowest 32 of any of the three.
+        if (self.nodes.len() | token_end | text_end) > u32::MAX as usize {
+            return Err("the tree has more nodes, tokens or bytes of text than can be counted in 32 bits");
+        }
+        let id = self.nodes.len() as u32;
+        if parent >= id {
+            return Err("the parent does not come before the node");
+        }
+        if step.token_ids.len() != step.logprobs.len() {
+            return Err("tokens and log-probabilities differ in number");
+        }
+        let above = &mut self.nodes[parent as usize];
+        let first_child = if above.is_expanded() { above.first_child } else { id };
+        if first_child + u32::from(above.child_count) != id {
+            return Err("siblings do not follow each other");
+        }
+        if above.child_count == u16::MAX || above.depth == u16::MAX {
+            return Err("a node has more than 65535 children, or the tree is deeper than 65535 steps");
+        }
+
+        (above.first_child, above.child_count) = (first_child, above.child_count + 1);
         let depth = above.depth + 1;
         push_all(&mut self.token_ids, step.token_ids);
         push_all(&mut self.logprobs, step.logprobs);
@@ -97,16 +124,16 @@ impl Tree {
             prior: step.prior,
             value_estimate: f32::NAN,
             reward: step.reward.unwrap_or(f32::NAN),
-            parent: parent.0,
+            parent,
             first_child: 0,
-            token_end: self.token_ids.len() as u32,
-            text_end: self.text.len() as u32,
+            token_end: token_end as u32,
+            text_end: text_end as u32,
             child_count: 0,
             depth,
             kind: step.kind,
             ending: step.ending,
         });
-        NodeId(id)
+        Ok(NodeId(id))
     }
 
     /// Backs a value up from `node` to the root: on every node of the path N += 1 and W += value.

@@ -32,6 +32,11 @@ choices! {
     }
 }
 
+impl Kind {
+    /// The kinds of steps, in the order in which a path has them.
+    pub const STEPS: [Kind; 3] = [Kind::Plan, Kind::Step, Kind::Solution];
+}
+
 choices! {
     /// Why nothing follows a node, if nothing does.
     pub enum Ending {

@@ -22,7 +22,7 @@ pub fn arrange_pairs(mut pairs: Vec<StepPair>, rules: &PairRules) -> Vec<StepPai
 
 /// As many pairs of each kind as of the rarest that there is, in their order.
 fn balanced(pairs: Vec<StepPair>) -> Vec<StepPair> {
-    let places = [Kind::Plan, Kind::Step, Kind::Solution].map(|kind| {
+    let places = Kind::STEPS.map(|kind| {
         let of_kind = pairs.iter().enumerate().filter(|(_, pair)| pair.kind == kind);
         (kind, of_kind.map(|(at, _)| at).collect::<Vec<_>>())
     });

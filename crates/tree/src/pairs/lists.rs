@@ -54,7 +54,7 @@ pub fn ranked_lists(tree: &Tree, rules: &PairRules) -> Vec<RankedList> {
     let mut lists = Vec::new();
     let mut siblings = Vec::new();
     for state in tree.ids() {
-        for kind in [Kind::Plan, Kind::Step, Kind::Solution] {
+        for kind in Kind::STEPS {
             usable_children(tree, state, kind, rules, &mut siblings);
             let ranking = ranking(tree, &siblings);
             let (Some(&best), Some(&worst)) = (ranking.first(), ranking.last()) else { continue };

@@ -14,7 +14,7 @@ pub fn select_pairs(tree: &Tree, rules: &PairRules) -> Vec<StepPair> {
     let mut siblings = Vec::new();
     let states = if rules.rule == PairRule::MctsDpo { best_path(tree, rules) } else { tree.ids().collect() };
     for state in states {
-        for kind in KINDS {
+        for kind in Kind::STEPS {
             usable_children(tree, state, kind, rules, &mut siblings);
             found.add_state(state, kind, &siblings);
         }
@@ -36,9 +36,6 @@ pub fn select_pairs(tree: &Tree, rules: &PairRules) -> Vec<StepPair> {
     pairs.iter().map(&mut pair_of).collect()
 }
 
-/// Kinds of steps, in the order of the pairs of a state.
-const KINDS: [Kind; 3] = [Kind::Plan, Kind::Step, Kind::Solution];
-
 /// The children of one kind that may be in a pair.
 pub(super) fn usable_children(tree: &Tree, state: NodeId, kind: Kind, rules: &PairRules, siblings: &mut Vec<NodeId>) {
     siblings.clear();
@@ -52,7 +49,7 @@ pub(super) fn usable_children(tree: &Tree, state: NodeId, kind: Kind, rules: &Pa
 fn best_path(tree: &Tree, rules: &PairRules) -> Vec<NodeId> {
     let mut siblings = Vec::new();
     let mut best_child = |at: NodeId| {
-        let kinds = KINDS.into_iter().flat_map(|kind| {
+        let kinds = Kind::STEPS.into_iter().flat_map(|kind| {
             usable_children(tree, at, kind, rules, &mut siblings);
             siblings.clone()
         });

@@ -8,7 +8,8 @@ use crate::stage::search::settings;
 use anyhow::{Context, Result};
 use espalier_files::seed_from;
 use espalier_search::{
-    Expansion, Policy, SearchConfig, SearchError, StepRequest, StopWhen, Strategy, TreeJob, Unit, ask_all,
+    Expansion, Policy, SearchConfig, SearchError, SearchEvent, StepRequest, StopWhen, Strategy, TreeJob, Unit, ask_all,
+    search_with_events,
 };
 use espalier_task::{AnswerKind, Format, Granularity, Problem};
 use espalier_tree::{Ending, NodeId, Tree, TreeInfo};
@@ -135,13 +136,15 @@ impl Task<'_> {
         let stops = stops(self.format, self.granularity);
         let judge = BlindJudge(FormatJudge { format: self.format, granularity: self.granularity });
         let in_flight = self.config.runtime.in_flight;
-        let summary = espalier_search::search(&settings, in_flight, &stops, jobs, policy, &judge, |index, tree| {
-            sink(index as usize, solutions(&tree)).map_err(|error| SearchError::Sink(error.into()))
+        search_with_events(&settings, in_flight, &stops, jobs, policy, &judge, |event| {
+            let stored = match event {
+                SearchEvent::Finished { index, tree } => sink(index as usize, solutions(&tree)),
+                SearchEvent::Skipped(skip) => sink(skip.index as usize, skipped(&skip.reason)),
+                SearchEvent::Advanced(_) => Ok(()),
+            };
+            stored.map_err(|error| SearchError::Sink(error.into()))
         })
         .context("the search stopped")?;
-        for skip in &summary.skipped {
-            sink(skip.index as usize, skipped(&skip.reason))?;
-        }
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ fn some_pairs() -> Vec<StepPair> {
     let mut pairs: Vec<StepPair> = (0..160).flat_map(|seed| select_pairs(&grown(seed, 60), &rules)).collect();
     for (at, pair) in pairs.iter_mut().enumerate() {
         pair.weight = 1.0 / (1.0 + at as f32);
-        pair.kind = [Kind::Plan, Kind::Step, Kind::Solution][at % 3];
+        pair.kind = Kind::STEPS[at % 3];
     }
     pairs
 }
