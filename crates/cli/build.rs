@@ -8,7 +8,7 @@ fn main() {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{}", folder.display());
     }
     println!("cargo:rustc-env=ESPALIER_GIT_REVISION={}", revision().unwrap_or_else(|| "unknown".to_owned()));
-    println!("cargo:rustc-env=ESPALIER_LIBTORCH={}", libtorch().unwrap_or_else(|| "unknown".to_owned()));
+    println!("cargo:rustc-env=ESPALIER_LIBTORCH={}", libtorch().unwrap_or_else(|| "none".to_owned()));
     println!("cargo:rustc-env=ESPALIER_TOKENIZERS={}", locked("tokenizers").unwrap_or_else(|| "unknown".to_owned()));
     println!("cargo:rerun-if-changed=../../Cargo.lock");
     println!("cargo:rerun-if-changed=../../.git/logs/HEAD");

@@ -18,6 +18,7 @@ pub mod command;
 pub mod exit;
 pub mod log;
 pub mod parse;
+#[cfg(feature = "local")]
 pub mod report;
 pub mod session;
 pub mod terminal;

@@ -12,6 +12,8 @@
 //! Nothing here prints: an [`Observer`](context::Observer) is told what a person should see. A stage gives back a manifest,
 //! which is also the last file that it writes; see [`contract`].
 //!
+//! Without the feature `local` nothing here needs LibTorch: search and evaluation over servers, and pairs, remain.
+//!
 //! Errors are chains of causes for people, each with the file or value that was wrong ([`anyhow`]): the callers of this crate
 //! are commands and scripts that can only stop, and the libraries below have their own documented enums.
 //!
@@ -29,7 +31,9 @@
 pub mod config;
 pub mod context;
 pub mod contract;
+#[cfg(feature = "local")]
 pub mod experiment;
 pub mod judge;
+#[cfg(feature = "local")]
 pub mod run;
 pub mod stage;

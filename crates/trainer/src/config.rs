@@ -1,8 +1,48 @@
 //! How long, how fast and in which order to train.
 
-use espalier_model::Precision;
 use espalier_settings::range::{above, at_least, between, each_of};
 use espalier_settings::{OutOfRange, choices, settings};
+
+/// Names of all objectives, in the order of their registry; they are known also where no objective is compiled.
+pub const LOSSES: [&str; 25] = [
+    "step_apo",
+    "step_dpo",
+    "dpo",
+    "cdpo",
+    "mcts_dpo",
+    "robust",
+    "hinge",
+    "ipo",
+    "simpo",
+    "ln_dpo",
+    "slic",
+    "orpo",
+    "cpo",
+    "f_dpo_forward_kl",
+    "f_dpo_js",
+    "f_dpo_alpha",
+    "sppo_hard",
+    "sppo_soft",
+    "nca",
+    "exo",
+    "apo_zero",
+    "apo_down",
+    "plackett_luce",
+    "lipo_lambda",
+    "tpo",
+];
+
+choices! {
+    /// What weights, activations and gradients are.
+    #[derive(Default)]
+    pub enum Precision {
+        /// 32 bits.
+        #[default]
+        Float32 = "float32",
+        /// 16 bits with the exponents of float32; norms, softmax and log-probabilities are computed in float32 all the same.
+        Bfloat16 = "bfloat16",
+    }
+}
 
 settings! {
     /// Optimisation of one training stage.

@@ -15,6 +15,8 @@
 //!   killed, with the same bits.
 //! - [`objectives`] holds the losses, each a pure function.
 //!
+//! Without the feature `torch` only the settings are here ([`TrainConfig`]), for programs without LibTorch.
+//!
 //! ```no_run
 //! use espalier_model::Transformer;
 //! use espalier_trainer::{Objective, PreferencePair, TrainConfig, Trainer};
@@ -42,35 +44,64 @@
 //! ```
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and break files"))]
 
+#[cfg(feature = "torch")]
 mod batch;
+#[cfg(feature = "torch")]
 mod check;
 mod config;
+#[cfg(feature = "torch")]
 mod data;
+#[cfg(feature = "torch")]
 mod early_stop;
+#[cfg(feature = "torch")]
 mod error;
+#[cfg(feature = "torch")]
 mod fingerprint;
+#[cfg(feature = "torch")]
 mod fit;
+#[cfg(feature = "torch")]
 mod joint;
+#[cfg(feature = "torch")]
 mod means;
+#[cfg(feature = "torch")]
 mod metrics;
+#[cfg(feature = "torch")]
 pub mod objectives;
+#[cfg(feature = "torch")]
 mod optimizer;
+#[cfg(feature = "torch")]
 mod order;
+#[cfg(feature = "torch")]
 mod preference;
+#[cfg(feature = "torch")]
 mod resume;
+#[cfg(feature = "torch")]
 mod run;
+#[cfg(feature = "torch")]
 mod sft;
+#[cfg(feature = "torch")]
 mod tensorboard;
+#[cfg(feature = "torch")]
 mod value;
+#[cfg(feature = "torch")]
 mod weights;
 
+#[cfg(feature = "torch")]
 pub use check::{SkipReason, SkippedRow};
-pub use config::{Layout, LoraConfig, Order, Schedule, TrainConfig};
+pub use config::{LOSSES, Layout, LoraConfig, Order, Precision, Schedule, TrainConfig};
+#[cfg(feature = "torch")]
 pub use data::{PreferencePair, SftExample, SiblingList, ValueExample};
+#[cfg(feature = "torch")]
 pub use error::TrainerError;
+#[cfg(feature = "torch")]
 pub use fit::Trainer;
+#[cfg(feature = "torch")]
 pub use joint::JointExample;
+#[cfg(feature = "torch")]
 pub use metrics::Observer;
+#[cfg(feature = "torch")]
 pub use objectives::Objective;
+#[cfg(feature = "torch")]
 pub use resume::state_folder;
+#[cfg(feature = "torch")]
 pub use run::TrainSummary;

@@ -2,8 +2,8 @@
 
 use crate::config::LoraConfig;
 use crate::error::at;
-use crate::{TrainConfig, TrainerError};
-use espalier_model::{Precision, Transformer};
+use crate::{Precision, TrainConfig, TrainerError};
+use espalier_model::Transformer;
 use espalier_settings::OutOfRange;
 use std::path::Path;
 use tch::{Kind, Tensor};

@@ -209,7 +209,12 @@ fn wrong_parameters_are_named() {
     assert!(error("no_such", "beta", 0.1).contains("unknown objective \"no_such\"; known are: step_apo"));
     let unknown = error("step_apo", "gamma", 0.1);
     assert_eq!(unknown, "objective step_apo has no parameter \"gamma\"; it has: alpha, beta, label_smoothing");
-    assert_eq!(error("dpo", "beta", 0.0), "parameter beta of objective dpo is 0; it must be a positive number");
+    assert_eq!(error("dpo", "beta", 0.0), "parameter beta of objective dpo is 0, but must be a positive number");
     assert!(error("dpo", "beta", f64::NAN).contains("is NaN; give a finite number"));
     assert!(error("robust", "label_smoothing", 0.5).contains("at least 0 and below 1/2"));
+}
+
+#[test]
+fn the_names_known_without_libtorch_are_those_of_the_registry() {
+    assert!(REGISTRY.iter().map(|entry| entry.about.name).eq(espalier_trainer::LOSSES));
 }

@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 use espalier_cli::command::config_args::print_config;
-use espalier_cli::command::{complete, pairs, score, search, show};
+#[cfg(feature = "local")]
+use espalier_cli::command::score;
+use espalier_cli::command::{complete, pairs, search, show};
 use espalier_cli::exit::finish;
 use espalier_cli::log::LogFlags;
 use espalier_cli::parse::parse;
@@ -26,6 +28,7 @@ enum Command {
     Pairs(pairs::PairsArgs),
     /// Sample continuations of a prompt; print each as a line of JSON
     Complete(complete::CompleteArgs),
+    #[cfg(feature = "local")]
     /// Print how likely the policy finds given completions, each as a line of JSON
     Score(score::ScoreArgs),
     /// Print stored trees, or check their invariants
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         ("search", print_config::<search::SearchArgs>),
         ("pairs", print_config::<pairs::PairsArgs>),
         ("complete", print_config::<complete::CompleteArgs>),
+        #[cfg(feature = "local")]
         ("score", print_config::<score::ScoreArgs>),
     ]) {
         Ok(cli) => cli,
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         Command::Search(args) => search::run(&args),
         Command::Pairs(args) => pairs::run(&args),
         Command::Complete(args) => complete::run(&args),
+        #[cfg(feature = "local")]
         Command::Score(args) => score::run(&args),
         Command::Show(args) => show::run(&args),
     })

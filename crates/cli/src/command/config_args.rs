@@ -5,7 +5,6 @@ use anyhow::{Context, Result};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 use espalier_rounds::config::RunConfig;
-use espalier_rounds::stage::policy_folder::device;
 use espalier_settings::{Kind, Reference};
 use serde_json::{Map, Value};
 use std::marker::PhantomData;
@@ -56,7 +55,8 @@ impl<K: Keys> ConfigArgs<K> {
     pub fn over(&self, base: &RunConfig) -> Result<RunConfig> {
         let config = self.unchecked(base)?;
         config.check()?;
-        device(&config.runtime)?;
+        #[cfg(feature = "local")]
+        espalier_rounds::stage::policy_model::device(&config.runtime)?;
         Ok(config)
     }
 

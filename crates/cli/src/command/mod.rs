@@ -6,28 +6,42 @@ use espalier_settings::{Choice, Name};
 use serde::Serialize;
 use std::io::Write;
 
+#[cfg(feature = "local")]
 pub mod compare;
+#[cfg(feature = "local")]
 pub mod compare_evals;
 pub mod complete;
 pub mod config_args;
+#[cfg(feature = "local")]
 pub mod eval;
+#[cfg(feature = "local")]
 pub mod experiment;
 pub mod flag;
+#[cfg(feature = "local")]
 pub mod init;
+#[cfg(feature = "local")]
 pub mod judge;
 pub mod keys;
+#[cfg(feature = "local")]
 pub mod objective;
 pub mod pairs;
 pub mod policy_flags;
+#[cfg(feature = "local")]
 pub mod prefer;
 pub mod problems;
+#[cfg(feature = "local")]
 pub mod report;
+#[cfg(feature = "local")]
 pub mod round;
+#[cfg(feature = "local")]
 pub mod score;
 pub mod search;
+#[cfg(feature = "local")]
 pub mod settings;
+#[cfg(feature = "local")]
 pub mod sft;
 pub mod show;
+#[cfg(feature = "local")]
 pub mod value;
 
 /// Reads one of an enum's names.

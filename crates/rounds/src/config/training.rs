@@ -2,8 +2,7 @@
 
 use espalier_settings::range::{at_least, at_least_and_below, one_of};
 use espalier_settings::settings;
-use espalier_trainer::TrainConfig;
-use espalier_trainer::objectives::REGISTRY;
+use espalier_trainer::{LOSSES, TrainConfig};
 use std::collections::BTreeMap;
 
 /// Optimisation as the paper has it, whose stages differ in these two numbers.
@@ -36,7 +35,7 @@ settings! {
     /// Preference training.
     pub struct PreferConfig {
         /// Objective; step-train objective --list explains them.
-        pub loss: String = "step_apo".into(), one_of(REGISTRY.iter().map(|entry| entry.about.name));
+        pub loss: String = "step_apo".into(), one_of(LOSSES);
         /// A parameter of the objective that differs from its default, as in beta=0.1.
         pub parameters: BTreeMap<String, f64> = BTreeMap::new();
         /// Weight of an added supervised term on the chosen step.

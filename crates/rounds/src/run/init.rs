@@ -4,7 +4,8 @@ use crate::config::RunConfig;
 use crate::context::Context;
 use crate::run::folder::RunFolder;
 use crate::run::problems::ProblemSets;
-use crate::stage::policy_folder::{self, PolicyFolder, Published};
+use crate::stage::policy_folder::PolicyFolder;
+use crate::stage::policy_model::{self, Published};
 use anyhow::{Context as _, Result, bail};
 use espalier_files::{Existing, publish_folder};
 use espalier_model::{ModelConfig, Transformer};
@@ -84,7 +85,7 @@ fn fresh_policy(out: &Path, sets: &ProblemSets, config: &RunConfig) -> Result<()
     )?;
     let model = Transformer::init(&model, config.seed, tch::Device::Cpu)?;
     let prompting = Some(Prompting { format, granularity });
-    policy_folder::save(out, Existing::Refused, &model, &tokenizer, &Published { prompting, ..Published::default() })
+    policy_model::save(out, Existing::Refused, &model, &tokenizer, &Published { prompting, ..Published::default() })
 }
 
 /// Another program's policy, with its own tokenizer files as they are.

@@ -2,7 +2,8 @@
 
 use crate::context::Context;
 use crate::contract::{self, Begun, Identity, Place};
-use crate::stage::policy_folder::{self, PolicyFolder, Published};
+use crate::stage::policy_folder::{self, PolicyFolder};
+use crate::stage::policy_model::{self, Published};
 use crate::stage::train::work_folder;
 use anyhow::{Context as _, Result};
 use espalier_files::Existing;
@@ -36,7 +37,7 @@ pub fn run(policy: &Path, previous: &Path, gamma: f64, out: &Path, context: &Con
     extrapolate(&model, &before, gamma)
         .with_context(|| format!("cannot extrapolate from {} to {}", previous.display(), policy.display()))?;
     let published = Published { prompting: source.prompting(), record: Some(work.record()), ..Published::default() };
-    policy_folder::save(out, Existing::Replaced, &model, &tokenizer, &published)?;
+    policy_model::save(out, Existing::Replaced, &model, &tokenizer, &published)?;
     work.finish(&(), &format!("gamma {gamma}"))
 }
 

@@ -1,13 +1,20 @@
 //! One unit of work each: inputs, a resolved configuration, an output that is published whole.
 
+#[cfg(feature = "local")]
 pub mod compare;
 pub mod eval;
+#[cfg(feature = "local")]
 pub mod extrapolate;
+#[cfg(feature = "local")]
 pub mod pair_data;
 pub mod pairs;
 pub mod policy_folder;
+#[cfg(feature = "local")]
+pub mod policy_model;
 pub mod policy_source;
+#[cfg(feature = "local")]
 pub mod prefer;
 pub mod search;
 pub mod shards;
+#[cfg(feature = "local")]
 pub mod train;

@@ -109,7 +109,14 @@ impl PolicySource {
     /// A folder that cannot be loaded, servers that cannot be used, or settings that do not go with the policy.
     pub fn open(&self, config: &RunConfig) -> Result<Box<dyn Policy>> {
         Ok(match self {
+            #[cfg(feature = "local")]
             PolicySource::Folder(folder) => Box::new(folder.open_policy(config)?),
+            #[cfg(not(feature = "local"))]
+            PolicySource::Folder(folder) => bail!(
+                "{} is a model folder, but this program was built without LibTorch; give --policy http://... of servers, or \
+                 build with the feature `local`",
+                folder.path().display()
+            ),
             PolicySource::Servers(servers) => Box::new(servers.open(config)?),
         })
     }

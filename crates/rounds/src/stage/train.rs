@@ -6,7 +6,8 @@
 use crate::config::{RunConfig, SftConfig};
 use crate::context::Context;
 use crate::contract::{self, Begun, Identity, MANIFEST, Place, Work};
-use crate::stage::policy_folder::{self, PolicyFolder, Published};
+use crate::stage::policy_folder::{self, PolicyFolder};
+use crate::stage::policy_model::{self, Published};
 use crate::stage::shards::is_part;
 use anyhow::{Context as _, Result, bail};
 use espalier_files::{Existing, fingerprint, hash_path};
@@ -139,7 +140,7 @@ impl Training<'_> {
             adapter: adapter.exists().then_some((adapter.as_path(), self.policy)),
             record: Some(work.record()),
         };
-        policy_folder::save(self.out, Existing::Replaced, &model, &tokenizer, &published)?;
+        policy_model::save(self.out, Existing::Replaced, &model, &tokenizer, &published)?;
         let manifest = TrainManifest { summary, skipped, examples: given, wall_s: work.wall_s() };
         work.finish(&manifest, &manifest.result())?;
         for UnusedRow { row, reason } in manifest.skipped.iter().take(SHOWN) {

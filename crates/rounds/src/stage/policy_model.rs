@@ -1,0 +1,138 @@
+//! A policy's folder as a model of LibTorch: loaded, sampled from, published.
+
+use super::policy_folder::{PROMPTING, PolicyFolder};
+use crate::config::{RunConfig, RuntimeConfig};
+use crate::context::Program;
+use crate::contract::{RECORD, Record};
+use anyhow::{Context, Result, bail};
+use espalier_files::{Existing, publish_bytes, publish_folder, publish_json, read_json};
+use espalier_model::Transformer;
+use espalier_policy::{ModelPolicy, PolicyConfig};
+use espalier_search::Precision;
+use espalier_task::Prompting;
+use espalier_tokenizer::Tokenizer;
+use std::fmt::Write;
+use std::path::Path;
+use tch::Device;
+
+impl PolicyFolder {
+    /// Loads weights, in float32, and tokenizer.
+    pub fn load(&self, config: &RunConfig) -> Result<(Transformer, Tokenizer)> {
+        self.load_in(Precision::Float32, config)
+    }
+
+    fn load_in(&self, precision: Precision, config: &RunConfig) -> Result<(Transformer, Tokenizer)> {
+        use_threads(config);
+        let tokenizer = self.tokenizer()?;
+        let model = Transformer::load(self.path(), device(&config.runtime)?, espalier_policy::kind(precision));
+        let model = model.with_context(|| format!("cannot load the policy {}", self.path().display()))?;
+        Ok((model, tokenizer))
+    }
+
+    /// Loads the policy for sampling.
+    pub fn open_policy(&self, config: &RunConfig) -> Result<ModelPolicy> {
+        let (model, tokenizer) = self.load_in(config.sampling.precision, config)?;
+        let settings = PolicyConfig {
+            sampling: config.sampling.clone(),
+            max_rows: config.runtime.max_rows,
+            ..PolicyConfig::default()
+        };
+        ModelPolicy::new(model, tokenizer, settings).context("cannot sample from the policy")
+    }
+}
+
+/// What a policy's folder holds beside weights, value head and tokenizer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Published<'a> {
+    /// How its prompts are written.
+    pub prompting: Option<Prompting>,
+    /// The adapter that is merged into the weights, with the policy it belongs to, as PEFT reads it.
+    pub adapter: Option<(&'a Path, &'a Path)>,
+    /// How the policy was made; the model card says it in words.
+    pub record: Option<&'a Record>,
+}
+
+/// Publishes a policy.
+pub fn save(
+    out: &Path,
+    existing: Existing,
+    model: &Transformer,
+    tokenizer: &Tokenizer,
+    published: &Published,
+) -> Result<()> {
+    publish_folder(out, existing, |folder| {
+        model.save(folder).with_context(|| format!("cannot save the model to {}", folder.display()))?;
+        tokenizer.save(folder).with_context(|| format!("cannot save the tokenizer to {}", folder.display()))?;
+        if let Some((adapter, base)) = published.adapter {
+            copy_adapter(adapter, base, &folder.join("adapter"))?;
+        }
+        if let Some(prompting) = published.prompting {
+            publish_json(&folder.join(PROMPTING), &prompting)?;
+        }
+        if let Some(record) = published.record {
+            publish_json(&folder.join(RECORD), record)?;
+            publish_bytes(&folder.join("README.md"), card(record).as_bytes())?;
+        }
+        anyhow::Ok(())
+    })
+}
+
+/// The model card, with the fields that model hubs read in front.
+fn card(record: &Record) -> String {
+    let Record { identity, processes, .. } = record;
+    let mut card = format!(
+        "---\nlibrary_name: transformers\npipeline_tag: text-generation\ntags:\n- espalier\n- {0}\n---\n\n# A policy made by \
+         espalier, stage {0}\n\n`stage.json` in this folder holds all settings.\n\n| what | |\n|---|---|\n",
+        identity.stage
+    );
+    // Writing to a String cannot fail.
+    for (name, hash) in &identity.inputs {
+        let _ = writeln!(card, "| SHA-256 of the {name} | `{hash}` |");
+    }
+    for (key, value) in &identity.settings {
+        let _ = writeln!(card, "| `{key}` | `{value}` |");
+    }
+    for process in processes {
+        let Program { version, revision, command, .. } = &process.program;
+        let _ = writeln!(
+            card,
+            "| {} on {} | espalier {version} ({revision}): `{}` |",
+            process.began_at,
+            process.device,
+            command.join(" ")
+        );
+    }
+    card
+}
+
+fn copy_adapter(from: &Path, base: &Path, to: &Path) -> Result<()> {
+    let problem = || format!("cannot copy the adapter {} to {}", from.display(), to.display());
+    std::fs::create_dir_all(to).with_context(problem)?;
+    let (weights, config) = ("adapter_model.safetensors", "adapter_config.json");
+    std::fs::copy(from.join(weights), to.join(weights)).with_context(problem)?;
+    let mut described: serde_json::Value = read_json(&from.join(config))?;
+    described["base_model_name_or_path"] = base.to_string_lossy().into();
+    Ok(publish_json(&to.join(config), &described)?)
+}
+
+/// The device that a configuration names.
+///
+/// # Errors
+/// When LibTorch does not see it.
+pub fn device(runtime: &RuntimeConfig) -> Result<Device> {
+    let Some(index) = runtime.cuda() else { return Ok(Device::Cpu) };
+    let found = tch::Cuda::device_count();
+    if index as i64 >= found {
+        bail!("runtime.device is {:?}, but LibTorch sees {found} CUDA devices", runtime.device);
+    }
+    Ok(Device::Cuda(index))
+}
+
+/// LibTorch's threads; results are the same for the same number.
+pub fn use_threads(config: &RunConfig) {
+    let threads = match config.runtime.threads {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        threads => threads,
+    };
+    tch::set_num_threads(threads as i32);
+}
