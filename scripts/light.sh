@@ -14,6 +14,7 @@ if cargo tree --quiet "${packages[@]}" --no-default-features -e normal,build --p
 fi
 # The development profile: its dependencies compile in half the time, and nothing here computes for long. A folder of its
 # own, since what is compiled with other features would push out what the rest uses.
+export CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/light
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run "${packages[@]}" --no-default-features --lib --bins --tests

@@ -24,13 +24,15 @@ impl Brain for TwoSteps {
 
     fn draw(&self, asked: &Asked) -> Drawn {
         let so_far = self.decode(&asked.prefix_ids);
-        let steps = so_far[so_far.find("<plan>").unwrap()..].matches("</step>").count();
+        let steps = so_far[so_far.find("<plan>").unwrap_or(0)..].matches("</step>").count();
         let text = match steps {
             0 | 1 => format!("<step>Plan {}: Add {} apples</step>", steps + 1, asked.seed % 3),
             _ => format!("</plan><solution>\\boxed{{{}}}</solution>", 7 + asked.seed % 2),
         };
-        let ids = self.encode(&text);
-        Drawn { logprobs: vec![-0.25; ids.len()], ids, text, is_stopped: true }
+        let mut ids = self.encode(&text);
+        let is_stopped = ids.len() <= asked.max_tokens;
+        ids.truncate(asked.max_tokens);
+        Drawn { logprobs: vec![-0.25; ids.len()], text: self.decode(&ids), ids, is_stopped }
     }
 }
 
@@ -59,6 +61,7 @@ fn servers_need_no_libtorch() {
     let search = |policy: &str| {
         let mut command = mcts_gen();
         command.args(["search", "--simulations", "12", "--format", "xml", "--policy", policy, "--problems"]);
+        command.timeout(std::time::Duration::from_secs(60));
         command.arg(&problems).arg("--out").arg(&out);
         command
     };
