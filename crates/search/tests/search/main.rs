@@ -7,6 +7,8 @@ mod fill;
 mod independence;
 mod leaves;
 mod optimum;
+#[path = "../../examples/own_policy.rs"]
+mod own_policy;
 mod reference;
 mod rules;
 mod strategies;
@@ -67,4 +69,9 @@ fn plan(number: usize, body: &str) -> String {
 
 fn solution(answer: &str) -> String {
     format!("</plan><solution>\\boxed{{{answer}}}</solution>")
+}
+
+#[test]
+fn the_example_of_an_own_policy_runs() {
+    own_policy::main().expect("the example");
 }

@@ -5,8 +5,15 @@
 mod held_out;
 mod joint;
 mod memory;
+#[path = "../../examples/own_pairs.rs"]
+mod own_pairs;
 mod preference;
 mod resume;
 mod sft;
 mod toy;
 mod value;
+
+#[test]
+fn the_example_of_own_pairs_runs() {
+    own_pairs::main().expect("the example");
+}
