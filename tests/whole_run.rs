@@ -181,3 +181,21 @@ fn a_round_trains_the_stages_that_are_named_and_extrapolates() {
     }
     assert!(!run.join(trained[1]).exists(), "nobody needs it any more");
 }
+
+#[test]
+fn an_edited_configuration_is_shown_and_asked_about() {
+    let root = tempfile::tempdir().unwrap();
+    let run = init(root.path(), "edited");
+    succeed(step_train().args(["round", "--run"]).arg(&run));
+    let path = run.join("config.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    assert!(config.contains("simulations = 8"), "{config}");
+    fs::write(&path, config.replace("simulations = 8", "simulations = 9")).unwrap();
+    let refused = step_train().args(["round", "--run"]).arg(&run).output().unwrap();
+    let message = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{message}");
+    assert!(message.contains("since round 0: search.simulations was 8 and is 9"), "{message}");
+    assert!(!run.join("round-001").exists());
+    succeed(step_train().args(["round", "--accept-changes", "--run"]).arg(&run));
+    assert!(run.join("round-001/manifest.json").is_file());
+}

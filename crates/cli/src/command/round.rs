@@ -25,6 +25,9 @@ pub struct RoundArgs {
     /// Run every round of the run
     #[arg(long)]
     all: bool,
+    /// Go on with settings that were edited in the run's config.toml since its last round
+    #[arg(long)]
+    accept_changes: bool,
     #[command(flatten)]
     output: OutputFlags,
     #[command(flatten)]
@@ -56,6 +59,15 @@ pub fn run(args: &RoundArgs) -> Result<Outcome> {
         );
     }
     let next = folder.finished()?.len() as u32;
+    let edited = round::edited(&folder, next, &config)?;
+    if !edited.is_empty() && !args.accept_changes {
+        bail!(
+            "{} was edited since round {}: {}; give --accept-changes to go on with these settings, or undo them",
+            folder.config_path().display(),
+            next - 1,
+            edited.join(", ")
+        );
+    }
     let last = if args.all { config.rounds } else { args.until.unwrap_or(next) };
     let session = Session::new(args.output);
     let context = session.context(&config);

@@ -47,19 +47,23 @@ impl Identity {
         self
     }
 
+    /// The keys of all settings that `wanted` has otherwise, with both values in words.
+    pub fn settings_that_differ(&self, wanted: &BTreeMap<String, Value>) -> Vec<(String, String, String)> {
+        let keys: BTreeSet<&String> = self.settings.keys().chain(wanted.keys()).collect();
+        let shown = |value: Option<&Value>| value.map_or_else(|| "the default".to_owned(), Value::to_string);
+        let both = |key: &String| (self.settings.get(key), wanted.get(key));
+        let differing = keys.into_iter().filter(|key| both(key).0 != both(key).1);
+        differing.map(|key| (key.clone(), shown(both(key).0), shown(both(key).1))).collect()
+    }
+
     /// The first thing in which this identity, that of an output on disk, differs from `wanted`: its key, and both values.
     /// `None` if nothing does.
     pub fn difference(&self, wanted: &Identity) -> Option<String> {
         if self.stage != wanted.stage {
             return Some(format!("its stage is {}, not {}", self.stage, wanted.stage));
         }
-        let keys: BTreeSet<&String> = self.settings.keys().chain(wanted.settings.keys()).collect();
-        let shown = |value: Option<&Value>| value.map_or_else(|| "the default".to_owned(), Value::to_string);
-        for key in keys {
-            let (there, here) = (self.settings.get(key), wanted.settings.get(key));
-            if there != here {
-                return Some(format!("{key} is {} there and {} here", shown(there), shown(here)));
-            }
+        if let Some((key, there, here)) = self.settings_that_differ(&wanted.settings).into_iter().next() {
+            return Some(format!("{key} is {there} there and {here} here"));
         }
         let names: BTreeSet<&String> = self.inputs.keys().chain(wanted.inputs.keys()).collect();
         if let Some(name) = names.into_iter().find(|name| self.inputs.get(*name) != wanted.inputs.get(*name)) {

@@ -4,7 +4,7 @@
 
 use crate::config::{RoundStage, RunConfig};
 use crate::context::Context;
-use crate::contract::{self, Begun, Identity, Place};
+use crate::contract::{self, Begun, Identity, Place, RECORD, Record};
 use crate::run::folder::RunFolder;
 use crate::run::manifest::RoundManifest;
 use crate::run::problems::ProblemSets;
@@ -15,7 +15,7 @@ use crate::stage::policy_source::PolicySource;
 use crate::stage::search::{self, Search};
 use crate::stage::train::{TrainManifest, Training};
 use anyhow::Result;
-use espalier_files::remove_folder;
+use espalier_files::{read_json, remove_folder};
 use espalier_task::{Format, Granularity, Prompting};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -52,6 +52,22 @@ fn identity(round: u32, config: &RunConfig) -> Result<Identity> {
     let mut identity = Identity::new("round", RULES).with("round", round);
     identity.settings.extend(config.canonical()?);
     Ok(identity)
+}
+
+/// The settings that were edited in a run's configuration since its last finished round, in words.
+///
+/// # Errors
+/// A record that cannot be read.
+pub fn edited(run: &RunFolder, round: u32, config: &RunConfig) -> Result<Vec<String>> {
+    let Some(last) = round.checked_sub(1) else { return Ok(Vec::new()) };
+    let path = run.round(last).join(RECORD);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let record: Record = read_json(&path)?;
+    let now = identity(last, config)?.settings;
+    let differing = record.identity.settings_that_differ(&now);
+    Ok(differing.into_iter().map(|(key, was, is)| format!("{key} was {was} and is {is}")).collect())
 }
 
 /// What a policy is evaluated on.

@@ -1,7 +1,6 @@
 //! What a policy answers.
 
-use super::Method;
-use crate::config::RunConfig;
+use crate::config::{Method, RunConfig};
 use crate::judge::{BlindJudge, FormatJudge};
 use crate::stage::policy_source::stops;
 use crate::stage::search::settings;
