@@ -1,16 +1,16 @@
-//! The command line of espalier: everything that reads flags, prints, or knows paths.
+//! The command line of espalier: flags, progress, tables and pages over the library of rounds.
 //!
 //! ```text
-//!   mcts-gen   search · pairs · complete · score · show   command/ ──► stage/ ──► policy, search, trainer, task, tree
-//!   step-train init · round · report · experiment         one file      one unit of work: inputs, a resolved
-//!              sft · prefer · value · eval       run/ ───► a command     configuration, an output folder
-//!              compare · compare-evals · judge               │             │
-//!              objective · settings                          └─► config/ ◄─┘   every setting, declared once
+//!   mcts-gen   search · pairs · complete · score · show       command/ ──► espalier_rounds: stages, runs, experiments
+//!   step-train init · round · report · experiment             one file          │
+//!              sft · prefer · value · eval                    a command         ▼
+//!              compare · compare-evals · judge                   │        terminal: what its observer is told
+//!              objective · settings                              └──────► report/: tables, pages
 //! ```
 //!
-//! A *command* lists the settings that it takes as flags and resolves a configuration ([`config`]); a *stage* does the work and publishes an output
-//! folder whose `manifest.json` is written last; a *run* ([`run`]) strings stages into rounds. A stage whose manifest
-//! exists is skipped, so any command may be killed and given again.
+//! A *command* lists the settings that it takes as flags, resolves a configuration and hands it to a *stage*
+//! ([`espalier_rounds::stage`]), which does the work under one contract ([`espalier_rounds::contract`]): any command may be
+//! killed and given again. Without the feature `local` only what servers can do remains: `mcts-gen` without `score`.
 //!
 //! Exit codes: 0 all done, 1 some items failed and were skipped, 2 could not run.
 

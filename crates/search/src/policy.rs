@@ -8,7 +8,7 @@ use std::fmt;
 /// Proposes steps, many requests at a time.
 ///
 /// The answer to a request may depend on the request alone: not on the order of requests, nor on what else is in the
-/// batch. Then a tree is the same whatever is searched beside it. [`testing`](crate::testing) holds the tests that every
+/// batch. Then a tree is the same whatever is searched beside it. The module `testing` (with the feature of that name) holds the tests that every
 /// policy has to pass.
 pub trait Policy {
     /// What the policy is.

@@ -28,7 +28,7 @@ pub struct Stops {
 pub struct StepRequest<'a> {
     /// Name of the request; the answer carries it back. Unique within one search.
     pub ticket: u64,
-    /// The tree that asks. What was computed for a prefix can be kept until [`Policy::forget`] of this tree.
+    /// The tree that asks. What was computed for a prefix can be kept until [`Policy::forget`](crate::Policy::forget) of this tree.
     pub tree: u64,
     /// All tokens of the state: the prompt's, then those of each step of the path, as they were sampled.
     pub prefix_ids: Cow<'a, [u32]>,
