@@ -8,7 +8,8 @@ packages=()
 for name in "${light[@]}"; do packages+=(-p "espalier-$name"); done
 
 # A crate that reaches LibTorch by any way is no light one.
-if cargo tree --quiet "${packages[@]}" --no-default-features -e normal,build --prefix none | grep -E '^(tch|torch-sys) '; then
+tree=$(cargo tree --quiet "${packages[@]}" --no-default-features -e normal,build --prefix none)
+if grep -E '^(tch|torch-sys) ' <<<"$tree"; then
     echo "light.sh: a crate of the light lane depends on LibTorch" >&2
     exit 1
 fi
