@@ -36,6 +36,17 @@ impl Session {
 
     /// What the command's stages are given.
     pub fn context<'a>(&'a self, config: &'a RunConfig) -> Context<'a> {
-        Context { config, program: &self.program, observer: &self.terminal, overwrite: self.overwrite }
+        Context {
+            config,
+            program: &self.program,
+            observer: &self.terminal,
+            notice: print_notice,
+            overwrite: self.overwrite,
+        }
     }
+}
+
+/// Prints what happens to servers.
+pub fn print_notice(line: &str) {
+    eprintln!("{line}");
 }

@@ -31,6 +31,14 @@ pub fn ensure_creatable(out: &Path) -> Result<(), FilesError> {
     tempfile::tempfile_in(ancestor).map(drop).map_err(refused)
 }
 
+/// Refuses an output that is there already.
+///
+/// # Errors
+/// [`FilesError::Exists`].
+pub fn refuse_existing(out: &Path) -> Result<(), FilesError> {
+    if out.exists() { Err(FilesError::Exists { path: out.to_owned() }) } else { Ok(()) }
+}
+
 /// Builds a folder under a hidden name and renames it to `out`, so that it is there whole or not at all. Every file in it
 /// is on the disk before it has its name.
 ///
@@ -42,8 +50,8 @@ pub fn publish_folder<E: From<FilesError>>(
     build: impl FnOnce(&Path) -> Result<(), E>,
 ) -> Result<(), E> {
     let exists = || FilesError::Exists { path: out.to_owned() };
-    if existing == Existing::Refused && out.exists() {
-        return Err(exists().into());
+    if existing == Existing::Refused {
+        refuse_existing(out)?;
     }
     let above = parent(out);
     fs::create_dir_all(above).map_err(FilesError::write(above))?;
@@ -94,13 +102,6 @@ fn sync_all(folder: &Path) -> Result<(), FilesError> {
         if path.is_dir() { sync_all(&path)? } else { sync(&path)? }
     }
     sync(folder)
-}
-
-/// Renames a file or folder within one file system and syncs the folder of its new name.
-pub fn rename(from: &Path, to: &Path) -> Result<(), FilesError> {
-    kill::point();
-    fs::rename(from, to).map_err(FilesError::write(to))?;
-    sync(parent(to))
 }
 
 /// Removes a file that may not be there.

@@ -39,7 +39,7 @@ mod seed;
 pub use error::FilesError;
 pub use fingerprint::{fingerprint, hash_file, hash_path};
 pub use folder::{
-    Existing, ensure_creatable, ensure_writable, publish_folder, remove_file, remove_folder, rename, sweep,
+    Existing, ensure_creatable, ensure_writable, publish_folder, refuse_existing, remove_file, remove_folder, sweep,
 };
 pub use journal::Journal;
 pub use lock::Lock;

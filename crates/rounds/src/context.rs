@@ -12,6 +12,8 @@ pub struct Context<'a> {
     pub program: &'a Program,
     /// Who watches.
     pub observer: &'a dyn Observer,
+    /// Takes what the threads that speak to servers report, a line each, also beside the stage's own thread.
+    pub notice: fn(&str),
     /// Whether an output that the same stage made earlier is begun anew.
     pub overwrite: bool,
 }

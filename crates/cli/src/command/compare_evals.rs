@@ -2,9 +2,9 @@
 
 use crate::exit::{Outcome, print_result};
 use crate::report::table::comparison;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
-use espalier_files::publish_json;
+use espalier_files::{publish_json, refuse_existing};
 use espalier_rounds::stage::eval::compare::compare;
 use espalier_rounds::stage::eval::samples;
 use std::path::PathBuf;
@@ -26,9 +26,7 @@ pub struct CompareEvalsArgs {
 
 /// Runs the command.
 pub fn run(args: &CompareEvalsArgs) -> Result<Outcome> {
-    if let Some(out) = args.out.as_ref().filter(|out| out.exists()) {
-        bail!("{} exists already; choose another --out or remove it", out.display());
-    }
+    args.out.as_deref().map_or(Ok(()), refuse_existing)?;
     let read = |report: &PathBuf| samples::read(&samples::path_beside(report));
     let compared = compare(&read(&args.first)?, &read(&args.second)?, args.seed)?;
     if let Some(out) = &args.out {

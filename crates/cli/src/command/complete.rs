@@ -81,7 +81,7 @@ pub fn run(args: &CompleteArgs) -> Result<Outcome> {
     if tokens == 0 {
         bail!("the prompt {} is empty; there is nothing to continue", args.prompt_file.display());
     }
-    let mut policy = source.open(&config)?;
+    let mut policy = source.open(&config, crate::session::print_notice)?;
     let request = StepRequest {
         ticket: 0,
         tree: 0,

@@ -3,7 +3,7 @@
 use crate::exit::Outcome;
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use espalier_files::publish_bytes;
+use espalier_files::{publish_bytes, refuse_existing};
 use espalier_task::{AnswerKind, FoundBy, equivalent, extract};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -41,9 +41,7 @@ struct Verdict {
 
 /// Runs the command.
 pub fn run(args: &JudgeArgs) -> Result<Outcome> {
-    if let Some(out) = args.out.as_ref().filter(|out| out.exists()) {
-        bail!("{} exists already; choose another --out or remove it", out.display());
-    }
+    args.out.as_deref().map_or(Ok(()), refuse_existing)?;
     let shown = args.input.display();
     let input = fs::read_to_string(&args.input).with_context(|| format!("cannot read {shown}"))?;
     let kind = if args.choice { AnswerKind::Choice } else { AnswerKind::Math };

@@ -1,7 +1,7 @@
 //! Where a stage's output lies, and which files there are its own.
 
-use anyhow::{Result, bail};
-use espalier_files::{remove_file, remove_folder, sweep};
+use anyhow::Result;
+use espalier_files::{refuse_existing, remove_file, remove_folder, sweep};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -154,7 +154,7 @@ impl Place {
     /// Makes sure that a policy that is there already is this stage's own, as the record in it says.
     pub(super) fn check_published(&self, is_own: impl FnOnce(&Path) -> Result<bool>) -> Result<()> {
         if matches!(self.kind, Kind::Policy) && self.out.exists() && !is_own(&self.out.join(RECORD))? {
-            bail!("{} exists already; choose another --out or remove it", self.out.display());
+            refuse_existing(&self.out)?;
         }
         Ok(())
     }

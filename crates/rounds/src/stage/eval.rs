@@ -66,7 +66,7 @@ pub fn run(groups: &[Group], source: &PolicySource, out: &Path, title: &str, con
     let problems: Vec<&Problem> = groups.iter().flat_map(|group| group.problems).collect();
     let grader = Grader::new(problems.iter().copied(), config.eval.boxed_only)?;
     let (format, granularity) = config.format_of(source.prompting());
-    let mut policy = source.open(config)?;
+    let mut policy = source.open(config, context.notice)?;
     let hash = policy.about().policy_hash;
     let identity = identity(groups, config, (format, granularity), hash.clone())?;
     let mut work = match contract::begin(Place::report(out), identity, context)? {

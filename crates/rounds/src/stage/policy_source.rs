@@ -65,7 +65,7 @@ impl ServerSource {
         Ok(fields["max_position_embeddings"].as_u64().map(|tokens| tokens as usize))
     }
 
-    fn open(&self, config: &RunConfig) -> Result<ServerPolicy> {
+    fn open(&self, config: &RunConfig, notice: fn(&str)) -> Result<ServerPolicy> {
         if config.sampling.precision != Precision::Float32 {
             bail!(
                 "sampling.precision is for models in this process; what servers compute in is set where they are started"
@@ -81,8 +81,7 @@ impl ServerSource {
             api_key: std::env::var(API_KEY).ok().filter(|key| !key.trim().is_empty()),
             ..ServerConfig::default()
         };
-        ServerPolicy::open(&self.servers, tokenizer, settings, |line| eprintln!("{line}"))
-            .context("cannot sample from the servers")
+        ServerPolicy::open(&self.servers, tokenizer, settings, notice).context("cannot sample from the servers")
     }
 }
 
@@ -103,11 +102,11 @@ impl PolicySource {
         }
     }
 
-    /// Opens the policy.
+    /// Opens the policy; `notice` is told in one line each what happens to servers.
     ///
     /// # Errors
     /// A folder that cannot be loaded, servers that cannot be used, or settings that do not go with the policy.
-    pub fn open(&self, config: &RunConfig) -> Result<Box<dyn Policy>> {
+    pub fn open(&self, config: &RunConfig, notice: fn(&str)) -> Result<Box<dyn Policy>> {
         Ok(match self {
             #[cfg(feature = "local")]
             PolicySource::Folder(folder) => Box::new(folder.open_policy(config)?),
@@ -117,7 +116,7 @@ impl PolicySource {
                  build with the feature `local`",
                 folder.path().display()
             ),
-            PolicySource::Servers(servers) => Box::new(servers.open(config)?),
+            PolicySource::Servers(servers) => Box::new(servers.open(config, notice)?),
         })
     }
 

@@ -111,7 +111,7 @@ pub struct Skipped {
 pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     let config = context.config;
     let (format, granularity) = config.format_of(search.policy.prompting());
-    let mut policy = search.policy.open(config)?;
+    let mut policy = search.policy.open(config, context.notice)?;
     let about = policy.about();
     let settings = settings(config, about.has_value_head);
     let identity = identity(search, config, &settings, (format, granularity), about.policy_hash.clone())?;
