@@ -38,17 +38,20 @@ pub(crate) struct Ask {
 
 impl Growth {
     /// Asks about a node: for `k` candidates, or for none where only its value is wanted.
+    #[inline]
     pub(crate) fn ask(&mut self, id: NodeId, purpose: Purpose, k: usize) {
         let (ticket, rollout_value, answer) = (0, None, None);
         self.asks.push(Ask { ticket, id, purpose, k, is_sent: false, prefix_len: 0, rollout_value, answer });
     }
 
     /// Asks for the steps that follow a node.
+    #[inline]
     pub(crate) fn ask_steps(&mut self, id: NodeId) {
         self.ask(id, Purpose::Expansion, self.step_count(id));
     }
 
     /// Steps that are sampled at a node.
+    #[inline]
     pub(super) fn step_count(&self, id: NodeId) -> usize {
         if id == NodeId::ROOT { self.config.k_root } else { self.config.k }
     }

@@ -38,6 +38,7 @@ impl Limits {
     }
 
     /// Counts text and tokens that are added to the tree, whose pools are addressed by 32 bits.
+    #[inline]
     pub(super) fn grow(&mut self, text_bytes: u64, tokens: u64) -> Result<(), SearchError> {
         let (text_bytes, tokens) = (self.text_bytes + text_bytes, self.tokens + tokens);
         if text_bytes.max(tokens) > u64::from(u32::MAX) {
@@ -50,6 +51,7 @@ impl Limits {
 
 impl Growth {
     /// Counts a simulation that has come to its end.
+    #[inline]
     pub(crate) fn end_simulation(&mut self) {
         let limits = &mut self.limits;
         limits.work.simulations += 1;

@@ -67,6 +67,17 @@ impl TreeSearch {
         prompt_ids: &[u32],
     ) -> Result<TreeSearch, SearchError> {
         config.check()?;
+        TreeSearch::begin(config, index, info, prompt, prompt_ids)
+    }
+
+    /// A tree with only its root, of settings that are checked already: the check costs as much as some simulations.
+    pub(crate) fn begin(
+        config: &Arc<SearchConfig>,
+        index: u64,
+        info: TreeInfo,
+        prompt: &str,
+        prompt_ids: &[u32],
+    ) -> Result<TreeSearch, SearchError> {
         let mut limits = Limits::new();
         limits.grow(prompt.len() as u64, prompt_ids.len() as u64)?;
         Ok(TreeSearch {
