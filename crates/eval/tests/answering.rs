@@ -37,7 +37,8 @@ fn answered(problems: &[Problem], todo: &[usize], method: Method, seed: u64) -> 
 
 #[test]
 fn each_problem_that_is_to_be_answered_is_answered_once() {
-    let problems = [problem(0, "a?", "7"), problem(1, "unreadable?", "7"), problem(2, "c?", "7"), problem(3, "d?", "7")];
+    let problems =
+        [problem(0, "a?", "7"), problem(1, "unreadable?", "7"), problem(2, "c?", "7"), problem(3, "d?", "7")];
     for (method, most) in [(Method::Greedy, 1), (Method::Sample, 8), (Method::Beam, 1000), (Method::Mcts, 1000)] {
         let found = answered(&problems, &[0, 1, 3], method, 0);
         assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false, true], "{method:?}");

@@ -8,24 +8,21 @@
 
 mod apply;
 mod fetch;
-mod growth;
-mod limits;
 mod request;
 
-pub(crate) use growth::Growth;
 pub use request::RequestBuffer;
 
 use crate::config::SearchConfig;
 use crate::error::SearchError;
 use crate::expansion::Kept;
+use crate::growth::{Ask, Growth};
 use crate::judge::Judge;
+use crate::limits::Limits;
 use crate::request::{Candidate, Expansion, StepRequest};
 use crate::seed::Purpose;
 use crate::strategy::{Searcher, ValueUse, searcher};
 use crate::summary::{SearchWork, Stop};
 use espalier_tree::{Tree, TreeInfo};
-use growth::Ask;
-use limits::Limits;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
