@@ -317,6 +317,10 @@ impl Observer for Follower<'_> {
     fn warn(&mut self, warning: &str) {
         self.observer.noticed(&format!("warning: {warning}"));
     }
+
+    fn notice(&mut self, notice: &str) {
+        self.observer.noticed(notice);
+    }
 }
 
 /// Where a training command that is given by hand keeps its work: beside the policy it makes.

@@ -173,16 +173,78 @@ fn the_state_of_another_run_is_refused() {
     assert_eq!(sft(&mut toy::model(), &often, folder.path(), &mut ()).unwrap().resumed_from, Some(2));
 }
 
+/// Follows a training up to a step, and takes down what it is told.
+struct Told(StopAfter, Vec<String>);
+
+impl Observer for Told {
+    fn step(&mut self, step: u64, total: u64, loss: f64) -> Result<(), TrainerError> {
+        self.0.step(step, total, loss)
+    }
+    fn notice(&mut self, notice: &str) {
+        self.1.push(notice.to_owned());
+    }
+}
+
+fn told() -> Told {
+    Told(StopAfter { step: u64::MAX, gracefully: false }, Vec::new())
+}
+
+/// Changes one byte of a file, in the middle.
+fn damage(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    publish_bytes(path, &bytes).unwrap();
+}
+
 #[test]
-fn a_torn_state_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = toy::config();
-    sft(&mut toy::model(), &config, folder.path(), &mut StopAfter { step: 2, gracefully: true }).unwrap_err();
-    let tensors = folder.path().join("trainer_state/step-00000002/tensors.safetensors");
-    let bytes = std::fs::read(&tensors).unwrap();
-    publish_bytes(&tensors, &bytes[..bytes.len() / 2]).unwrap();
-    let error = sft(&mut toy::model(), &config, folder.path(), &mut ()).unwrap_err();
-    assert!(matches!(&error, TrainerError::BadState { path, .. } if *path == tensors), "{error}");
+fn a_damaged_state_gives_way_to_the_one_before_and_then_to_the_beginning() {
+    let config = TrainConfig { epochs: 2, save_every_s: 0.0, ..toy::config() };
+    let whole = tempfile::tempdir().unwrap();
+    let mut expected = toy::model();
+    sft(&mut expected, &config, whole.path(), &mut ()).unwrap();
+    let state = |folder: &Path, step: u64, file: &str| folder.join(format!("trainer_state/step-{step:08}/{file}"));
+    for file in ["tensors.safetensors", "state.json"] {
+        for (damaged, resumed) in [(&[4][..], Some(3)), (&[3, 4], None)] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut stopper = StopAfter { step: 4, gracefully: true };
+            sft(&mut toy::model(), &config, folder.path(), &mut stopper).unwrap_err();
+            damaged.iter().for_each(|&step| damage(&state(folder.path(), step, file)));
+            let (mut model, mut told) = (toy::model(), told());
+            let summary = sft(&mut model, &config, folder.path(), &mut told).unwrap();
+            assert_eq!(summary.resumed_from, resumed, "{file}");
+            assert_eq!(toy::bits(&model), toy::bits(&expected), "{file}");
+            assert_eq!(timeless(folder.path()), timeless(whole.path()), "{file}");
+            for (step, notice) in damaged.iter().rev().zip(&told.1) {
+                assert!(
+                    notice.contains(&format!("step-{step:08} is not a usable")) && notice.contains(file),
+                    "{notice}"
+                );
+            }
+            let anew = told.1.iter().any(|notice| notice.contains("begins anew"));
+            assert_eq!((anew, told.1.len()), (resumed.is_none(), damaged.len() + usize::from(resumed.is_none())));
+        }
+    }
+}
+
+#[test]
+fn a_state_cut_short_or_filled_with_zeros_is_damaged() {
+    let spoils: [fn(&mut Vec<u8>); 3] = [|bytes| bytes.truncate(9), |bytes| bytes.fill(0), |bytes| bytes.clear()];
+    for spoil in spoils {
+        for file in ["tensors.safetensors", "state.json"] {
+            let folder = tempfile::tempdir().unwrap();
+            let config = TrainConfig { epochs: 1, ..toy::config() };
+            let mut stopper = StopAfter { step: 2, gracefully: true };
+            sft(&mut toy::model(), &config, folder.path(), &mut stopper).unwrap_err();
+            let path = folder.path().join("trainer_state/step-00000002").join(file);
+            let mut bytes = std::fs::read(&path).unwrap();
+            spoil(&mut bytes);
+            publish_bytes(&path, &bytes).unwrap();
+            let mut told = told();
+            let summary = sft(&mut toy::model(), &config, folder.path(), &mut told).unwrap();
+            assert_eq!((summary.resumed_from, told.1.len()), (None, 2), "{:?}", told.1);
+        }
+    }
 }
 
 const CHILD_FOLDER: &str = "TRAINER_TEST_FOLDER";
