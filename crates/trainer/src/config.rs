@@ -77,9 +77,10 @@ settings! {
         pub save_every_s: f64 = 60.0, at_least(0);
         /// Parameters that stay as they are: names, in which * stands for any text, as in model.layers.0.*.
         pub freeze: Vec<String> = Vec::new();
-        /// What the model computes in, and is saved as; masters in the optimiser are float32 in any case.
+        /// What the model computes in; masters in the optimiser, and the policy that is saved, are float32 in any case.
         ///
-        /// So are the optimiser's own numbers.
+        /// A step at a low learning rate is less than half the distance between two bfloat16 numbers: saved rounded, it would
+        /// be lost between two stages.
         pub precision: Precision = Precision::Float32;
         /// Compute each layer again in the backward pass: less memory, a third more work.
         ///

@@ -126,27 +126,51 @@ fn a_finished_stage_only_hands_its_result_out_until_its_state_is_removed() {
     assert_eq!(timeless(folder.path()).len(), lines.len());
 }
 
-#[test]
-fn the_reference_is_computed_once() {
-    struct Count(usize, StopAfter);
-    impl Observer for Count {
-        fn step(&mut self, step: u64, total: u64, loss: f64) -> Result<(), TrainerError> {
-            self.1.step(step, total, loss)
-        }
-        fn preparing(&mut self, done: usize, total: usize) -> Result<(), TrainerError> {
-            assert!(done <= total);
-            self.0 += 1;
-            Ok(())
-        }
+/// Counts the batches of the reference's pass, and ends the process at one of them or after a step.
+struct Count {
+    batches: usize,
+    dies_at: usize,
+    stopper: StopAfter,
+}
+
+impl Observer for Count {
+    fn step(&mut self, step: u64, total: u64, loss: f64) -> Result<(), TrainerError> {
+        self.stopper.step(step, total, loss)
     }
-    let folder = tempfile::tempdir().unwrap();
-    let config = toy::config();
-    let mut first = Count(0, StopAfter { step: 2, gracefully: true });
-    preference(&mut toy::model(), &config, folder.path(), &mut first).unwrap_err();
-    assert!(first.0 > 0);
-    let mut second = Count(0, StopAfter { step: 4, gracefully: true });
-    preference(&mut toy::model(), &config, folder.path(), &mut second).unwrap_err();
-    assert_eq!(second.0, 0);
+    fn preparing(&mut self, done: usize, total: usize) -> Result<(), TrainerError> {
+        assert!(done <= total);
+        self.batches += 1;
+        let killed = || TrainerError::Io { path: "killed".into(), source: std::io::Error::other("killed") };
+        if self.batches == self.dies_at { Err(killed()) } else { Ok(()) }
+    }
+}
+
+#[test]
+fn no_batch_of_the_reference_is_computed_twice() {
+    let config = TrainConfig { micro_batch_tokens: 32, ..toy::config() };
+    let run = |folder: &Path, dies_at, step| {
+        let mut count = Count { batches: 0, dies_at, stopper: StopAfter { step, gracefully: true } };
+        let mut model = toy::model();
+        let _ = preference(&mut model, &config, folder, &mut count);
+        (count.batches, toy::bits(&model))
+    };
+    let (whole, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (all, expected) = run(whole.path(), 0, u64::MAX);
+    assert!(all >= 5, "{all} batches");
+    let counts = [(2, 9), (1, 9), (0, 2), (0, 4)].map(|(dies_at, step)| run(folder.path(), dies_at, step).0);
+    assert_eq!(counts, [2, 1, all - 3, 0]);
+    assert_eq!(run(folder.path(), 0, u64::MAX), (0, expected.clone()));
+
+    // A damaged record and those behind it are computed again.
+    let states = state_folder(folder.path());
+    let entries = std::fs::read_dir(&states).unwrap().map(|entry| entry.unwrap().path());
+    let journal = entries.into_iter().find(|path| path.extension().is_some_and(|kind| kind == "journal")).unwrap();
+    damage(&journal);
+    let bytes = std::fs::read(&journal).unwrap();
+    remove_folder(&states).unwrap();
+    publish_bytes(&journal, &bytes).unwrap();
+    let (again, bits) = run(folder.path(), 0, u64::MAX);
+    assert!((1..all).contains(&again) && bits == expected, "{again} of {all}");
 }
 
 #[test]
