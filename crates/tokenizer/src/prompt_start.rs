@@ -1,7 +1,7 @@
 //! What stands before every prompt, from the tokenizer's own files.
 
 use crate::error::TokenizerError;
-use crate::tokenizer::TOKENIZER_CONFIG;
+use crate::names::TOKENIZER_CONFIG;
 use serde_json::Value;
 use std::path::Path;
 

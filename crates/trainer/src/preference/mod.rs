@@ -14,7 +14,8 @@ mod reference;
 
 use crate::batch::{Batch, Collator, PromptSteps};
 use crate::fingerprint::fingerprint;
-use crate::fit::{Example, Learner, MicroBatchLoss, Trainer};
+use crate::fit::{Example, Trainer};
+use crate::learner::{Learner, MicroBatchLoss};
 use crate::means::Means;
 use crate::metrics::Numbers;
 use crate::objectives::{Loss, Objective};

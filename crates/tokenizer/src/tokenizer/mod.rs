@@ -3,6 +3,7 @@
 use crate::chat::{ChatTemplate, Message};
 use crate::end_ids::end_ids;
 use crate::error::TokenizerError;
+use crate::names::{GENERATION_CONFIG, TOKENIZER_CONFIG};
 use crate::prompt_start::prompt_start;
 use espalier_files::{publish_bytes, publish_json};
 use serde_json::{Value, json};
@@ -11,10 +12,6 @@ use std::path::Path;
 
 /// The tokenizer proper.
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
-/// What transformers adds to it; written when missing.
-pub(crate) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
-/// Where a model's end-of-text tokens stand.
-pub(crate) const GENERATION_CONFIG: &str = "generation_config.json";
 /// Further files that transformers may keep beside them; carried along as they are.
 const COMPANIONS: [&str; 6] = [
     "special_tokens_map.json",
