@@ -36,6 +36,7 @@ settings! {
         pub gumbel_root: Option<usize> = None, between(1, MAX_CANDIDATES);
         /// Leaves of one tree evaluated at the same time, with virtual loss.
         ///
+        /// A few trees then fill the batch that many would fill, at the price of a selection that knows less.
         /// From the second on, selection counts each pending leaf as so many visits with `virtual_loss` (Segal 2010, "On the
         /// Scalability of Parallel UCT").
         pub leaves_per_tree: usize = 1, at_least(1);
