@@ -2,7 +2,7 @@
 
 use crate::tiny::{finished, shared, step_train, succeed, text};
 use assert_cmd::Command;
-use espalier_rounds::stage::eval::samples::{path_beside, read};
+use espalier_eval::{ProblemSamples, read_samples, samples_beside};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ fn methods_agree_on_what_is_known_by_heart() {
     let evaluate = |name: &str, flags: &[&str]| {
         let out = root.path().join(name);
         let printed = text(&succeed(eval(&policy, &known(), &out).args(flags)).stdout);
-        (report(&out), read(&path_beside(&out)).unwrap(), printed)
+        (report(&out), read_samples(&samples_beside(&out)).unwrap(), printed)
     };
     let (greedy, greedy_samples, _) = evaluate("greedy.json", &[]);
     let (sample, samples, printed) =
@@ -49,9 +49,7 @@ fn methods_agree_on_what_is_known_by_heart() {
     assert!(solutions.iter().any(|problem| problem.samples.len() > 1));
     // The report is what the samples say.
     for (report, problems) in [(&greedy, &greedy_samples), (&sample, &samples), (&beam, &beams), (&tree, &solutions)] {
-        let chosen = |problem: &&espalier_rounds::stage::eval::samples::ProblemSamples| {
-            problem.samples.iter().any(|sample| sample.chosen && sample.correct)
-        };
+        let chosen = |problem: &&ProblemSamples| problem.samples.iter().any(|sample| sample.chosen && sample.correct);
         assert_eq!(problems.iter().filter(chosen).count() as u64, correct(report));
     }
     let group = &sample["groups"][0];
@@ -77,7 +75,7 @@ fn the_searched_answers_do_not_depend_on_the_references() {
     let texts = |problems: &Path, name: &str| {
         let out = root.path().join(name);
         succeed(eval(&policy, problems, &out).args(["--method", "mcts", "--simulations", "4"]));
-        let problems = read(&path_beside(&out)).unwrap();
+        let problems = read_samples(&samples_beside(&out)).unwrap();
         problems
             .into_iter()
             .map(|problem| problem.samples.into_iter().map(|sample| sample.text).collect::<Vec<_>>())
@@ -137,7 +135,7 @@ fn a_killed_evaluation_goes_on_where_it_was() {
     }
     assert!(kills > 0, "it was over before it could be killed");
     assert!(!journal.exists());
-    assert_eq!(read(&path_beside(&out)).unwrap(), read(&path_beside(&whole)).unwrap());
+    assert_eq!(read_samples(&samples_beside(&out)).unwrap(), read_samples(&samples_beside(&whole)).unwrap());
     assert_eq!(report(&out)["groups"], report(&whole)["groups"]);
 
     // An evaluation of something else does not answer for this one, and is begun anew only on request.
@@ -158,7 +156,7 @@ fn published_sets_are_read_by_name() {
         .unwrap();
     let out = root.path().join("aqua-eval.json");
     succeed(eval(&policy, &aqua, &out).args(["--dataset", "aqua", "--boxed-only", "false"]));
-    let asked = read(&path_beside(&out)).unwrap();
+    let asked = read_samples(&samples_beside(&out)).unwrap();
     assert!(asked[0].question.ends_with("(A) 20\n(B) 21\nAnswer with a letter from A to B."));
 
     let code = root.path().join("code.jsonl");

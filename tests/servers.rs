@@ -1,8 +1,8 @@
 //! The commands with a policy on servers: a fake one, behind which the tiny policy computes.
 
 use crate::tiny::{finished, mcts_gen, process, shared, step_train, succeed, text};
+use espalier_eval::{read_samples, samples_beside};
 use espalier_policy::{ModelPolicy, PolicyConfig, open_policy};
-use espalier_rounds::stage::eval::samples;
 use espalier_server::testing::{Asked, Brain, Drawn, FakeServer, Fault, Manners};
 use espalier_tokenizer::Tokenizer;
 use serde_json::Value;
@@ -81,7 +81,7 @@ fn evaluate(policy: &[&str], root: &Path, name: &str, flags: &[&str]) -> (Value,
     command.arg(shared().1.join("problems/warm_start.jsonl")).args(policy).args(flags).arg("--out").arg(&out);
     succeed(&mut command);
     let report = serde_json::from_slice(&fs::read(&out).unwrap()).unwrap();
-    let samples = samples::read(&samples::path_beside(&out)).unwrap();
+    let samples = read_samples(&samples_beside(&out)).unwrap();
     let samples = samples.into_iter().flat_map(|problem| problem.samples);
     (report, samples.map(|sample| sample.text).collect())
 }

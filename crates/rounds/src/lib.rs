@@ -33,7 +33,6 @@ pub mod context;
 pub mod contract;
 #[cfg(feature = "local")]
 pub mod experiment;
-pub mod judge;
 #[cfg(feature = "local")]
 pub mod run;
 pub mod stage;

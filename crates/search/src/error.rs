@@ -1,15 +1,16 @@
 //! Errors of this crate.
 
 use crate::policy::PolicyError;
+use espalier_settings::OutOfRange;
 use std::error::Error;
 
 /// Why a search could not start or go on. What concerns one problem only is counted and skipped instead
 /// ([`SearchSummary::skipped`](crate::SearchSummary::skipped)), unless the tree is searched alone.
 #[derive(Debug, thiserror::Error)]
 pub enum SearchError {
-    /// A setting out of its range.
+    /// A setting out of its range; boxed, since each turn of the engine hands on a result with room for the largest error.
     #[error(transparent)]
-    Setting(#[from] espalier_settings::OutOfRange),
+    Setting(Box<OutOfRange>),
     /// The policy failed altogether.
     #[error("the policy failed")]
     Policy(#[from] PolicyError),
@@ -62,6 +63,12 @@ pub enum SearchError {
     /// The caller could not take a finished tree or a skipped problem.
     #[error("cannot store a finished tree or a skipped problem")]
     Sink(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl From<OutOfRange> for SearchError {
+    fn from(bad: OutOfRange) -> SearchError {
+        SearchError::Setting(Box::new(bad))
+    }
 }
 
 impl SearchError {

@@ -1,7 +1,8 @@
 //! Closed choices: enums whose values have names in flags, files and tables.
 
+use crate::entry::sentence;
 use crate::error::OutOfRange;
-use crate::setting::{Name, sentence};
+use crate::kind::Name;
 
 /// An enum that is known by its values' names; [`choices!`](crate::choices) declares one.
 pub trait Choice: Copy + PartialEq + Send + Sync + 'static {

@@ -126,7 +126,7 @@ macro_rules! settings {
                     let range: $crate::range::Range<$type> = $crate::range_of!($($range)?);
                     let documentation = $crate::documentation!($([$($field_about)*])*);
                     let key = $crate::join(&table, stringify!($field));
-                    let place = $crate::Place::new(key, documentation, &range, at);
+                    let place = range.place(key, documentation, at);
                     <$type as $crate::Setting>::describe(::std::option::Option::Some(&defaults.$field), place, tables);
                 )*
             }

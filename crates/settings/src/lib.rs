@@ -41,7 +41,9 @@
 mod choice;
 mod declare;
 mod deviations;
+mod entry;
 mod error;
+mod kind;
 mod overlay;
 pub mod range;
 mod reference;
@@ -51,10 +53,12 @@ mod tests;
 
 pub use choice::Choice;
 pub use deviations::deviations;
+pub use entry::{Entry, Place, Table};
 pub use error::{OutOfRange, SettingError};
+pub use kind::{Kind, Name};
 pub use overlay::overlay;
-pub use reference::{Entry, Place, Reference, Table};
-pub use setting::{Kind, Name, Setting};
+pub use reference::Reference;
+pub use setting::Setting;
 
 #[doc(hidden)]
 pub use declare::read_form;

@@ -1,8 +1,9 @@
 //! Given settings laid over others: files over defaults, flags over files.
 
 use crate::error::{OutOfRange, SettingError, join};
+use crate::kind::Kind;
 use crate::reference::Reference;
-use crate::setting::{Kind, Setting};
+use crate::setting::Setting;
 use serde_json::{Map, Value};
 
 /// The settings of `base`, with those of `over` in their places. `over` is an object of keys, tables being objects within

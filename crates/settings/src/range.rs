@@ -1,7 +1,9 @@
 //! What values a setting may have, in words and as a test.
 
+use crate::entry::Place;
 use crate::error::OutOfRange;
-use crate::setting::{Name, Setting, shown};
+use crate::kind::Name;
+use crate::setting::{Setting, shown};
 
 /// The values that a setting of type `T` may have.
 pub struct Range<T> {
@@ -38,14 +40,10 @@ impl<T> Range<T> {
         Range { words: words.into(), holds: Box::new(holds), names: Vec::new() }
     }
 
-    /// The range in words; empty where a type's every value will do.
-    pub fn words(&self) -> &str {
-        &self.words
-    }
-
-    /// The names that a text may be, where they are known.
-    pub fn names(&self) -> &[Name] {
-        &self.names
+    /// The place of `key`, whose values lie in this range, in the table of that index.
+    #[doc(hidden)]
+    pub fn place<'a>(&self, key: String, documentation: &'a str, table: usize) -> Place<'a> {
+        Place { key, documentation, range: self.words.clone(), names: self.names.clone(), table }
     }
 
     /// Whether `value` may be the value of `key`.

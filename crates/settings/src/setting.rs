@@ -1,72 +1,12 @@
-//! What may stand at a key: numbers, texts, choices, lists, and tables of further keys.
+//! What may stand at a key: a type's values as flags and files write them.
 
+use crate::entry::{Entry, Place, Table, sentence};
 use crate::error::OutOfRange;
-use crate::reference::{Entry, Place, Table};
+use crate::kind::Kind;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::fmt;
-
-/// The type of a setting's values.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Kind {
-    /// A number without a fraction, from 0 up.
-    Whole,
-    /// Any finite number.
-    Number,
-    /// True or false.
-    Switch,
-    /// Any text.
-    Text,
-    /// One of these names.
-    Choice(Vec<Name>),
-    /// A text in one of the forms that the words name.
-    Form(&'static str),
-    /// Several values of one kind.
-    List(Box<Kind>),
-    /// Numbers by names that are not known here.
-    Numbers,
-    /// Further settings.
-    Table,
-}
-
-/// A name that a setting's value may have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Name {
-    /// As flags and files spell it.
-    pub name: &'static str,
-    /// What it means; may be empty.
-    pub sentence: String,
-}
-
-impl Name {
-    /// A name that is its own explanation.
-    pub fn bare(name: &'static str) -> Name {
-        Name { name, sentence: String::new() }
-    }
-
-    /// `one of a, b, c`.
-    pub fn one_of(names: &[Name]) -> String {
-        format!("one of {}", names.iter().map(|name| name.name).collect::<Vec<_>>().join(", "))
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Kind::Whole => f.write_str("a whole number"),
-            Kind::Number => f.write_str("a number"),
-            Kind::Switch => f.write_str("true or false"),
-            Kind::Text => f.write_str("a text"),
-            Kind::Choice(names) => f.write_str(&Name::one_of(names)),
-            Kind::Form(words) => f.write_str(words),
-            Kind::List(of) => write!(f, "a list, each {of}"),
-            Kind::Numbers => f.write_str("numbers by name"),
-            Kind::Table => f.write_str("a table"),
-        }
-    }
-}
 
 /// A type whose values settings can have.
 ///
@@ -118,12 +58,6 @@ pub(crate) fn shown<T: Setting>(value: &T) -> String {
         Some(text) if text.is_empty() => "empty".to_owned(),
         Some(text) => text,
     }
-}
-
-/// The first paragraph of a documentation comment, on one line.
-pub(crate) fn sentence(documentation: &str) -> String {
-    let lines = documentation.lines().map(str::trim).skip_while(|line| line.is_empty());
-    lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 macro_rules! whole_numbers {

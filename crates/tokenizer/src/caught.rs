@@ -24,3 +24,8 @@ pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Result<T, TokenizerError> {
         TokenizerError::model(text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked"))
     })
 }
+
+/// The ids of a text, with or without what the tokenizer adds to every text.
+pub(crate) fn encoded(inner: &tokenizers::Tokenizer, text: &str, special: bool) -> Result<Vec<u32>, TokenizerError> {
+    Ok(caught(|| inner.encode_fast(text, special))?.map_err(TokenizerError::model)?.get_ids().to_vec())
+}

@@ -1,7 +1,7 @@
 //! Conversations as a model was trained to read them: the Jinja template of its folder.
 
 use crate::error::TokenizerError;
-use crate::tokenizer::TOKENIZER_CONFIG;
+use crate::names::TOKENIZER_CONFIG;
 use espalier_files::{read_input, read_input_text};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;

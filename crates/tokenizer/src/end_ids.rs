@@ -1,7 +1,7 @@
 //! The tokens that end a text, from the files of a model's folder.
 
 use crate::error::TokenizerError;
-use crate::tokenizer::{GENERATION_CONFIG, TOKENIZER_CONFIG};
+use crate::names::{GENERATION_CONFIG, TOKENIZER_CONFIG};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -29,6 +29,7 @@ mod chat;
 mod continuation;
 mod end_ids;
 mod error;
+mod names;
 mod prompt_start;
 mod stream;
 mod tokenizer;

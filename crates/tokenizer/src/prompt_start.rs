@@ -1,7 +1,8 @@
 //! What stands before every prompt, from the tokenizer's own files.
 
+use crate::caught::encoded;
 use crate::error::TokenizerError;
-use crate::tokenizer::{TOKENIZER_CONFIG, encoded};
+use crate::names::TOKENIZER_CONFIG;
 use serde_json::Value;
 use std::path::Path;
 

@@ -3,7 +3,8 @@
 use crate::batch::{Collator, PromptSteps};
 use crate::check::{Checked, Limits, SkipReason};
 use crate::fingerprint::{Fingerprint, Hashed};
-use crate::fit::{Learner, MicroBatchLoss, Trainer};
+use crate::fit::Trainer;
+use crate::learner::{Learner, MicroBatchLoss};
 use crate::means::Means;
 use crate::metrics::Numbers;
 use crate::order::BatchOrder;

@@ -62,6 +62,8 @@ mod fit;
 #[cfg(feature = "torch")]
 mod joint;
 #[cfg(feature = "torch")]
+mod learner;
+#[cfg(feature = "torch")]
 mod means;
 #[cfg(feature = "torch")]
 mod metrics;

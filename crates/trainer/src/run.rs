@@ -2,7 +2,7 @@
 
 use crate::check::SkippedRow;
 use crate::early_stop::EarlyStop;
-use crate::fit::Learner;
+use crate::learner::Learner;
 use crate::metrics::{self, MetricsLog, Numbers, Observer};
 use crate::optimizer::AdamW;
 use crate::order::BatchOrder;

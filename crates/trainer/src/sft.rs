@@ -1,7 +1,8 @@
 //! Supervised training: imitate whole paths.
 
 use crate::batch::{Collator, PromptSteps};
-use crate::fit::{Learner, MicroBatchLoss, Trainer};
+use crate::fit::Trainer;
+use crate::learner::{Learner, MicroBatchLoss};
 use crate::order::BatchOrder;
 use crate::run::TrainSummary;
 use crate::{SftExample, TrainConfig, TrainerError, weights};

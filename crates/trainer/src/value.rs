@@ -1,7 +1,8 @@
 //! Regression of the value head on the tree's Q.
 
 use crate::batch::{Batch, Masks};
-use crate::fit::{Learner, MicroBatchLoss, Trainer};
+use crate::fit::Trainer;
+use crate::learner::{Learner, MicroBatchLoss};
 use crate::means::Means;
 use crate::metrics::Numbers;
 use crate::order::{BatchOrder, by_length};

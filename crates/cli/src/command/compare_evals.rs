@@ -5,9 +5,8 @@ use crate::report::table::comparison;
 use crate::shown::say;
 use anyhow::Result;
 use clap::Args;
+use espalier_eval::{compare, read_samples, samples_beside};
 use espalier_files::{publish_json, refuse_existing};
-use espalier_rounds::stage::eval::compare::compare;
-use espalier_rounds::stage::eval::samples;
 use std::path::PathBuf;
 
 /// Flags of `step-train compare-evals`.
@@ -28,7 +27,7 @@ pub struct CompareEvalsArgs {
 /// Runs the command.
 pub fn run(args: &CompareEvalsArgs) -> Result<Outcome> {
     args.out.as_deref().map_or(Ok(()), refuse_existing)?;
-    let read = |report: &PathBuf| samples::read(&samples::path_beside(report));
+    let read = |report: &PathBuf| read_samples(&samples_beside(report));
     let compared = compare(&read(&args.first)?, &read(&args.second)?, args.seed)?;
     if let Some(out) = &args.out {
         publish_json(out, &compared)?;

@@ -54,7 +54,7 @@ fn families(rounds: &[RoundManifest]) -> Vec<Vec<String>> {
     let Some(first) = rounds.first() else { return Vec::new() };
     let mut rows = Vec::new();
     for (index, group) in first.eval.groups.iter().enumerate() {
-        let after = |pick: &dyn Fn(&espalier_rounds::stage::eval::GroupScore) -> Option<String>| {
+        let after = |pick: &dyn Fn(&espalier_eval::GroupScore) -> Option<String>| {
             rounds
                 .iter()
                 .map(move |round| round.eval.groups.get(index).and_then(pick).unwrap_or_default())

@@ -1,9 +1,9 @@
 //! Tables for the terminal.
 
 use crate::shown::shown;
+use espalier_eval::{Comparison, Estimate, GroupScore, Paired, Score};
 use espalier_rounds::run::manifest::RoundManifest;
-use espalier_rounds::stage::eval::compare::{Comparison, Paired};
-use espalier_rounds::stage::eval::{Estimate, EvalReport, GroupScore, Score};
+use espalier_rounds::stage::eval::EvalReport;
 use std::fmt::Write;
 
 /// Heads of the table of rounds.

@@ -12,7 +12,6 @@
 //! A new key is one line in its table: see [`settings!`](espalier_settings::settings). As a flag it has one more, in the
 //! list of the commands that take it (`command/keys.rs`).
 
-mod eval;
 mod init;
 pub mod reference;
 mod resolve;
@@ -20,7 +19,7 @@ mod round;
 mod runtime;
 mod training;
 
-pub use eval::{EvalConfig, Method};
+pub use espalier_eval::{EvalConfig, Method};
 pub use init::{ModelShape, ProblemsConfig};
 pub use round::{RoundConfig, RoundStage};
 pub use runtime::{RuntimeConfig, StorageConfig};

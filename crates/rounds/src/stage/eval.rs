@@ -1,33 +1,17 @@
-//! The evaluation stage: a policy answers problems, the answers are judged and scored.
-//!
-//! ```text
-//!  problems ─► prompts ─► greedy │ sample │ beam │ mcts ─► texts ─► grades ─► the policy's answer to each problem
-//!                              (answer.rs, journalled)      (grade)   (vote.rs)      │
-//!                                                 samples Parquet ◄──────────────────┴─► eval.json: scores
-//! ```
+//! The evaluation stage: a policy answers problems under the contract of a stage, and `eval.json` says how well.
 
-pub mod answer;
-pub mod compare;
-mod journal;
-pub mod samples;
-pub mod score;
-mod vote;
-
-pub use crate::config::Method;
-pub use score::{Estimate, GroupScore, Score};
-
-use crate::config::RunConfig;
+use crate::config::{Method, RunConfig};
 use crate::context::Context;
 use crate::contract::{self, Begun, Identity, Place};
 use crate::stage::policy_source::PolicySource;
-use crate::stage::search::Skipped;
-use answer::{Answered, Task};
-use anyhow::{Context as _, Result};
+use crate::stage::search::{Skipped, settings};
+use anyhow::Result;
+use espalier_eval::{
+    AnswerJournal, Answered, Answering, EvalError, GroupScore, Sample, grade, samples_beside, write_samples,
+};
 use espalier_files::fingerprint;
 use espalier_task::{Format, Grader, Granularity, Problem};
-use journal::Journal;
 use rayon::prelude::*;
-use samples::Sample;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -73,13 +57,23 @@ pub fn run(groups: &[Group], source: &PolicySource, out: &Path, title: &str, con
         Begun::Done(done) => return Ok(done),
         Begun::Work(work) => work,
     };
-    let (mut journal, mut answered) = Journal::open(&out.with_extension("journal"), problems.len())?;
+    let (mut journal, mut answered) = AnswerJournal::open(&out.with_extension("journal"), problems.len())?;
     let total = problems.len() as u64;
     context.observer.began(title, total);
     let mut done = answered.iter().flatten().count();
     let todo: Vec<usize> = (0..problems.len()).filter(|&index| answered[index].is_none()).collect();
-    let task = Task { problems: &problems, todo: &todo, format, granularity, config };
-    task.run(&mut *policy, &mut |index, answer: Answered| {
+    let answering = Answering {
+        problems: &problems,
+        todo: &todo,
+        format,
+        granularity,
+        eval: &config.eval,
+        search: settings(config, policy.about().has_value_head),
+        in_flight: config.runtime.in_flight,
+        run_id: &config.name,
+        seed: config.seed,
+    };
+    answering.run(&mut *policy, &mut |index, answer: Answered| {
         journal.append(index, &answer)?;
         answered[index] = Some(answer);
         done += 1;
@@ -92,7 +86,7 @@ pub fn run(groups: &[Group], source: &PolicySource, out: &Path, title: &str, con
         .par_iter()
         .zip(&answered)
         .map(|(problem, answered)| grade(&grader, problem, answered))
-        .collect::<Result<Vec<Vec<Sample>>>>()?;
+        .collect::<Result<Vec<Vec<Sample>>, EvalError>>()?;
     let mut left = samples.as_slice();
     let mut scores = Vec::new();
     for group in groups {
@@ -112,7 +106,7 @@ pub fn run(groups: &[Group], source: &PolicySource, out: &Path, title: &str, con
         wall_s: work.wall_s(),
     };
     let names = groups.iter().flat_map(|group| group.problems.iter().map(|_| group.name.as_str()));
-    samples::write(&samples::path_beside(out), &names.collect::<Vec<_>>(), &problems, &samples)?;
+    write_samples(&samples_beside(out), &names.collect::<Vec<_>>(), &problems, &samples)?;
     let scores: Vec<String> = report
         .groups
         .iter()
@@ -154,25 +148,4 @@ fn identity(
         identity = identity.input(&format!("problems {name}"), fingerprint(problems)?);
     }
     Ok(identity)
-}
-
-/// Grades what was answered to a problem, and says which of it is the policy's answer.
-fn grade(grader: &Grader, problem: &Problem, answered: &Answered) -> Result<Vec<Sample>> {
-    let graded = answered.texts.iter().map(|text| {
-        let grade = grader.grade(problem, &text.text)?;
-        Ok(Sample {
-            text: text.text.clone(),
-            answer: grade.answer,
-            correct: grade.correct,
-            tokens: text.tokens,
-            logprob_nats: text.logprob_nats,
-            weight: text.weight,
-            chosen: false,
-        })
-    });
-    let mut samples = graded.collect::<Result<Vec<_>>>().with_context(|| format!("problem {}", problem.id))?;
-    if let Some(chosen) = vote::winner(&samples) {
-        samples[chosen].chosen = true;
-    }
-    Ok(samples)
 }

@@ -4,9 +4,9 @@ use crate::config::RunConfig;
 use crate::stage::policy_folder::{PolicyFolder, prompting_of};
 use anyhow::{Context, Result, bail};
 use espalier_files::read_json;
-use espalier_search::{Policy, Precision, Stops};
+use espalier_search::{Policy, Precision};
 use espalier_server::{ServerConfig, ServerPolicy, Servers};
-use espalier_task::{Format, Granularity, Prompting};
+use espalier_task::Prompting;
 use espalier_tokenizer::Tokenizer;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -141,9 +141,4 @@ impl PolicySource {
         }
         Ok(())
     }
-}
-
-/// What ends a step and a path in a format.
-pub fn stops(format: Format, granularity: Granularity) -> Stops {
-    Stops { step: format.step_stops(granularity).into(), path: format.path_stops(granularity).into() }
 }

@@ -3,11 +3,11 @@
 use crate::config::RunConfig;
 use crate::context::Context;
 use crate::contract::{self, Begun, Identity, Place};
-use crate::judge::FormatJudge;
-use crate::stage::policy_source::{PolicySource, stops};
+use crate::stage::policy_source::PolicySource;
 use crate::stage::shards::is_part;
 use crate::stage::shards::{Shards, resume_folder};
 use anyhow::{Context as _, Result};
+use espalier_eval::{FormatJudge, stops};
 use espalier_files::{fingerprint, seed_from};
 use espalier_search::{
     Evaluation, SearchConfig, SearchError, SearchEvent, SearchSummary, ServerStats, TreeJob, search_with_events,

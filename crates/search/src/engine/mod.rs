@@ -157,7 +157,7 @@ where
                 }
             };
             let problem_id = info.problem_id.clone();
-            match TreeSearch::new(&self.config, index, info, &prompt, &prompt_ids) {
+            match TreeSearch::begin(&self.config, index, info, &prompt, &prompt_ids) {
                 Ok(tree) => {
                     self.slots.begin(place);
                     self.proceed(place, Box::new(tree))?;

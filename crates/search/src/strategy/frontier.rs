@@ -2,9 +2,9 @@
 
 use super::{Searcher, ValueUse};
 use crate::config::{Evaluation, SearchConfig};
+use crate::growth::Growth;
 use crate::seed::Purpose;
 use crate::summary::Stop;
-use crate::tree_search::Growth;
 use espalier_tree::{NodeId, Tree};
 
 /// Open states.

@@ -2,10 +2,10 @@
 
 use super::{Searcher, ValueUse};
 use crate::config::{Evaluation, SearchConfig};
+use crate::growth::Growth;
 use crate::gumbel::Gumbel;
 use crate::seed::Purpose;
 use crate::selection::{Pending, select_child};
-use crate::tree_search::Growth;
 use espalier_tree::{Ending, NodeId, Tree};
 
 /// What is under way: the selected leaf, visits.

@@ -8,8 +8,8 @@ mod frontier;
 mod mcts;
 
 use crate::config::{SearchConfig, Strategy};
+use crate::growth::Growth;
 use crate::seed::Purpose;
-use crate::tree_search::Growth;
 use chains::Chains;
 use espalier_tree::{NodeId, Tree};
 use frontier::Frontier;

@@ -1,10 +1,10 @@
 //! What an answer changes in the tree: the value of the state, its children, their rewards.
 
-use super::growth::Ask;
 use super::{TreeSearch, sampled_tokens};
 use crate::config::Evaluation;
 use crate::error::SearchError;
 use crate::expansion::{merge, reward_of};
+use crate::growth::Ask;
 use crate::judge::{Judge, Verdict};
 use crate::request::{Candidate, Expansion, Finish};
 use crate::seed::Purpose;

@@ -8,24 +8,21 @@
 
 mod apply;
 mod fetch;
-mod growth;
-mod limits;
 mod request;
 
-pub(crate) use growth::Growth;
 pub use request::RequestBuffer;
 
 use crate::config::SearchConfig;
 use crate::error::SearchError;
 use crate::expansion::Kept;
+use crate::growth::{Ask, Growth};
 use crate::judge::Judge;
+use crate::limits::Limits;
 use crate::request::{Candidate, Expansion, StepRequest};
 use crate::seed::Purpose;
 use crate::strategy::{Searcher, ValueUse, searcher};
 use crate::summary::{SearchWork, Stop};
 use espalier_tree::{Tree, TreeInfo};
-use growth::Ask;
-use limits::Limits;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
@@ -67,6 +64,17 @@ impl TreeSearch {
         prompt_ids: &[u32],
     ) -> Result<TreeSearch, SearchError> {
         config.check()?;
+        TreeSearch::begin(config, index, info, prompt, prompt_ids)
+    }
+
+    /// A tree with only its root, of settings that are checked already: the check costs as much as some simulations.
+    pub(crate) fn begin(
+        config: &Arc<SearchConfig>,
+        index: u64,
+        info: TreeInfo,
+        prompt: &str,
+        prompt_ids: &[u32],
+    ) -> Result<TreeSearch, SearchError> {
         let mut limits = Limits::new();
         limits.grow(prompt.len() as u64, prompt_ids.len() as u64)?;
         Ok(TreeSearch {

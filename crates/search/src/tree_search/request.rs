@@ -1,8 +1,8 @@
 //! What a tree asks: the tokens of a state's path, lent from memory that all trees can share.
 
 use super::TreeSearch;
-use super::growth::Ask;
 use crate::config::Evaluation;
+use crate::growth::Ask;
 use crate::request::{StepRequest, Stops, Unit};
 use crate::seed::{Purpose, request_seed};
 use crate::strategy::ValueUse;

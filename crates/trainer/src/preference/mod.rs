@@ -13,7 +13,8 @@ mod pairs;
 mod reference;
 
 use crate::batch::{Batch, Collator, PromptSteps};
-use crate::fit::{Example, Learner, MicroBatchLoss, Trainer};
+use crate::fit::{Example, Trainer};
+use crate::learner::{Learner, MicroBatchLoss};
 use crate::means::Means;
 use crate::metrics::Numbers;
 use crate::objectives::{Loss, Objective};

@@ -1,8 +1,13 @@
-//! The judge of the search: a step's text read in the run's format, its answer compared with the reference.
+//! What a prompt format means to a search: where steps end, and what their texts are worth.
 
-use espalier_search::{Judge, Verdict};
+use espalier_search::{Judge, Stops, Verdict};
 use espalier_task::{Format, Granularity, StepText, equivalent};
 use espalier_tree::{Ending, Kind, TreeInfo};
+
+/// What ends a step and a path in a format.
+pub fn stops(format: Format, granularity: Granularity) -> Stops {
+    Stops { step: format.step_stops(granularity).into(), path: format.path_stops(granularity).into() }
+}
 
 /// Judges steps written in a prompt format against the problem's reference answer.
 #[derive(Clone, Copy, Debug)]

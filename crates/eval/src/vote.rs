@@ -1,6 +1,6 @@
 //! The policy's answer among several.
 
-use super::samples::Sample;
+use crate::samples::Sample;
 use espalier_task::equivalent;
 
 /// The sample that stands for the answer with the largest weight of votes, the first of equals; samples without an answer

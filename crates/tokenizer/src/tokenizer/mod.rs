@@ -1,9 +1,10 @@
 //! Text to token ids and back, in Hugging Face's files.
 
-use crate::caught::caught;
+use crate::caught::{caught, encoded};
 use crate::chat::{ChatTemplate, Message};
 use crate::end_ids::end_ids;
 use crate::error::TokenizerError;
+use crate::names::{GENERATION_CONFIG, TOKENIZER_CONFIG};
 use crate::prompt_start::prompt_start;
 use espalier_files::{publish_bytes, publish_json, read_input};
 use serde_json::{Value, json};
@@ -12,10 +13,6 @@ use std::path::Path;
 
 /// The tokenizer proper.
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
-/// What transformers adds to it; written when missing.
-pub(crate) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
-/// Where a model's end-of-text tokens stand.
-pub(crate) const GENERATION_CONFIG: &str = "generation_config.json";
 /// Further files that transformers may keep beside them; carried along as they are.
 const COMPANIONS: [&str; 6] = [
     "special_tokens_map.json",
@@ -175,11 +172,6 @@ impl Tokenizer {
     pub fn token_id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
     }
-}
-
-/// The ids of a text, with or without what the tokenizer adds to every text.
-pub(crate) fn encoded(inner: &tokenizers::Tokenizer, text: &str, special: bool) -> Result<Vec<u32>, TokenizerError> {
-    Ok(caught(|| inner.encode_fast(text, special))?.map_err(TokenizerError::model)?.get_ids().to_vec())
 }
 
 pub(crate) fn vocab_size(inner: &tokenizers::Tokenizer) -> usize {

@@ -1,8 +1,8 @@
 //! Two evaluations of the same problems against each other.
 
-use super::samples::ProblemSamples;
-use super::{Estimate, Score};
-use anyhow::{Result, bail};
+use crate::error::EvalError;
+use crate::samples::ProblemSamples;
+use crate::score::{Estimate, Score};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -53,7 +53,7 @@ struct Outcome<'a> {
 ///
 /// # Errors
 /// No common problem; one id with two questions.
-pub fn compare(first: &[ProblemSamples], second: &[ProblemSamples], seed: u64) -> Result<Comparison> {
+pub fn compare(first: &[ProblemSamples], second: &[ProblemSamples], seed: u64) -> Result<Comparison, EvalError> {
     let has_unique_ids = |all: &[ProblemSamples]| {
         all.iter().map(|problem| &problem.problem_id).collect::<HashSet<_>>().len() == all.len()
     };
@@ -64,7 +64,7 @@ pub fn compare(first: &[ProblemSamples], second: &[ProblemSamples], seed: u64) -
     for one in first {
         let Some(other) = others.get(&key(one)) else { continue };
         if one.question != other.question {
-            bail!("problem {} has one question in the first evaluation and another in the second", one.problem_id);
+            return Err(EvalError::OtherQuestion { problem_id: one.problem_id.clone() });
         }
         let correct = |problem: &ProblemSamples| problem.samples.iter().any(|sample| sample.chosen && sample.correct);
         let share = |problem: &ProblemSamples| {
@@ -80,7 +80,7 @@ pub fn compare(first: &[ProblemSamples], second: &[ProblemSamples], seed: u64) -
         });
     }
     if outcomes.is_empty() {
-        bail!("the evaluations have no problem in common");
+        return Err(EvalError::NothingInCommon);
     }
     let unpaired = first.len() + second.len() - 2 * outcomes.len();
     let mut groups: BTreeMap<String, Vec<&Outcome>> = BTreeMap::new();
@@ -141,8 +141,8 @@ fn mcnemar(only_first: usize, only_second: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::Sample;
     use super::*;
+    use crate::samples::Sample;
 
     #[test]
     fn mcnemar_by_hand() {

@@ -1,10 +1,8 @@
 //! What a policy answers.
 
-use crate::config::{Method, RunConfig};
-use crate::judge::{BlindJudge, FormatJudge};
-use crate::stage::policy_source::stops;
-use crate::stage::search::settings;
-use anyhow::{Context, Result};
+use crate::config::{EvalConfig, Method};
+use crate::error::EvalError;
+use crate::judge::{BlindJudge, FormatJudge, stops};
 use espalier_files::seed_from;
 use espalier_search::{
     Expansion, Policy, SearchConfig, SearchError, SearchEvent, StepRequest, StopWhen, Strategy, TreeJob, Unit, ask_all,
@@ -38,7 +36,7 @@ pub struct Text {
 }
 
 /// Which problems are to be answered, and how.
-pub struct Task<'a> {
+pub struct Answering<'a> {
     /// All problems.
     pub problems: &'a [&'a Problem],
     /// The indices of those without an answer yet.
@@ -47,20 +45,31 @@ pub struct Task<'a> {
     pub format: Format,
     /// What one step is.
     pub granularity: Granularity,
-    /// Method, seed, limits.
-    pub config: &'a RunConfig,
+    /// The method, and how much of it.
+    pub eval: &'a EvalConfig,
+    /// The temperature of sampled answers, and the trees of the methods that search; its strategy is the method's.
+    pub search: SearchConfig,
+    /// Trees at a time of the methods that search.
+    pub in_flight: usize,
+    /// The run, as trees name it.
+    pub run_id: &'a str,
+    /// Seed of everything sampled.
+    pub seed: u64,
 }
 
 /// Takes the answers to the problem of an index.
-pub type Sink<'a> = dyn FnMut(usize, Answered) -> Result<()> + 'a;
+pub type Sink<'a> = dyn FnMut(usize, Answered) -> Result<(), EvalError> + 'a;
 
-impl Task<'_> {
+impl Answering<'_> {
     /// Answers the problems; in which order depends on which are done first.
-    pub fn run(&self, policy: &mut dyn Policy, sink: &mut Sink) -> Result<()> {
-        match self.config.eval.method {
+    ///
+    /// # Errors
+    /// A policy that fails altogether, and what `sink` returns. A problem that fails by itself is answered by its reason.
+    pub fn run(&self, policy: &mut dyn Policy, sink: &mut Sink) -> Result<(), EvalError> {
+        match self.eval.method {
             Method::Greedy => self.sample(policy, 1, 0.0, sink),
-            Method::Sample => self.sample(policy, self.config.eval.samples, self.config.search.temperature, sink),
-            Method::Beam => self.search(policy, Strategy::Beam { width: self.config.eval.beam_width }, sink),
+            Method::Sample => self.sample(policy, self.eval.samples, self.search.temperature, sink),
+            Method::Beam => self.search(policy, Strategy::Beam { width: self.eval.beam_width }, sink),
             Method::Mcts => self.search(policy, Strategy::Mcts, sink),
         }
     }
@@ -74,11 +83,11 @@ impl Task<'_> {
     }
 
     fn seed(&self, problem: &Problem) -> u64 {
-        seed_from(&[&self.config.seed, &"eval", &problem.id])
+        seed_from(&[&self.seed, &"eval", &problem.id])
     }
 
     /// Independent answers to the end of the path.
-    fn sample(&self, policy: &mut dyn Policy, k: usize, temperature: f32, sink: &mut Sink) -> Result<()> {
+    fn sample(&self, policy: &mut dyn Policy, k: usize, temperature: f32, sink: &mut Sink) -> Result<(), EvalError> {
         let stops = stops(self.format, self.granularity);
         // Each prompt is a tree of its own.
         let mut prompts = Vec::with_capacity(self.todo.len());
@@ -94,7 +103,7 @@ impl Task<'_> {
             step_ends: vec![prefix_ids.len() as u32].into(),
             prefix_ids: prefix_ids.into(),
             k,
-            max_tokens: self.config.eval.max_tokens,
+            max_tokens: self.eval.max_tokens,
             unit: Unit::Path,
             stops: Cow::Borrowed(&stops),
             temperature,
@@ -105,23 +114,21 @@ impl Task<'_> {
             Ok(answer) => sink(index as usize, texts_of(answer)),
             Err(error) => sink(index as usize, skipped(&error.reason())),
         })
-        .context("the policy failed to answer")
     }
 
     /// A tree each, searched without the reference; every solution in it is an answer.
-    fn search(&self, policy: &mut dyn Policy, strategy: Strategy, sink: &mut Sink) -> Result<()> {
-        let settings = settings(self.config, policy.about().has_value_head);
+    fn search(&self, policy: &mut dyn Policy, strategy: Strategy, sink: &mut Sink) -> Result<(), EvalError> {
         // A step is part of an answer.
-        let max_step_tokens = settings.max_step_tokens.min(self.config.eval.max_tokens);
+        let max_step_tokens = self.search.max_step_tokens.min(self.eval.max_tokens);
         // To the blind judge the first solution is correct; a search that ends there would not be guided at all.
-        let stop_when = StopWhen { correct_solutions: None, ..settings.stop_when };
-        let settings = SearchConfig { max_step_tokens, strategy, stop_when, ..settings };
+        let stop_when = StopWhen { correct_solutions: None, ..self.search.stop_when };
+        let settings = SearchConfig { max_step_tokens, strategy, stop_when, ..self.search };
         let jobs = self.todo.iter().map(|&index| {
             let problem = self.problems[index];
             TreeJob {
                 index: index as u64,
                 info: TreeInfo {
-                    run_id: self.config.name.clone(),
+                    run_id: self.run_id.to_owned(),
                     round: 0,
                     problem_id: problem.id.clone(),
                     question: problem.question.clone(),
@@ -134,16 +141,14 @@ impl Task<'_> {
         });
         let stops = stops(self.format, self.granularity);
         let judge = BlindJudge(FormatJudge { format: self.format, granularity: self.granularity });
-        let in_flight = self.config.runtime.in_flight;
-        search_with_events(&settings, in_flight, &stops, jobs, policy, &judge, |event| {
+        search_with_events(&settings, self.in_flight, &stops, jobs, policy, &judge, |event| {
             let stored = match event {
                 SearchEvent::Finished { index, tree } => sink(index as usize, solutions(&tree)),
                 SearchEvent::Skipped(skip) => sink(skip.index as usize, skipped(&skip.reason)),
                 SearchEvent::Advanced(_) => Ok(()),
             };
             stored.map_err(|error| SearchError::Sink(error.into()))
-        })
-        .context("the search stopped")?;
+        })?;
         Ok(())
     }
 }

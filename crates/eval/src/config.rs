@@ -1,4 +1,4 @@
-//! Table `eval`: how a policy answers problems.
+//! How a policy answers problems: the table `eval` of a configuration.
 
 use espalier_settings::range::at_least;
 use espalier_settings::{choices, settings};

@@ -1,8 +1,8 @@
 //! From graded samples to scores with intervals.
 
-use super::samples::Sample;
-use super::vote;
 use crate::config::Method;
+use crate::samples::Sample;
+use crate::vote;
 use espalier_files::seed_from;
 use espalier_task::Problem;
 use rand_chacha::ChaCha8Rng;

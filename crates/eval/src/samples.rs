@@ -1,14 +1,15 @@
 //! All samples of an evaluation as Parquet: one row a sample, those of a problem together.
 
-use anyhow::{Context, Result, bail};
+use crate::error::EvalError;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::{Float64Type, UInt32Type};
-use espalier_files::publish_bytes;
+use espalier_files::{FilesError, publish_bytes};
 use espalier_task::Problem;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
+use std::error::Error;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,12 +57,21 @@ struct Row<'a> {
 }
 
 /// `eval.samples.parquet` for `eval.json`.
-pub fn path_beside(report: &Path) -> PathBuf {
+pub fn samples_beside(report: &Path) -> PathBuf {
     report.with_extension("samples.parquet")
 }
 
-/// Writes the samples of all problems. A problem without samples has one row in which `sample` is null.
-pub fn write(path: &Path, groups: &[&str], problems: &[&Problem], samples: &[Vec<Sample>]) -> Result<()> {
+/// Writes the samples of all problems, each with the name of its group. A problem without samples has one row in which
+/// `sample` is null.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn write_samples(
+    path: &Path,
+    groups: &[&str],
+    problems: &[&Problem],
+    samples: &[Vec<Sample>],
+) -> Result<(), EvalError> {
     let none = Sample::default();
     let rows: Vec<Row> = (groups.iter().zip(problems).zip(samples))
         .flat_map(|((&group, &problem), samples)| {
@@ -95,38 +105,42 @@ pub fn write(path: &Path, groups: &[&str], problems: &[&Problem], samples: &[Vec
         ("weight", number(|sample| sample.weight), false),
         ("chosen", flag(|sample| sample.chosen), false),
     ];
-    let problem = || format!("cannot write {}", path.display());
-    let batch = RecordBatch::try_from_iter_with_nullable(columns).with_context(problem)?;
+    let batch = RecordBatch::try_from_iter_with_nullable(columns).map_err(failed(path, "written"))?;
     let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
     let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).with_context(problem)?;
-    writer.write(&batch).and_then(|()| writer.close().map(drop)).with_context(problem)?;
+    let mut writer =
+        ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).map_err(failed(path, "written"))?;
+    writer.write(&batch).and_then(|()| writer.close().map(drop)).map_err(failed(path, "written"))?;
     Ok(publish_bytes(path, &bytes)?)
 }
 
 /// Reads the samples of all problems, in their order.
-pub fn read(path: &Path) -> Result<Vec<ProblemSamples>> {
-    let shown = path.display();
-    let file = File::open(path).with_context(|| format!("cannot read {shown}"))?;
-    let builder =
-        ParquetRecordBatchReaderBuilder::try_new(file).with_context(|| format!("{shown} is no Parquet file"))?;
+///
+/// # Errors
+/// A file that cannot be read, lacks a column or holds no sample.
+pub fn read_samples(path: &Path) -> Result<Vec<ProblemSamples>, EvalError> {
+    let file = File::open(path).map_err(|source| FilesError::Read { path: path.to_owned(), source })?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(failed(path, "read"))?;
     let mut problems: Vec<ProblemSamples> = Vec::new();
-    for batch in builder.build().with_context(|| format!("cannot read {shown}"))? {
-        let batch = batch.with_context(|| format!("cannot read {shown}"))?;
-        let column = |name: &str| batch.column_by_name(name).with_context(|| format!("{shown} has no column `{name}`"));
-        let text = |name: &str| {
-            column(name)?.as_string_opt::<i32>().with_context(|| format!("{shown}: column `{name}` holds no text"))
+    for batch in builder.build().map_err(failed(path, "read"))? {
+        let batch = batch.map_err(failed(path, "read"))?;
+        let lacks = |column, wanted| EvalError::Column { path: path.to_owned(), column, wanted };
+        let column = |name| batch.column_by_name(name);
+        let text = |name| {
+            let found = column(name).and_then(|column| column.as_string_opt::<i32>());
+            found.ok_or_else(|| lacks(name, "texts"))
         };
-        let flag = |name: &str| {
-            column(name)?.as_boolean_opt().with_context(|| format!("{shown}: column `{name}` holds no booleans"))
+        let flag = |name| {
+            let found = column(name).and_then(|column| column.as_boolean_opt());
+            found.ok_or_else(|| lacks(name, "booleans"))
         };
-        let number = |name: &str| {
-            let column = column(name)?.as_primitive_opt::<Float64Type>();
-            column.with_context(|| format!("{shown}: column `{name}` holds no numbers"))
+        let number = |name| {
+            let found = column(name).and_then(|column| column.as_primitive_opt::<Float64Type>());
+            found.ok_or_else(|| lacks(name, "64-bit floats"))
         };
-        let count = |name: &str| {
-            let column = column(name)?.as_primitive_opt::<UInt32Type>();
-            column.with_context(|| format!("{shown}: column `{name}` holds no counts"))
+        let count = |name| {
+            let found = column(name).and_then(|column| column.as_primitive_opt::<UInt32Type>());
+            found.ok_or_else(|| lacks(name, "32-bit counts"))
         };
         let (groups, ids, families, questions) =
             (text("group")?, text("problem_id")?, text("family")?, text("question")?);
@@ -165,9 +179,14 @@ pub fn read(path: &Path) -> Result<Vec<ProblemSamples>> {
         }
     }
     if problems.is_empty() {
-        bail!("{shown} holds no sample");
+        return Err(EvalError::NoSample { path: path.to_owned() });
     }
     Ok(problems)
+}
+
+/// What went wrong while the file was being `action`.
+fn failed<E: Error + Send + Sync + 'static>(path: &Path, action: &'static str) -> impl FnOnce(E) -> EvalError {
+    move |source| EvalError::Samples { path: path.to_owned(), action, source: Box::new(source) }
 }
 
 #[cfg(test)]
@@ -177,7 +196,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let folder = tempfile::tempdir().unwrap();
-        let path = path_beside(&folder.path().join("eval.json"));
+        let path = samples_beside(&folder.path().join("eval.json"));
         assert!(path.ends_with("eval.samples.parquet"));
         let problem = |id: &str, family: Option<&str>| Problem {
             id: id.to_owned(),
@@ -198,8 +217,8 @@ mod tests {
         };
         let samples =
             vec![vec![sample(Some("1"), true), sample(None, false)], Vec::new(), vec![sample(Some("1"), true)]];
-        write(&path, &["x", "x", "y"], &[&one, &two, &one], &samples).unwrap();
-        let read = read(&path).unwrap();
+        write_samples(&path, &["x", "x", "y"], &[&one, &two, &one], &samples).unwrap();
+        let read = read_samples(&path).unwrap();
         let ids: Vec<_> = read.iter().map(|problem| (problem.group.as_str(), problem.problem_id.as_str())).collect();
         assert_eq!(ids, [("x", "a"), ("x", "b"), ("y", "a")]);
         assert_eq!(read.iter().map(|problem| problem.samples.clone()).collect::<Vec<_>>(), samples);

@@ -1,8 +1,8 @@
 //! Answers on disk while the others are still being made, so that a kill costs only those under way.
 
-use super::answer::Answered;
-use anyhow::{Context, Result};
-use espalier_files::Journal as Records;
+use crate::answer::Answered;
+use crate::error::EvalError;
+use espalier_files::Journal;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use std::path::Path;
 const MAGIC: [u8; 8] = *b"ESPANSW1";
 
 /// Answers with the places of their problems, in the order in which they were made.
-pub(super) struct Journal(Records);
+pub struct AnswerJournal(Journal);
 
 #[derive(Deserialize)]
 struct Found {
@@ -24,23 +24,30 @@ struct Line<'a> {
     answered: &'a Answered,
 }
 
-impl Journal {
+impl AnswerJournal {
     /// Continues a journal, or begins it; also what earlier processes answered, by the place of the problem.
-    pub(super) fn open(path: &Path, problems: usize) -> Result<(Journal, Vec<Option<Answered>>)> {
+    ///
+    /// # Errors
+    /// A file that cannot be read or written, or holds something else.
+    pub fn open(path: &Path, problems: usize) -> Result<(AnswerJournal, Vec<Option<Answered>>), EvalError> {
         let mut answered = vec![None; problems];
-        let records = Records::open(path, MAGIC, |record| {
+        let records = Journal::open(path, MAGIC, |record| {
             let found: Found = serde_json::from_slice(record)
-                .with_context(|| format!("{} holds no answers; remove it", path.display()))?;
+                .map_err(|source| EvalError::Journal { path: path.to_owned(), source })?;
             if let Some(slot) = answered.get_mut(found.problem) {
                 *slot = Some(found.answered);
             }
-            anyhow::Ok(())
+            Ok::<_, EvalError>(())
         })?;
-        Ok((Journal(records), answered))
+        Ok((AnswerJournal(records), answered))
     }
 
-    pub(super) fn append(&mut self, problem: usize, answered: &Answered) -> Result<()> {
-        let line = serde_json::to_vec(&Line { problem, answered })?;
+    /// Adds the answers to the problem of this place.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn append(&mut self, problem: usize, answered: &Answered) -> Result<(), EvalError> {
+        let line = serde_json::to_vec(&Line { problem, answered }).map_err(EvalError::Encode)?;
         Ok(self.0.append(|record| record.extend(&line))?)
     }
 }
@@ -48,7 +55,7 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stage::eval::answer::Text;
+    use crate::answer::Text;
     use std::fs::OpenOptions;
     use std::io::Write;
 
@@ -61,17 +68,17 @@ mod tests {
             texts: vec![Text { text: text.to_owned(), tokens: 3, logprob_nats: -105.680_538_654_327_4, weight: 1.0 }],
             skipped: None,
         };
-        let (mut journal, found) = Journal::open(&path, 3).unwrap();
+        let (mut journal, found) = AnswerJournal::open(&path, 3).unwrap();
         assert_eq!(found, [None, None, None]);
         journal.append(2, &answered("two\n\u{fffd}")).unwrap();
         journal.append(0, &answered("none")).unwrap();
         drop(journal);
         // A kill in the middle of a record.
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"\x40\0\0\0abcd{\"problem\":1,\"ans").unwrap();
-        let (mut journal, found) = Journal::open(&path, 3).unwrap();
+        let (mut journal, found) = AnswerJournal::open(&path, 3).unwrap();
         assert_eq!(found, [Some(answered("none")), None, Some(answered("two\n\u{fffd}"))]);
         journal.append(1, &answered("one")).unwrap();
         drop(journal);
-        assert_eq!(Journal::open(&path, 3).unwrap().1.iter().flatten().count(), 3);
+        assert_eq!(AnswerJournal::open(&path, 3).unwrap().1.iter().flatten().count(), 3);
     }
 }
