@@ -13,7 +13,7 @@ impl Servers {
     pub fn reachable(&self) -> Option<&str> {
         let caller = Caller::new(&ServerConfig { timeout: TIMEOUT, ..ServerConfig::default() });
         let answers = |url: &&String| match caller.get(&format!("{url}/models")) {
-            Ok(_) | Err(Failure::Fatal(_) | Failure::Refused(_) | Failure::TooLong(_)) => true,
+            Ok(_) | Err(Failure::Fatal(_) | Failure::Refused(_) | Failure::TooLong(_) | Failure::Unusable(_)) => true,
             Err(Failure::Passing { .. }) => false,
         };
         self.urls.iter().find(answers).map(String::as_str)

@@ -8,11 +8,11 @@ use super::{number, print_line};
 use crate::exit::Outcome;
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use espalier_files::read_stream_text;
 use espalier_search::{Candidate, Finish, StepRequest, Stops, Unit, ask_all};
 use espalier_tokenizer::Message;
 use serde::Serialize;
 use std::borrow::Cow;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Flags of `mcts-gen complete`.
@@ -119,11 +119,8 @@ pub fn run(args: &CompleteArgs) -> Result<Outcome> {
 }
 
 fn read_prompt(path: &Path) -> Result<String> {
-    let mut bytes = Vec::new();
     if path == Path::new("-") {
-        std::io::stdin().read_to_end(&mut bytes).context("cannot read the prompt from the standard input")?;
-    } else {
-        bytes = std::fs::read(path).with_context(|| format!("cannot read the prompt {}", path.display()))?;
+        return std::io::read_to_string(std::io::stdin()).context("cannot read the prompt from the standard input");
     }
-    String::from_utf8(bytes).with_context(|| format!("the prompt {} is not UTF-8", path.display()))
+    read_stream_text(path).with_context(|| format!("cannot read the prompt {}", path.display()))
 }
