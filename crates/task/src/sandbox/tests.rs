@@ -117,7 +117,7 @@ fn hostile_programs_neither_pass_nor_disturb() {
 fn programs_full_of_threads_leave_others_theirs() {
     let Some(sandbox) = sandbox() else { return };
     let greedy = with(
-        "import threading, time\nfor _ in range(14): threading.Thread(target=time.sleep, args=(1,)).start()\ntime.sleep(1)",
+        "import threading, time\nfor _ in range(12): threading.Thread(target=time.sleep, args=(1,)).start()\ntime.sleep(1)",
         "return a + b",
     );
     let endless = with(
@@ -126,7 +126,7 @@ fn programs_full_of_threads_leave_others_theirs() {
     );
     std::thread::scope(|scope| {
         let judged = [&greedy; 4].map(|program| scope.spawn(|| verdict(&sandbox, program, TESTS)));
-        judged.map(|judged| assert_eq!(judged.join().unwrap(), Verdict::Passed));
+        judged.into_iter().for_each(|judged| assert_eq!(judged.join().unwrap(), Verdict::Passed));
     });
     assert!(matches!(verdict(&sandbox, &endless, TESTS), Verdict::Failed(reason) if reason.contains("thread")));
 }
@@ -140,7 +140,7 @@ fn right_programs_pass_whatever_they_print() {
         "import atexit\natexit.register(print, 'after the end')",
         "import threading, time\nthreading.Thread(target=lambda: (time.sleep(0.1), print('late'))).start()",
         "import sys\nsys.stdout = None\nsys.stderr = None",
-        "import os\nos.close(1)",
+        "import os\nos.closerange(0, 3)",
         "global print\nprint = None",
         "import sys\nsys.stdin.read()",
         "global check, candidate, passed, json\ncheck = candidate = passed = json = 0",
@@ -160,7 +160,7 @@ from collections import Counter, OrderedDict
 from decimal import Decimal
 from fractions import Fraction
 def check(candidate):
-    values = [None, True, 0, -1, 10 ** 5000, 0.1, float("inf"), -0.0, 2j, "", "\ud800\n\u2028", b"\x00", [], [[1], (2,)],
+    values = [None, True, 0, -1, 10 ** 4000, 0.1, float("inf"), -0.0, 2j, "", "\ud800\n\u2028", b"\x00", [], [[1], (2,)],
               (), {1, 2}, frozenset(), {}, {(1, "a"): [None]}, range(3), Decimal("1.10"), Fraction(1, 3)]
     for value in values:
         got = candidate(value)
