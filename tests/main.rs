@@ -17,4 +17,5 @@ mod servers;
 mod settings;
 mod shards;
 mod tiny;
+mod untrusted;
 mod whole_run;
