@@ -1,5 +1,6 @@
 //! `kill -9` at any moment, the same command again, the same bytes as without the kill.
 
+use crate::preferences;
 use crate::tiny::{finished, init, mcts_gen, process, shared, succeed};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -114,4 +115,48 @@ fn finished_trees_are_not_searched_again() {
     };
     assert!(sampled(&killed) < sampled(&whole), "the second process did all the work again");
     assert!(!killed.join("trees/resume").exists());
+}
+
+#[test]
+fn early_stopping_killed_at_every_point_ends_with_the_same_policy() {
+    let root = tempfile::tempdir().unwrap();
+    let pairs = preferences::write(&root.path().join("pairs.jsonl"), &preferences::pairs());
+    let run = |out: &Path, save_every_s: &str, kill_at: Option<u64>| {
+        let mut command = process("step-train");
+        command.args(["prefer", "--epochs", "2", "--learning-rate", "1e-3", "--batch-size", "4", "--threads", "1"]);
+        command.args(["--held-out-fraction", "0.4", "--eval-every", "1", "--patience", "1"]);
+        let config = root.path().join(format!("{save_every_s}.toml"));
+        fs::write(&config, format!("[prefer.train]\nsave_every_s = {save_every_s}\n")).unwrap();
+        command.arg("--config").arg(config).arg("--policy").arg(shared().1.join("policy-000"));
+        command.arg("--pairs").arg(&pairs).arg("--out").arg(out);
+        if let Some(point) = kill_at {
+            command.env("ESPALIER_KILL_AT", point.to_string());
+        }
+        command.output().expect("the executable starts")
+    };
+    let policy = |out: &Path| fs::read(out.join("model.safetensors")).unwrap();
+    let steps = |out: &Path| {
+        let text = fs::read_to_string(out.with_file_name("out-train").join("metrics.jsonl")).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        lines.map(|line| line["step"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    // Without a saved state before the last step, and with one after each.
+    for (save_every_s, stride) in [("1000", 1), ("0", 3)] {
+        let whole = root.path().join(save_every_s).join("whole/out");
+        assert!(run(&whole, save_every_s, None).status.success());
+        assert_ne!(policy(&whole), policy(&shared().1.join("policy-000")), "the held-out loss falls");
+        let mut kills = 0;
+        for point in (1..).step_by(stride) {
+            let out = root.path().join(save_every_s).join(point.to_string()).join("out");
+            if run(&out, save_every_s, Some(point)).status.success() {
+                break;
+            }
+            kills += 1;
+            let resumed = run(&out, save_every_s, None);
+            assert!(resumed.status.success(), "killed at {point}: {}", String::from_utf8_lossy(&resumed.stderr));
+            assert!(policy(&out) == policy(&whole), "another policy after a kill at {point}");
+            assert_eq!(steps(&out), steps(&whole), "killed at {point}");
+        }
+        assert!(kills > 20, "{kills} kills");
+    }
 }

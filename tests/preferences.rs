@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Pairs of texts that begin and end where tokens do.
-fn pairs() -> Vec<Value> {
+pub fn pairs() -> Vec<Value> {
     let pair = |i: usize| {
         json!({
             "prompt": format!("<question>Tom has {i} apples and buys {i} more.</question><plan>"),
@@ -22,7 +22,7 @@ fn pairs() -> Vec<Value> {
     (1..9).map(pair).collect()
 }
 
-fn write(path: &Path, rows: &[Value]) -> PathBuf {
+pub fn write(path: &Path, rows: &[Value]) -> PathBuf {
     fs::write(path, rows.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")).unwrap();
     path.to_owned()
 }
@@ -156,7 +156,7 @@ fn half_precision_and_early_stopping_are_flags() {
     succeed(&mut prefer(&path, &out, &flags));
     let config: Value = serde_json::from_slice(&fs::read(out.join("config.json")).unwrap()).unwrap();
     let kind = config.get("dtype").or(config.get("torch_dtype"));
-    assert_eq!(kind, Some(&json!("bfloat16")));
+    assert_eq!(kind, Some(&json!("float32")), "the masters are saved");
     let looks = metrics(&out).into_iter().filter(|line| line["eval/kl"].is_number()).count();
     assert!(looks >= 3, "before the first step and after each: {looks}");
 }

@@ -5,8 +5,8 @@ use crate::error::EvalError;
 use crate::judge::{BlindJudge, FormatJudge, stops};
 use espalier_files::seed_from;
 use espalier_search::{
-    Expansion, Policy, SearchConfig, SearchError, SearchEvent, StepRequest, StopWhen, Strategy, TreeJob, Unit, ask_all,
-    search_with_events,
+    Expansion, Policy, SearchConfig, SearchError, SearchEvent, StepRequest, StopWhen, Stops, Strategy, TreeJob, Unit,
+    ask_all, last_stop, search_with_events,
 };
 use espalier_task::{AnswerKind, Format, Granularity, Problem};
 use espalier_tree::{Ending, NodeId, Tree, TreeInfo};
@@ -111,7 +111,7 @@ impl Answering<'_> {
             want_value: false,
         });
         ask_all(policy, requests, |index, answer| match answer {
-            Ok(answer) => sink(index as usize, texts_of(answer)),
+            Ok(answer) => sink(index as usize, texts_of(answer, &stops)),
             Err(error) => sink(index as usize, skipped(&error.reason())),
         })
     }
@@ -157,12 +157,16 @@ fn skipped(reason: &str) -> Answered {
     Answered { texts: Vec::new(), skipped: Some(reason.to_owned()) }
 }
 
-fn texts_of(answer: Expansion) -> Answered {
-    let texts = answer.candidates.into_iter().map(|candidate| Text {
-        tokens: candidate.token_ids.len() as u32,
-        logprob_nats: candidate.logprobs.iter().map(|&logprob| f64::from(logprob)).sum(),
-        text: candidate.text,
-        weight: 1.0,
+/// The answers, without what their last tokens have beyond the stop string.
+fn texts_of(answer: Expansion, stops: &Stops) -> Answered {
+    let texts = answer.candidates.into_iter().map(|mut candidate| {
+        candidate.text.truncate(last_stop(&candidate.text, &stops.path).unwrap_or(candidate.text.len()));
+        Text {
+            tokens: candidate.token_ids.len() as u32,
+            logprob_nats: candidate.logprobs.iter().map(|&logprob| f64::from(logprob)).sum(),
+            text: candidate.text,
+            weight: 1.0,
+        }
     });
     Answered { texts: texts.collect(), skipped: None }
 }

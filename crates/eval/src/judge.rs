@@ -50,6 +50,10 @@ impl Judge for FormatJudge {
         self.read(text).unwrap_or_else(|answer| Self::solution(info, answer))
     }
 
+    fn end(&self, text: &str) -> Option<usize> {
+        self.format.step_end(text)
+    }
+
     fn judge_path(&self, info: &TreeInfo, text: &str) -> Verdict {
         match self.format.read_path(self.granularity, text) {
             StepText::Solution { answer } => Self::solution(info, answer),
@@ -74,10 +78,32 @@ impl Judge for BlindJudge {
         self.0.read(text).unwrap_or_else(Self::solution)
     }
 
+    fn end(&self, text: &str) -> Option<usize> {
+        self.0.end(text)
+    }
+
     fn judge_path(&self, _info: &TreeInfo, text: &str) -> Verdict {
         match self.0.format.read_path(self.0.granularity, text) {
             StepText::Solution { answer } => Self::solution(answer),
             _ => self.0.malformed(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_ends_with_its_last_stop_string_whatever_its_last_token_has_beyond_it() {
+        let judge = FormatJudge { format: Format::Xml, granularity: Granularity::Plan };
+        let ends = |text: &str| judge.end(text).map(|end| text[end..].to_owned());
+        assert_eq!(ends("<step>Plan 1: add</step>").as_deref(), Some(""));
+        assert_eq!(ends("<step>Plan 1: add</step><").as_deref(), Some("<"));
+        assert_eq!(ends("</plan><solution>7</solution>\n\n").as_deref(), Some("\n\n"));
+        assert_eq!(ends("<step>Plan 1: add"), None);
+        assert_eq!(BlindJudge(judge).end("</step><"), Some(7));
+        let judge = FormatJudge { format: Format::Instruct, granularity: Granularity::Step };
+        assert_eq!(judge.end("Step 1: 7<endstep>\n"), Some(18));
     }
 }

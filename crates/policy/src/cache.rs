@@ -58,7 +58,7 @@ struct Entry {
 struct TreeCache {
     entries: HashMap<Box<[u32]>, Entry>,
     bytes: usize,
-    /// Its request that is being answered, counted over all trees.
+    /// Its request that began last, counted over all trees.
     request: u64,
 }
 
@@ -79,8 +79,8 @@ impl PrefixCache {
         PrefixCache { trees: HashMap::new(), tree_bytes, all_bytes, bytes: 0, requests: 0, evictions: 0 }
     }
 
-    /// What is there of the prefix `ids`, whose steps end at `ends`. Begins a request of the tree: all that it touches
-    /// or adds is equally old.
+    /// What is there of the prefix `ids`, whose steps end at `ends`. Begins a request of the tree: all that is touched or
+    /// added before the next one begins is equally old.
     pub fn begin(&mut self, tree: u64, ids: &[u32], ends: &[u32]) -> Cached {
         let tree = self.trees.entry(tree).or_default();
         self.requests += 1;

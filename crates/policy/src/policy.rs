@@ -10,7 +10,7 @@ use espalier_model::Transformer;
 use espalier_search::{About, Expansion, Policy, PolicyError, PolicyStats, Precision, StepRequest};
 use espalier_tokenizer::Tokenizer;
 use rayon::prelude::*;
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::OnceLock;
 use tch::{Device, Kind, Tensor};
@@ -111,14 +111,13 @@ impl ModelPolicy {
         Err(ModelPolicyError::Request { ticket: request.ticket, tree: request.tree, problem })
     }
 
-    /// Moves requests from the queue into the batch, in order, as long as there are rows; a tree's next request waits
-    /// for the one before it.
+    /// Moves requests from the queue into the batch, in order, as long as there are rows. Several of one tree run side by
+    /// side, as those of leaves that are evaluated at the same time; one that needs what another is reading waits for it.
     fn admit(&mut self) -> Result<(), ModelPolicyError> {
         let mut rows: usize = self.running.iter().map(|running| running.request.k).sum();
-        let mut busy: HashSet<u64> = self.running.iter().map(|running| running.request.tree).collect();
         let mut place = 0;
         while let Some(request) = self.queue.get(place) {
-            if busy.contains(&request.tree) {
+            if self.running.iter().any(|running| running.is_reading_for(request)) {
                 place += 1;
                 continue;
             }
@@ -131,7 +130,6 @@ impl ModelPolicy {
                 continue;
             };
             rows += request.k;
-            busy.insert(request.tree);
             let running = Running::new(request, room, &self.model, &self.tokenizer, &mut self.cache)?;
             self.stats.tokens_reused += running.fed() as u64;
             self.running.push(running);

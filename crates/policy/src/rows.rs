@@ -33,10 +33,11 @@ pub(crate) struct SampledRow {
 }
 
 impl SampledRow {
-    pub fn new(request: &StepRequest<'_>, index: usize, tokenizer: &Tokenizer) -> SampledRow {
+    /// `overhang` is the request's.
+    pub fn new(request: &StepRequest<'_>, index: usize, overhang: &str, tokenizer: &Tokenizer) -> SampledRow {
         SampledRow {
             index,
-            continuation: Continuation::new(&request.prefix_ids, tokenizer),
+            continuation: Continuation::new(&request.prefix_ids, overhang, tokenizer),
             logprobs: Vec::new(),
             generator: candidate_generator(request.seed, index),
             broken: false,

@@ -56,7 +56,9 @@ impl Running {
     ) -> Result<Running, ModelPolicyError> {
         let max_tokens = request.max_tokens.min(room);
         let rows = if max_tokens == 0 { 0 } else { request.k };
-        let rows: Vec<SampledRow> = (0..rows).map(|index| SampledRow::new(&request, index, tokenizer)).collect();
+        let overhang = request.overhang(|ids| tokenizer.decode(ids));
+        let rows: Vec<SampledRow> =
+            (0..rows).map(|index| SampledRow::new(&request, index, &overhang, tokenizer)).collect();
         let length = request.prefix_ids.len();
         let mut cached = cache.begin(request.tree, &request.prefix_ids, &request.step_ends);
         let phase = match cached.hidden.take() {
@@ -86,6 +88,18 @@ impl Running {
     /// Prefix tokens whose keys and values are there or in the present pass.
     pub fn fed(&self) -> usize {
         self.fed
+    }
+
+    /// Whether a part of its prefix that it has not read to the end is also one of `other`'s, of the same tree.
+    pub fn is_reading_for(&self, other: &StepRequest<'_>) -> bool {
+        let Phase::Prefill { start, .. } = self.phase else { return false };
+        let own = &self.request;
+        other.tree == own.tree
+            && own.step_ends.iter().map(|&end| end as usize).any(|end| {
+                end > start
+                    && other.step_ends.contains(&(end as u32))
+                    && other.prefix_ids[..end] == own.prefix_ids[..end]
+            })
     }
 
     /// Whether it is past its prefix and its first tokens.
@@ -202,11 +216,10 @@ impl Running {
                 unfinished.push(row);
                 continue;
             };
-            let index = row.index;
-            let candidate = row.into_candidate(tokenizer);
             // Only a step that ended by its stop string, and not by one that ends the path, is ever continued. Its last
             // token was not fed.
-            let ends_path = request.stops.path.iter().any(|stop| candidate.text.ends_with(stop.as_str()));
+            let (index, ends_path) = (row.index, row.continuation.stopped_by(&request.stops.path));
+            let candidate = row.into_candidate(tokenizer);
             if let (End::StopString, Unit::Step, Phase::Decode(group), false) =
                 (end, request.unit, &self.phase, ends_path)
             {

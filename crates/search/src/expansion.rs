@@ -16,16 +16,21 @@ pub(crate) struct Kept {
     pub prior: f32,
     /// Candidates with its text, itself included.
     pub count: u32,
-    /// Its text without white space around it, as a range of the text.
+    /// Its text up to its end without white space around it, as a range of the text.
     trimmed: (u32, u32),
 }
 
-/// The candidates that become steps, in their order, with their priors: of those whose texts are equal after trimming
-/// only the first.
-pub(crate) fn merge(candidates: &[Candidate], prior: Prior, kept: &mut Vec<Kept>) -> Result<(), SearchError> {
+/// The candidates that become steps, in their order, with their priors: of those whose texts are equal up to their `end`,
+/// after trimming, only the first.
+pub(crate) fn merge(
+    candidates: &[Candidate],
+    prior: Prior,
+    end: impl Fn(&str) -> usize,
+    kept: &mut Vec<Kept>,
+) -> Result<(), SearchError> {
     kept.clear();
     for (index, candidate) in candidates.iter().enumerate() {
-        let trimmed = candidate.text.trim();
+        let trimmed = candidate.text[..end(&candidate.text)].trim();
         let text_of = |one: &Kept| &candidates[one.index].text[one.trimmed.0 as usize..one.trimmed.1 as usize];
         if let Some(same) = kept.iter_mut().find(|one| text_of(one) == trimmed) {
             same.count += 1;

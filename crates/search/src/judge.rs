@@ -3,9 +3,18 @@
 use espalier_tree::{Ending, Kind, TreeInfo};
 
 /// Reads steps. It knows the format of the texts and how answers are compared; the search knows neither.
+///
+/// A text to be judged begins with what the last token before it has beyond its own step's stop string, and ends with the
+/// stop string: tokens need not end where steps do.
 pub trait Judge: Sync {
     /// What one sampled step is, and how the path ends with it if it does.
     fn judge(&self, info: &TreeInfo, text: &str) -> Verdict;
+
+    /// Where in a sampled text the last stop string ends; what is behind it belongs to the next step. Nowhere by default:
+    /// then all of a text is judged.
+    fn end(&self, _text: &str) -> Option<usize> {
+        None
+    }
 
     /// What the rest of a path is, sampled in one go by a [`Unit::Path`](crate::Unit::Path) request: several steps and
     /// the solution. Only [`Ending::Correct`] is worth +1; all else is worth -1.

@@ -53,7 +53,34 @@ pub struct StepRequest<'a> {
     pub want_value: bool,
 }
 
+/// Tokens at the end of a prefix in which the stop string is looked for that ended its last step.
+const STOP_TOKENS: usize = 32;
+
+/// Where the last of these strings in `text` ends.
+pub fn last_stop(text: &str, stops: &[String]) -> Option<usize> {
+    if stops.iter().any(|stop| text.ends_with(stop.as_str())) {
+        return Some(text.len());
+    }
+    stops.iter().filter_map(|stop| Some(text.rfind(stop.as_str())? + stop.len())).max()
+}
+
 impl StepRequest<'_> {
+    /// The end of the prefix's text that belongs to its next step: what the last token of the last step has beyond the stop
+    /// string that ended that step. Nothing at a prompt.
+    pub fn overhang(&self, decode: impl Fn(&[u32]) -> String) -> String {
+        let [first, .., last] = *self.step_ends else { return String::new() };
+        let (first, last) = (first as usize, last as usize);
+        let Some(tail) = self.prefix_ids.get(first.max(last.saturating_sub(STOP_TOKENS))..last) else {
+            return String::new();
+        };
+        let Some((_, before)) = tail.split_last() else { return String::new() };
+        let mut text = decode(tail);
+        match last_stop(&text, &self.stops.step) {
+            Some(end) if end < text.len() && end > decode(before).len() => text.split_off(end),
+            _ => String::new(),
+        }
+    }
+
     /// The strings that end its candidates.
     pub fn stop_strings(&self) -> &[String] {
         match self.unit {
@@ -85,7 +112,7 @@ pub enum Finish {
 /// One sampled continuation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
-    /// The text as sampled, up to and including the stop string.
+    /// The text of all its tokens. The stop string that ended it ends in the last one, which may go on behind it.
     pub text: String,
     /// The tokens as sampled.
     pub token_ids: Vec<u32>,

@@ -41,6 +41,8 @@ pub(crate) struct Model {
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     pub prefix_ids: Arc<[u32]>,
+    /// The end of the prefix's text that belongs to the candidate.
+    pub overhang: Arc<str>,
     pub stops: Arc<[String]>,
     pub max_tokens: usize,
     pub temperature: f32,
@@ -105,7 +107,7 @@ impl Model {
     ) -> Result<Sampled, E> {
         let stops = &*wanted.stops;
         let mut seeds = candidate_generator(wanted.seed, wanted.index);
-        let mut row = ServedRow::new(&wanted.prefix_ids, &self.tokenizer);
+        let mut row = ServedRow::new(&wanted.prefix_ids, &wanted.overhang, &self.tokenizer);
         let mut ids = wanted.prefix_ids.to_vec();
         while row.token_ids().len() < wanted.max_tokens {
             let left = wanted.max_tokens - row.token_ids().len();
@@ -168,8 +170,8 @@ struct ServedRow {
 }
 
 impl ServedRow {
-    fn new(prefix_ids: &[u32], tokenizer: &Tokenizer) -> ServedRow {
-        ServedRow { continuation: Continuation::new(prefix_ids, tokenizer), logprobs: Vec::new() }
+    fn new(prefix_ids: &[u32], overhang: &str, tokenizer: &Tokenizer) -> ServedRow {
+        ServedRow { continuation: Continuation::new(prefix_ids, overhang, tokenizer), logprobs: Vec::new() }
     }
 
     fn token_ids(&self) -> &[u32] {
@@ -215,7 +217,8 @@ mod tests {
 
     fn wanted(model: &Model, max_tokens: usize, stops: Vec<String>) -> Wanted {
         let prefix_ids = model.tokenizer.encode("the").unwrap().into();
-        Wanted { prefix_ids, stops: stops.into(), max_tokens, temperature: 1.0, seed: 1, index: 0 }
+        let overhang = "".into();
+        Wanted { prefix_ids, overhang, stops: stops.into(), max_tokens, temperature: 1.0, seed: 1, index: 0 }
     }
 
     /// A server that continues every prompt towards [`TEXT`], and stops only where it is told.
@@ -253,9 +256,10 @@ mod tests {
         assert_eq!((stopped.text.as_str(), stopped.finish), ("the total and</step>", Finish::Stop));
         assert!(whole.starts_with(&stopped.token_ids));
         assert_eq!(stopped.token_ids.len(), stopped.logprobs.len());
-        // A stop in the middle of a token: the text is cut, the token is not.
+        // A stop that ends in the middle of a token: token and text stay whole.
         let inside = sample(&model, 100, &["</ste"]);
-        assert_eq!(inside.text, "the total and</ste");
+        assert_eq!(inside.text, "the total and</step");
+        assert_eq!(model.tokenizer.decode(&inside.token_ids), inside.text);
         let cut = sample(&model, 2, &["</step>"]);
         assert_eq!((cut.token_ids.as_slice(), cut.finish), (&whole[..2], Finish::Length));
         // The server ended by itself: its context is full.

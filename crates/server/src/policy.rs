@@ -232,6 +232,7 @@ impl Policy for ServerPolicy {
         let candidates = (0..asked).map(|_| None).collect();
         let pending = Pending { tree: request.tree, copies, candidates, missing: asked, failed: None };
         self.pending.insert(ticket, pending);
+        let overhang: Arc<str> = request.overhang(|ids| self.tokenizer().decode(ids)).into();
         let prefix_ids: Arc<[u32]> = request.prefix_ids.into();
         let stops = match request.unit {
             Unit::Step => &request.stops.step,
@@ -240,6 +241,7 @@ impl Policy for ServerPolicy {
         for index in 0..asked {
             let wanted = Wanted {
                 prefix_ids: Arc::clone(&prefix_ids),
+                overhang: Arc::clone(&overhang),
                 stops: Arc::clone(stops),
                 max_tokens,
                 temperature: request.temperature,

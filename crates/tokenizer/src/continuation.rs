@@ -6,7 +6,7 @@ use crate::tokenizer::Tokenizer;
 /// What ends a continuation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// A stop string is complete; the text ends with that string, although its last token may go on.
+    /// A stop string is complete. The last token may go on behind it, and then the text does.
     StopString,
     /// A token that ends texts.
     EndOfText,
@@ -16,12 +16,16 @@ pub enum End {
 
 /// A continuation of a prefix: the rule of where a candidate ends, for tokens from whatever source.
 ///
+/// A continuation is of whole tokens: its text is what they say, and whoever goes on from it goes on from all of it. What the
+/// last one has beyond the stop string, as the `<` of `><` behind `</step`, is the *overhang*, with which the next step
+/// begins; a stop string may begin in it.
+///
 /// ```
 /// use espalier_tokenizer::{Continuation, End, Tokenizer};
 ///
 /// let tokenizer = Tokenizer::train_bpe(["<step>6 + 7 = 13</step>"; 3], 300, &["<step>", "</step>"])?;
 /// let stops = ["</step>".to_owned()];
-/// let mut continuation = Continuation::new(&tokenizer.encode("<step>6")?, &tokenizer);
+/// let mut continuation = Continuation::new(&tokenizer.encode("<step>6")?, "", &tokenizer);
 /// for id in tokenizer.encode(" + 7</step>")? {
 ///     continuation.push(id, &stops, 20, &tokenizer);
 /// }
@@ -36,9 +40,9 @@ pub struct Continuation {
 }
 
 impl Continuation {
-    /// A continuation of these tokens, without a token yet.
-    pub fn new(prefix_ids: &[u32], tokenizer: &Tokenizer) -> Continuation {
-        let stream = TextStream::new(prefix_ids, |ids| tokenizer.decode(ids));
+    /// A continuation of these tokens, without a token yet. The `overhang` is the end of their text.
+    pub fn new(prefix_ids: &[u32], overhang: &str, tokenizer: &Tokenizer) -> Continuation {
+        let stream = TextStream::new(prefix_ids, overhang, |ids| tokenizer.decode(ids));
         Continuation { token_ids: Vec::new(), stream, end: None }
     }
 
@@ -68,14 +72,14 @@ impl Continuation {
         self.end
     }
 
-    /// The text and the tokens. The text leaves out the token that ended it, and what the last token of a stop string has
-    /// beyond that string.
-    pub fn into_parts(mut self, tokenizer: &Tokenizer) -> (String, Vec<u32>) {
-        let text = match self.end {
-            Some(End::StopString) => self.stream.cut(),
-            _ => self.stream.finish(|ids| tokenizer.decode(ids)),
-        };
-        (text, self.token_ids)
+    /// Whether one of `stops` ended the continuation.
+    pub fn stopped_by(&self, stops: &[String]) -> bool {
+        self.stream.stopped_by(stops)
+    }
+
+    /// The text and the tokens. The text is that of the tokens; one that ends texts has none.
+    pub fn into_parts(self, tokenizer: &Tokenizer) -> (String, Vec<u32>) {
+        (self.stream.finish(|ids| tokenizer.decode(ids)), self.token_ids)
     }
 }
 
@@ -91,7 +95,7 @@ mod tests {
     fn run(text: &str, stops: &[&str], max_tokens: usize) -> (Option<End>, String, usize) {
         let tokenizer = tokenizer();
         let stops: Vec<String> = stops.iter().map(ToString::to_string).collect();
-        let mut continuation = Continuation::new(&tokenizer.encode("6").unwrap(), &tokenizer);
+        let mut continuation = Continuation::new(&tokenizer.encode("6").unwrap(), "", &tokenizer);
         for id in tokenizer.encode(text).unwrap().into_iter().chain(tokenizer.eos_id()) {
             if continuation.push(id, &stops, max_tokens, &tokenizer).is_some() {
                 break;
@@ -110,7 +114,30 @@ mod tests {
         // The stop string wins over the limit, and the token that ends texts over both.
         assert_eq!(run(" + 7</step>", &["</step>"], 4).0, Some(End::StopString));
         assert_eq!(run(" + 7</step>", &[], 5).0, Some(End::EndOfText));
-        // The text is cut inside its last token, which stays.
-        assert_eq!(run(" + 7</step>", &["</st"], 9), (Some(End::StopString), " + 7</st".into(), 4));
+        // The stop ends inside the last token, which stays whole.
+        assert_eq!(run(" + 7</step>", &["</st"], 9), (Some(End::StopString), " + 7</step>".into(), 4));
+    }
+
+    #[test]
+    fn tokens_that_span_two_tags_stay_whole_and_the_next_step_begins_in_them() {
+        // As GPT-2 and Llama 3 have them.
+        let tokenizer = Tokenizer::train_bpe(["step"; 3], 300, &["</step", "><", ">\n"]).unwrap();
+        let ids =
+            |names: &[&str]| -> Vec<u32> { names.iter().flat_map(|name| tokenizer.encode(name).unwrap()).collect() };
+        let stops = ["</step>".to_owned(), "</plan>".to_owned()];
+        let run = |prefix: &[u32], overhang: &str, ids: &[u32]| {
+            let mut continuation = Continuation::new(prefix, overhang, &tokenizer);
+            let ends: Vec<_> = ids.iter().map(|&id| continuation.push(id, &stops, 99, &tokenizer)).collect();
+            let (text, ids) = continuation.into_parts(&tokenizer);
+            assert_eq!(tokenizer.decode(&[prefix, &ids].concat()), tokenizer.decode(prefix) + &text);
+            (text, ends.iter().position(Option::is_some))
+        };
+        let first = ids(&["a", "</step", "><"]);
+        assert_eq!(run(&[], "", &first), ("a</step><".into(), Some(2)));
+        assert_eq!(run(&[], "", &ids(&["a", "</step", ">\n"])), ("a</step>\n".into(), Some(2)));
+        // "</plan>" begins in the step before.
+        let second = ids(&["/", "p", "l", "a", "n", "><"]);
+        assert_eq!(run(&first, "<", &second), ("/plan><".into(), Some(5)));
+        assert_eq!(run(&first, "", &second), ("/plan><".into(), None));
     }
 }

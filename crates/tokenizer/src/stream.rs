@@ -20,21 +20,26 @@ const INCOMPLETE: char = char::REPLACEMENT_CHARACTER;
 
 /// The text of one continuation so far.
 pub(crate) struct TextStream {
+    /// What the prefix has beyond its last stop string, then the continuation's own text.
     text: String,
+    /// Bytes of the former.
+    overhang: usize,
+    /// Where in `text` the stop string ends that is complete.
+    stop_end: Option<usize>,
     window: Vec<u32>,
     /// The part of the window's text that is in `text` already or belongs to the prefix.
     taken: String,
 }
 
 impl TextStream {
-    /// A continuation of `prefix`.
-    pub fn new(prefix: &[u32], decode: impl Fn(&[u32]) -> String) -> TextStream {
+    /// A continuation of `prefix`, whose last `overhang` may be the beginning of a stop string.
+    pub fn new(prefix: &[u32], overhang: &str, decode: impl Fn(&[u32]) -> String) -> TextStream {
         let window = prefix[prefix.len().saturating_sub(CONTEXT_TOKENS)..].to_vec();
         let taken = decode(&window);
-        TextStream { text: String::new(), window, taken }
+        TextStream { text: overhang.to_owned(), overhang: overhang.len(), stop_end: None, window, taken }
     }
 
-    /// Adds a token. True if a stop string is complete: the text then ends with it.
+    /// Adds a token. True if a stop string is complete: it ends in this token's text, which may go on behind it.
     pub fn push(&mut self, token: u32, stops: &[String], decode: impl Fn(&[u32]) -> String) -> bool {
         self.window.push(token);
         let mut now = decode(&self.window);
@@ -47,24 +52,19 @@ impl TextStream {
             self.window.drain(..self.window.len() - CONTEXT_TOKENS);
             self.taken = decode(&self.window);
         }
-        match first_stop(&self.text, before, stops) {
-            Some(end) => {
-                self.text.truncate(end);
-                true
-            }
-            None => false,
-        }
+        self.stop_end = first_stop(&self.text, before, stops);
+        self.stop_end.is_some()
     }
 
-    /// The text, with U+FFFD for a last character that stayed incomplete; for continuations that no stop string ended.
-    pub fn finish(&mut self, decode: impl Fn(&[u32]) -> String) -> String {
+    /// Whether one of `stops` is the stop string that is complete.
+    pub fn stopped_by(&self, stops: &[String]) -> bool {
+        self.stop_end.is_some_and(|end| stops.iter().any(|stop| self.text[..end].ends_with(stop.as_str())))
+    }
+
+    /// The text of all tokens, with U+FFFD for a last character that stayed incomplete.
+    pub fn finish(mut self, decode: impl Fn(&[u32]) -> String) -> String {
         self.take(decode(&self.window));
-        std::mem::take(&mut self.text)
-    }
-
-    /// The text as it is; for continuations that a stop string ended.
-    pub fn cut(&mut self) -> String {
-        std::mem::take(&mut self.text)
+        self.text.split_off(self.overhang)
     }
 
     /// Appends what the window's text `now` holds beyond what was taken. Where the two differ before the end (the
@@ -120,10 +120,14 @@ mod tests {
 
     /// Feeds tokens until a stop; the text and how many tokens were used.
     fn run(prefix: &[u32], tokens: &[u32], stops: &[String]) -> (String, usize) {
-        let mut stream = TextStream::new(prefix, decode);
+        run_after(prefix, "", tokens, stops)
+    }
+
+    fn run_after(prefix: &[u32], overhang: &str, tokens: &[u32], stops: &[String]) -> (String, usize) {
+        let mut stream = TextStream::new(prefix, overhang, decode);
         for (index, &token) in tokens.iter().enumerate() {
             if stream.push(token, stops, decode) {
-                return (stream.cut(), index + 1);
+                return (stream.finish(decode), index + 1);
             }
         }
         (stream.finish(decode), tokens.len())
@@ -132,21 +136,37 @@ mod tests {
     #[test]
     fn stop_inside_and_across_tokens() {
         let stop = stops(&["</step>", "</solution>"]);
-        // The token goes on after the stop: the text does not.
-        assert_eq!(run(b"x".map(u32::from).as_slice(), &[97, 256, 98], &stop), ("a</step>".into(), 2));
+        // The token goes on after the stop, and so does the text.
+        assert_eq!(run(b"x".map(u32::from).as_slice(), &[97, 256, 98], &stop), ("a</step>\n".into(), 2));
         // The stop begins in one token and ends in the next.
-        assert_eq!(run(&[], &[97, 257, 259, 98], &stop), ("a</step>".into(), 3));
+        assert_eq!(run(&[], &[97, 257, 259, 98], &stop), ("a</step> and".into(), 3));
         // One byte at a time.
         let bytes: Vec<u32> = b"</step </solution>more".iter().map(|&byte| byte.into()).collect();
         assert_eq!(run(&[], &bytes, &stop), ("</step </solution>".into(), 18));
         // Half of a stop in the prefix is no stop.
         let prefix: Vec<u32> = b"</st".iter().map(|&byte| byte.into()).collect();
         assert_eq!(run(&prefix, &[259], &stop), ("ep> and".into(), 1));
+        assert_eq!(run(&prefix, &[259, 98], &stop), ("ep> andb".into(), 2));
+        // It is, where it belongs to the continuation.
+        assert_eq!(run_after(&prefix, "</st", &[259, 98], &stop), ("ep> and".into(), 1));
+        // A stop string that is whole before the first token is that of the step before.
+        assert_eq!(run_after(&prefix, "</step>", &[97, 98], &stop), ("ab".into(), 2));
+    }
+
+    #[test]
+    fn what_ended_the_text_is_known() {
+        let (steps, ends) = (stops(&["</step>", "step>\n"]), stops(&["</solution>", "\n"]));
+        let mut stream = TextStream::new(&[], "", decode);
+        assert!(!stream.push(97, &steps, decode) && !stream.stopped_by(&steps));
+        assert!(stream.push(256, &steps, decode));
+        assert!(stream.stopped_by(&steps) && !stream.stopped_by(&ends), "\"</step>\" is complete before \"\\n\"");
     }
 
     #[test]
     fn the_stop_that_is_complete_first_wins() {
-        assert_eq!(run(&[], &[256], &stops(&["step>\n", "/step", "</step>"])), ("</step".into(), 1));
+        let mut stream = TextStream::new(&[], "", decode);
+        assert!(stream.push(256, &stops(&["step>\n", "/step", "</step>"]), decode));
+        assert!(stream.stopped_by(&stops(&["/step"])) && !stream.stopped_by(&stops(&["</step>"])));
     }
 
     #[test]
@@ -154,9 +174,9 @@ mod tests {
         // "b" completes the stop in the token before; the euro sign's first byte waits.
         assert_eq!(run(&[], &[97, 98, 0xe2], &stops(&["ab"])), ("ab".into(), 2));
         let both = |ids: &[u32]| if ids.is_empty() { String::new() } else { "ab\u{fffd}".to_owned() };
-        let mut stream = TextStream::new(&[], both);
+        let mut stream = TextStream::new(&[], "", both);
         assert!(stream.push(0, &stops(&["ab"]), both));
-        assert_eq!(stream.cut(), "ab");
+        assert_eq!(stream.finish(both), "ab\u{fffd}");
     }
 
     #[test]
@@ -186,15 +206,14 @@ mod tests {
             prop_assert_eq!(decode(&prefix) + &text, whole.clone());
             prop_assert_eq!(used, tokens.len());
 
-            // With a stop: the text up to its first end, and no more tokens than needed.
+            // With a stop: the text of the tokens up to the one that completes it.
             let stop = stops(&["<", "</st"]);
             let (text, used) = run(&prefix, &tokens, &stop);
-            match whole[decode(&prefix).len()..].find('<') {
-                Some(at) => prop_assert_eq!(&text, &whole[decode(&prefix).len()..][..=at]),
-                None => prop_assert_eq!(used, tokens.len()),
-            }
-            if text.ends_with('<') {
+            prop_assert_eq!(decode(&prefix) + &text, decode(&all[..prefix.len() + used]));
+            if text.contains('<') {
                 prop_assert!(!decode(&tokens[..used - 1]).contains('<'));
+            } else {
+                prop_assert_eq!(used, tokens.len());
             }
         }
     }

@@ -71,15 +71,19 @@ settings! {
         ///
         /// Whoever trains knows whether they were arranged; to the trainer, left out is [`Order::Shuffled`].
         pub order: Option<Order> = None;
-        /// Layout of the steps below one prefix in a batch; both give the same losses.
+        /// Layout of the steps below one prefix in a batch; both give a batch the same loss.
+        ///
+        /// Packed, a shuffled order also keeps the steps of one tree in one batch: fewer tokens are read, and the batches are
+        /// of fewer trees.
         pub layout: Layout = Layout::Packed;
         /// Seconds between two saved states; 0 saves after every step.
         pub save_every_s: f64 = 60.0, at_least(0);
         /// Parameters that stay as they are: names, in which * stands for any text, as in model.layers.0.*.
         pub freeze: Vec<String> = Vec::new();
-        /// What the model computes in, and is saved as; masters in the optimiser are float32 in any case.
+        /// What the model computes in; masters in the optimiser, and the policy that is saved, are float32 in any case.
         ///
-        /// So are the optimiser's own numbers.
+        /// A step at a low learning rate is less than half the distance between two bfloat16 numbers: saved rounded, it would
+        /// be lost between two stages.
         pub precision: Precision = Precision::Float32;
         /// Compute each layer again in the backward pass: less memory, a third more work.
         ///
@@ -140,7 +144,7 @@ choices! {
 }
 
 choices! {
-    /// How the steps below one prefix are laid out in a batch; both give the same losses.
+    /// How the steps below one prefix are laid out in a batch; both give a batch the same loss.
     pub enum Layout {
         /// All steps of a tree in one row, in which each distinct token stands once and sees what comes before it in the tree.
         Packed = "packed",

@@ -1,14 +1,13 @@
 //! What the looks at held-out pairs decide: when to stop, which parameters were best, and when to warn.
 
-use crate::TrainerError;
-use crate::metrics::{Numbers, evaluations};
-use std::path::Path;
+use crate::metrics::Numbers;
+use serde::{Deserialize, Serialize};
 
 /// A share of its first value below which a number counts as fallen.
 const FALLEN: f64 = 0.95;
 
-/// The looks so far.
-#[derive(Debug, Default)]
+/// The looks so far: a part of each saved state, so that none of an unsaved step is remembered.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct EarlyStop {
     /// Entropy and mass of the likeliest tokens before the first step.
     first: Option<(f64, f64)>,
@@ -21,16 +20,6 @@ pub(crate) struct EarlyStop {
 }
 
 impl EarlyStop {
-    /// The looks that `metrics.jsonl` in `folder` has of steps up to `step`.
-    pub fn read(folder: &Path, step: u64) -> Result<EarlyStop, TrainerError> {
-        let mut looks = EarlyStop::default();
-        for (at, numbers) in evaluations(folder, step)? {
-            let of = |name: &str| numbers.get(name).and_then(serde_json::Value::as_f64);
-            looks.look(at, of("eval/loss"), of("eval/entropy_top_k").zip(of("eval/top_k_mass")));
-        }
-        Ok(looks)
-    }
-
     /// Takes in the numbers of one look; says whether its loss is the lowest so far.
     pub fn take(&mut self, step: u64, numbers: &Numbers) -> bool {
         let of = |name: &str| numbers.iter().find(|(other, _)| *other == name).map(|&(_, value)| value);
@@ -38,6 +27,8 @@ impl EarlyStop {
     }
 
     fn look(&mut self, step: u64, loss: Option<f64>, spread: Option<(f64, f64)>) -> bool {
+        // JSON knows neither NaN nor infinity, and no comparison with them says anything.
+        let spread = spread.filter(|(entropy, mass)| entropy.is_finite() && mass.is_finite());
         let first = *self.first.get_or_insert(spread.unwrap_or_default());
         if let Some((entropy, mass)) = spread
             && entropy < FALLEN * first.0
@@ -50,7 +41,7 @@ impl EarlyStop {
                 "entropy of the likeliest tokens", first.0, first.1
             ));
         }
-        let better = loss.is_some_and(|loss| self.best.is_none_or(|(best, _)| loss < best));
+        let better = loss.is_some_and(|loss| loss.is_finite() && self.best.is_none_or(|(best, _)| loss < best));
         match loss {
             Some(loss) if better => {
                 self.best = Some((loss, step));

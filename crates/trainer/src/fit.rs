@@ -5,10 +5,10 @@ use crate::error::at;
 use crate::fingerprint::{Hashed, fingerprint};
 use crate::learner::Learner;
 use crate::metrics::Observer;
-use crate::optimizer::AdamW;
 use crate::resume::Identity;
 use crate::run::{Run, TrainSummary};
-use crate::{TrainConfig, TrainerError, weights};
+use crate::weights::{self, Masters};
+use crate::{TrainConfig, TrainerError};
 use espalier_model::Transformer;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -18,7 +18,9 @@ use std::path::Path;
 ///
 /// Metrics and the state to resume from go to `folder`. A training that was interrupted continues when the same method is
 /// called again with the same arguments, and ends with the same bits. Examples that cannot be trained on are skipped and
-/// listed in the summary. With LoRA the adapters are saved to `folder/adapter` and merged into the model.
+/// listed in the summary. The
+/// model is left in float32, whatever it was trained in. With LoRA the adapters are saved to `folder/adapter` and merged
+/// into it.
 pub struct Trainer<'a> {
     /// The model to train; as it is given, it is the reference of a preference training.
     pub model: &'a mut Transformer,
@@ -73,13 +75,16 @@ impl Trainer<'_> {
         Ok(Usable { examples: rows.iter().map(|&row| &data[row]).collect(), identity, rows, skipped })
     }
 
-    /// Trains what `learner` says on the examples that it was made of, to the end.
+    /// Trains what `learner` says on the examples that it was made of, to the end. `masters` are what the model's weights
+    /// were rounded from.
     pub(crate) fn fit<E: Example>(
         &mut self,
         usable: &Usable<E>,
+        mut masters: Masters,
         learner: &mut impl Learner,
     ) -> Result<TrainSummary, TrainerError> {
-        let mut optimizer = AdamW::new(&learner.parameters(self.model, self.config)?, self.config)?;
+        let trained = learner.parameters(self.model, self.config)?;
+        let mut optimizer = weights::optimizer(self.model, &trained, &mut masters, self.config)?;
         let run = Run {
             model: self.model,
             config: self.config,
@@ -90,8 +95,7 @@ impl Trainer<'_> {
             describe: &|row| json!({ "row": usable.rows[row], "example": usable.examples[row] }),
         };
         let summary = run.train(learner, &mut optimizer)?;
-        drop(optimizer);
-        weights::finish(self.model, self.config, self.folder)?;
+        weights::finish(self.model, optimizer, &masters, self.config, self.folder)?;
         Ok(TrainSummary { skipped: usable.skipped.clone(), ..summary })
     }
 }

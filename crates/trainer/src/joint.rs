@@ -102,7 +102,7 @@ impl Trainer<'_> {
     pub fn joint(mut self, data: &[JointExample], value_weight: f64) -> Result<TrainSummary, TrainerError> {
         above(0).check("value_weight", &value_weight)?;
         let usable = self.usable("joint", data, &json!({ "value_weight": value_weight }))?;
-        weights::prepare(self.model, self.config)?;
+        let masters = weights::prepare(self.model, self.config)?;
         let sequences = usable.examples.iter().map(|example| example.prompt_steps()).collect();
         let mut learner = Joint {
             head: head_of(self.model).set_requires_grad(true),
@@ -112,7 +112,7 @@ impl Trainer<'_> {
             checkpointing: self.config.gradient_checkpointing,
             means: Means::default(),
         };
-        let summary = self.fit(&usable, &mut learner)?;
+        let summary = self.fit(&usable, masters, &mut learner)?;
         self.model.set_value_head(Some(learner.head.detach().copy()))?;
         Ok(summary)
     }

@@ -20,6 +20,9 @@ pub trait Observer {
     /// Called once when the numbers give reason to doubt the training.
     fn warn(&mut self, _warning: &str) {}
 
+    /// Called when the training goes on in another way than asked, as from an older state for want of the newest.
+    fn notice(&mut self, _notice: &str) {}
+
     /// Called while the reference's log-probabilities, or the states for the value head, are computed.
     fn preparing(&mut self, _done: usize, _total: usize) -> Result<(), TrainerError> {
         Ok(())
@@ -45,17 +48,23 @@ pub(crate) struct MetricsLog {
 }
 
 impl MetricsLog {
-    /// Opens the record in `folder` for the steps after `step`; what it says about later ones is cut off.
-    pub fn open(folder: &Path, step: u64) -> Result<MetricsLog, TrainerError> {
+    /// Opens the record in `folder` for the steps after the saved one, or for all if none is saved: what is recorded of
+    /// steps that come again is cut off, so that no step stands in it twice.
+    pub fn open(folder: &Path, saved: Option<u64>) -> Result<MetricsLog, TrainerError> {
         let path = folder.join("metrics.jsonl");
-        let kept = match fs::read_to_string(&path) {
-            Ok(text) => up_to(&text, step),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(e) => return Err(at(&path)(e)),
+        let kept = match (saved, fs::read(&path)) {
+            (Some(step), Ok(bytes)) => up_to(&bytes, step),
+            (Some(_), Err(e)) if e.kind() != std::io::ErrorKind::NotFound => return Err(at(&path)(e)),
+            _ => Vec::new(),
         };
-        publish_bytes(&path, kept.as_bytes())?;
+        publish_bytes(&path, &kept)?;
         let file = OpenOptions::new().append(true).open(&path).map_err(at(&path))?;
-        Ok(MetricsLog { file, path, events: EventWriter::create(&folder.join("tb"), step + 1)? })
+        Ok(MetricsLog { file, path, events: EventWriter::create(&folder.join("tb"), saved)? })
+    }
+
+    /// Brings the record to the disk: a state must not outlive the record of its steps.
+    pub fn sync(&self) -> Result<(), TrainerError> {
+        self.file.sync_all().map_err(at(&self.path))
     }
 
     /// Writes the numbers of `step`, those of a look at the held-out pairs with `eval/` before their names.
@@ -75,33 +84,24 @@ impl MetricsLog {
 /// The mean of the losses that `metrics.jsonl` in `folder` has of the steps after `step`; 0 if it has none.
 pub(crate) fn mean_loss_after(folder: &Path, step: u64) -> Result<f64, TrainerError> {
     let path = folder.join("metrics.jsonl");
-    let text = fs::read_to_string(&path).map_err(at(&path))?;
-    let losses: Vec<f64> = text
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+    let bytes = fs::read(&path).map_err(at(&path))?;
+    let losses: Vec<f64> = bytes
+        .split(|&byte| byte == b'\n')
+        .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
         .filter(|line| line["step"].as_u64().is_some_and(|this| this > step))
         .filter_map(|line| line["loss"].as_f64())
         .collect();
     Ok(losses.iter().sum::<f64>() / losses.len().max(1) as f64)
 }
 
-/// The lines that `metrics.jsonl` in `folder` has of looks at held-out pairs, up to `step`; none if there is no file.
-pub(crate) fn evaluations(folder: &Path, step: u64) -> Result<Vec<(u64, Value)>, TrainerError> {
-    let path = folder.join("metrics.jsonl");
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let text = fs::read_to_string(&path).map_err(at(&path))?;
-    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let looks = lines.filter(|line| line.get("eval/loss").is_some());
-    Ok(looks.filter_map(|line| Some((line["step"].as_u64()?, line))).filter(|(this, _)| *this <= step).collect())
-}
-
-/// The whole lines of `text` about steps up to `step`.
-fn up_to(text: &str, step: u64) -> String {
-    let about = |line: &str| serde_json::from_str::<Value>(line).ok()?.get("step")?.as_u64();
-    text.split_inclusive('\n')
-        .take_while(|line| line.ends_with('\n') && about(line).is_some_and(|this| this <= step))
+/// The whole lines about steps up to `step`. A cut may lie within a character, so bytes are read, not text.
+fn up_to(bytes: &[u8], step: u64) -> Vec<u8> {
+    let about = |line: &[u8]| serde_json::from_slice::<Value>(line).ok()?.get("step")?.as_u64();
+    bytes
+        .split_inclusive(|&byte| byte == b'\n')
+        .take_while(|line| line.ends_with(b"\n") && about(line).is_some_and(|this| this <= step))
+        .flatten()
+        .copied()
         .collect()
 }
 
@@ -113,7 +113,7 @@ mod tests {
     fn later_and_torn_lines_are_cut_off_on_opening() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
-        let mut log = MetricsLog::open(folder.path(), 0).unwrap();
+        let mut log = MetricsLog::open(folder.path(), None).unwrap();
         for step in 1..=3 {
             log.write(step, &vec![("loss", 1.5), ("rewards/margins", -0.25)], None).unwrap();
         }
@@ -121,12 +121,13 @@ mod tests {
         let first = written.split_inclusive('\n').next().unwrap();
         let numbers: Value = serde_json::from_str(first).unwrap();
         assert_eq!(numbers, serde_json::json!({"step": 1, "loss": 1.5, "rewards/margins": -0.25}));
-        log.file.write_all(b"{\"step\":4,\"lo").unwrap();
-        MetricsLog::open(folder.path(), 3).unwrap();
+        // Cut within a character.
+        log.file.write_all(b"{\"step\":3,\"\xc3").unwrap();
+        MetricsLog::open(folder.path(), Some(3)).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 3);
-        MetricsLog::open(folder.path(), 1).unwrap();
+        MetricsLog::open(folder.path(), Some(1)).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), first);
-        MetricsLog::open(folder.path(), 0).unwrap();
+        MetricsLog::open(folder.path(), None).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "");
     }
 }

@@ -48,8 +48,13 @@ pub(crate) struct AdamW {
 
 impl AdamW {
     /// Takes over `named`, float32 or bfloat16 tensors of a model: float32 ones are views of one tensor from here on. All
-    /// require gradients until the optimiser is dropped, and a backward pass adds to what it gathers.
-    pub fn new(named: &[(String, Tensor)], config: &TrainConfig) -> Result<AdamW, TrainerError> {
+    /// require gradients until the optimiser is dropped, and a backward pass adds to what it gathers. `master` gives the
+    /// float32 tensor that a bfloat16 one was rounded from.
+    pub fn new(
+        named: &[(String, Tensor)],
+        mut master: impl FnMut(&str) -> Option<Tensor>,
+        config: &TrainConfig,
+    ) -> Result<AdamW, TrainerError> {
         let trainable = |kind| kind == Kind::Float || kind == Kind::BFloat16;
         if let Some((name, tensor)) = named.iter().find(|(_, tensor)| !trainable(tensor.kind())) {
             return Err(TrainerError::NotFloat32 { name: name.clone(), kind: format!("{:?}", tensor.kind()) });
@@ -59,8 +64,9 @@ impl AdamW {
         let (matrices, vectors): (Vec<_>, Vec<_>) = named.iter().partition(|(_, tensor)| tensor.dim() >= 2);
         let decayed = matrices.iter().map(|(_, tensor)| tensor.numel() as i64).sum();
         let ordered: Vec<_> = matrices.into_iter().chain(vectors).collect();
+        let exact = |(name, tensor): &&(String, Tensor)| master(name).unwrap_or_else(|| tensor.detach());
         let pieces: Vec<Tensor> =
-            ordered.iter().map(|(_, tensor)| tensor.detach().to_kind(Kind::Float).reshape([-1])).collect();
+            ordered.iter().map(exact).map(|tensor| tensor.to_kind(Kind::Float).reshape([-1])).collect();
         let flat = tch::no_grad(|| Tensor::f_cat(&pieces, 0))?;
         drop(pieces);
         let gradient = flat.zeros_like();
@@ -171,6 +177,12 @@ impl AdamW {
         self.publish();
     }
 
+    /// The float32 parameters, by name.
+    pub fn into_masters(self) -> Vec<(String, Tensor)> {
+        let view = |slot: &Slot| self.flat.narrow(0, slot.start, slot.len).view(slot.shape.as_slice());
+        self.slots.iter().map(|slot| (slot.name.clone(), view(slot))).collect()
+    }
+
     /// The parameters alone as named tensors, as [`AdamW::named`] names them.
     pub fn named_parameters(&self) -> Vec<(String, Tensor)> {
         let mut all = self.named();
@@ -255,7 +267,7 @@ mod tests {
         let matrix = Tensor::from_slice(&[1.5f32, -2.0]).view([1, 2]);
         let vector = Tensor::from_slice(&[0.5f32]);
         let named = [("norm".to_owned(), vector.shallow_clone()), ("weight".to_owned(), matrix.shallow_clone())];
-        let mut optimizer = AdamW::new(&named, &config(0.1, 0.0)).unwrap();
+        let mut optimizer = AdamW::new(&named, |_| None, &config(0.1, 0.0)).unwrap();
         for step in 0..5 {
             let loss = matrix.square().sum(Kind::Float) * 0.0
                 + (&matrix * Tensor::from_slice(&[1.0f32, -3.0])).sum(Kind::Float) * f64::from(step + 1)
@@ -276,7 +288,7 @@ mod tests {
     #[test]
     fn gradients_add_up_and_are_clipped_to_the_norm() {
         let weight = Tensor::from_slice(&[0.0f32, 0.0]);
-        let mut optimizer = AdamW::new(&[("w".into(), weight.shallow_clone())], &config(0.0, 1.0)).unwrap();
+        let mut optimizer = AdamW::new(&[("w".into(), weight.shallow_clone())], |_| None, &config(0.0, 1.0)).unwrap();
         for _ in 0..2 {
             let loss = (&weight * Tensor::from_slice(&[1.5f32, 2.0])).sum(Kind::Float);
             loss.backward();
@@ -296,7 +308,7 @@ mod tests {
     fn the_norm_is_that_of_all_pieces() {
         let count = NORM_PIECE + 3;
         let weight = Tensor::zeros([count], (Kind::Float, tch::Device::Cpu));
-        let optimizer = AdamW::new(&[("w".into(), weight.shallow_clone())], &config(0.0, 1.0)).unwrap();
+        let optimizer = AdamW::new(&[("w".into(), weight.shallow_clone())], |_| None, &config(0.0, 1.0)).unwrap();
         (&weight * 2.0).sum(Kind::Float).backward();
         assert!((optimizer.gradient_norm() - 2.0 * (count as f64).sqrt()).abs() < 1e-9);
     }
@@ -304,7 +316,7 @@ mod tests {
     #[test]
     fn rounded_parameters_have_masters_that_keep_what_rounding_loses() {
         let weight = Tensor::from_slice(&[1.0f32]).to_kind(Kind::BFloat16);
-        let mut optimizer = AdamW::new(&[("w".into(), weight.shallow_clone())], &config(0.0, 0.0)).unwrap();
+        let mut optimizer = AdamW::new(&[("w".into(), weight.shallow_clone())], |_| None, &config(0.0, 0.0)).unwrap();
         // bfloat16 has steps of 1/256 below 1: a step of 0.001 alone would be lost each time.
         for _ in 0..10 {
             (&weight * 2.0).sum(Kind::Float).backward();
@@ -320,7 +332,7 @@ mod tests {
     #[test]
     fn parameters_ask_for_gradients_only_while_they_are_trained() {
         let weight = Tensor::from_slice(&[0.0f32]);
-        let optimizer = AdamW::new(&[("w".into(), weight.shallow_clone())], &config(0.0, 1.0)).unwrap();
+        let optimizer = AdamW::new(&[("w".into(), weight.shallow_clone())], |_| None, &config(0.0, 1.0)).unwrap();
         assert!(weight.requires_grad());
         drop(optimizer);
         assert!(!weight.requires_grad());

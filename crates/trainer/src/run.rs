@@ -61,27 +61,28 @@ impl Run<'_> {
     pub fn train(self, learner: &mut impl Learner, optimizer: &mut AdamW) -> Result<TrainSummary, TrainerError> {
         let Run { model, config, order, folder, identity, observer, describe } = self;
         let total = config.total_steps(order.examples());
-        let mut states = SavedStates::new(folder, identity, config.save_every_s)?;
+        let mut states = SavedStates::new(folder, identity, config)?;
         let mut summary = TrainSummary { examples: order.examples(), steps: total, ..TrainSummary::default() };
-        let found = states.find()?;
+        let found = states.find(observer)?;
         let per_epoch = order.batches_per_epoch() as u64;
         if let Some(found) = &found {
             found.restore(optimizer)?;
             summary.resumed_from = Some(found.step);
         }
-        let mut looks = EarlyStop::read(folder, optimizer.steps())?;
-        if found.is_some_and(|found| found.finished) {
+        let finished = found.as_ref().is_some_and(|found| found.finished);
+        let mut looks = found.map(|found| found.looks).unwrap_or_default();
+        if finished {
             return conclude(summary, &looks, optimizer, per_epoch, folder);
         }
-        let mut log = MetricsLog::open(folder, optimizer.steps())?;
+        let mut log = MetricsLog::open(folder, summary.resumed_from)?;
         let began = Instant::now();
-        if optimizer.steps() == 0
+        if summary.resumed_from.is_none()
             && let Some(numbers) = learner.evaluate(model)?
         {
             looks.take(0, &numbers);
             log.write(0, &Numbers::new(), Some(&numbers))?;
             if config.patience > 0 {
-                states.save_best(optimizer)?;
+                states.save_best(optimizer, &looks)?;
             }
         }
         let every = if config.eval_every == 0 { per_epoch } else { config.eval_every };
@@ -126,7 +127,7 @@ impl Run<'_> {
             if let Some(held_out) = &held_out {
                 let warned = looks.warning.is_some();
                 if looks.take(step, held_out) && config.patience > 0 {
-                    states.save_best(optimizer)?;
+                    states.save_best(optimizer, &looks)?;
                 }
                 if let (false, Some(warning)) = (warned, &looks.warning) {
                     observer.warn(warning);
@@ -134,11 +135,13 @@ impl Run<'_> {
             }
             summary.tokens += tokens as u64;
             if states.due() && step < total {
-                states.save(optimizer, false)?;
+                log.sync()?;
+                states.save(optimizer, &looks, false)?;
             }
             match observer.step(step, total, loss) {
                 Err(stopped @ TrainerError::Stopped { .. }) => {
-                    states.save(optimizer, false)?;
+                    log.sync()?;
+                    states.save(optimizer, &looks, false)?;
                     return Err(stopped);
                 }
                 other => other?,
@@ -148,7 +151,8 @@ impl Run<'_> {
             states.restore_best(optimizer)?;
         }
         summary.tokens_per_s = summary.tokens as f64 / began.elapsed().as_secs_f64();
-        states.save(optimizer, true)?;
+        log.sync()?;
+        states.save(optimizer, &looks, true)?;
         conclude(summary, &looks, optimizer, per_epoch, folder)
     }
 }

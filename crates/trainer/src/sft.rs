@@ -20,14 +20,14 @@ impl Trainer<'_> {
     /// training's, and when a loss is not finite.
     pub fn sft(mut self, data: &[SftExample]) -> Result<TrainSummary, TrainerError> {
         let usable = self.usable("sft", data, &Value::Null)?;
-        weights::prepare(self.model, self.config)?;
+        let masters = weights::prepare(self.model, self.config)?;
         let sequences = usable.examples.iter().map(|example| {
             let (prompt, path) = example.ids.split_at(example.prompt_len.max(1));
             PromptSteps { prompt, steps: vec![path] }
         });
         let collator = Collator::new(sequences.collect(), self.model, self.config);
         let checkpointing = self.config.gradient_checkpointing;
-        self.fit(&usable, &mut Sft { examples: &usable.examples, collator, checkpointing })
+        self.fit(&usable, masters, &mut Sft { examples: &usable.examples, collator, checkpointing })
     }
 }
 

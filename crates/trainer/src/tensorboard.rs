@@ -6,10 +6,18 @@
 
 use crate::TrainerError;
 use crate::error::at;
+use espalier_files::remove_file;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// How the names of event files begin, for all readers, and how those of this program end.
+const PREFIX: &str = "events.out.tfevents.";
+const SUFFIX: &str = ".espalier";
+
+/// Bytes of a record around its content.
+const FRAME_BYTES: usize = 16;
 
 /// Appends scalars to a new event file.
 #[derive(Debug)]
@@ -19,12 +27,14 @@ pub(crate) struct EventWriter {
 }
 
 impl EventWriter {
-    /// Starts a new file in `folder`. Readers forget what earlier files say about `first_step` and later ones.
-    pub fn create(folder: &Path, first_step: u64) -> Result<EventWriter, TrainerError> {
+    /// Starts a new file in `folder` for the steps after the saved one, or for all if none is saved. What earlier files say
+    /// about steps that come again is cut off; readers that have it already are told to forget it.
+    pub fn create(folder: &Path, saved: Option<u64>) -> Result<EventWriter, TrainerError> {
         fs::create_dir_all(folder).map_err(at(folder))?;
+        cut_off(folder, saved)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // Readers find the files by the first part of the name and order them by the whole.
-        let name = format!("events.out.tfevents.{:010}.{:09}.espalier", now.as_secs(), now.subsec_nanos());
+        let name = format!("{PREFIX}{:010}.{:09}{SUFFIX}", now.as_secs(), now.subsec_nanos());
         let path = folder.join(name);
         let file = File::create_new(&path).map_err(at(&path))?;
         let mut writer = EventWriter { file, path };
@@ -33,7 +43,7 @@ impl EventWriter {
         writer.record(&version.0)?;
         let mut session = Message::default();
         session.varint(1, 1); // SessionLog.status = START
-        let mut start = Message::event(first_step);
+        let mut start = Message::event(saved.map_or(0, |step| step + 1));
         start.bytes(7, &session.0);
         writer.record(&start.0)?;
         Ok(writer)
@@ -59,13 +69,64 @@ impl EventWriter {
 
     fn record(&mut self, bytes: &[u8]) -> Result<(), TrainerError> {
         let length = (bytes.len() as u64).to_le_bytes();
-        let mut record = Vec::with_capacity(bytes.len() + 16);
+        let mut record = Vec::with_capacity(bytes.len() + FRAME_BYTES);
         record.extend(length);
         record.extend(masked(crc32c(&length)).to_le_bytes());
         record.extend(bytes);
         record.extend(masked(crc32c(bytes)).to_le_bytes());
         self.file.write_all(&record).map_err(at(&self.path))
     }
+}
+
+/// Cuts this program's files in `folder` off behind the step `saved`; files with nothing else go.
+fn cut_off(folder: &Path, saved: Option<u64>) -> Result<(), TrainerError> {
+    let entries = fs::read_dir(folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>).map_err(at(folder))?;
+    for path in entries.into_iter().map(|entry| entry.path()) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if !(name.starts_with(PREFIX) && name.ends_with(SUFFIX)) {
+            continue;
+        }
+        let Some(saved) = saved else {
+            remove_file(&path)?;
+            continue;
+        };
+        let bytes = fs::read(&path).map_err(at(&path))?;
+        let (mut end, mut records) = (0, 0);
+        while let Some((content, next)) = record_at(&bytes, end)
+            && step_of(content).is_some_and(|step| step <= saved)
+        {
+            (end, records) = (next, records + 1);
+        }
+        // The first record is the format's version, of step 0.
+        if records <= 1 {
+            remove_file(&path)?;
+        } else if end < bytes.len() {
+            let file = fs::OpenOptions::new().write(true).open(&path).map_err(at(&path))?;
+            file.set_len(end as u64).map_err(at(&path))?;
+        }
+    }
+    Ok(())
+}
+
+/// The content of the whole record that begins at `start`, and where the next one does.
+fn record_at(bytes: &[u8], start: usize) -> Option<(&[u8], usize)> {
+    let length = u64::from_le_bytes(bytes.get(start..start + 8)?.try_into().ok()?);
+    let next = start.checked_add(FRAME_BYTES)?.checked_add(usize::try_from(length).ok()?)?;
+    let content = bytes.get(start + 12..next - 4)?;
+    let crc = u32::from_le_bytes(bytes.get(next - 4..next)?.try_into().ok()?);
+    (crc == masked(crc32c(content))).then_some((content, next))
+}
+
+/// The step of an event as [`Message::event`] writes it: after the wall time's tag and 8 bytes, and its own tag.
+fn step_of(event: &[u8]) -> Option<u64> {
+    let mut step = 0;
+    for (index, &byte) in event.get(10..)?.iter().enumerate().take(10) {
+        step |= u64::from(byte & 0x7f) << (7 * index);
+        if byte < 0x80 {
+            return Some(step);
+        }
+    }
+    None
 }
 
 /// A protocol-buffer message under construction.
@@ -138,7 +199,7 @@ mod tests {
     #[test]
     fn a_scalar_is_framed_and_encoded() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = EventWriter::create(folder.path(), 1).unwrap();
+        let mut writer = EventWriter::create(folder.path(), Some(0)).unwrap();
         writer.scalars(300, [("loss", 0.5)]).unwrap();
         let bytes = fs::read(&writer.path).unwrap();
         let mut records = Vec::new();
@@ -157,5 +218,47 @@ mod tests {
         // step 300; summary { value { tag: "loss", simple_value: 0.5 } }
         let expected = [&[0x10, 0xac, 0x02, 0x2a, 13, 0x0a, 11, 0x0a, 4][..], b"loss", &[0x15, 0, 0, 0, 0x3f]].concat();
         assert_eq!(records[2][9..], expected);
+    }
+
+    #[test]
+    fn steps_that_come_again_are_cut_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let events = || {
+            let mut names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+            names.sort();
+            let files = names.iter().map(|path| fs::read(path).unwrap());
+            files
+                .map(|bytes| {
+                    let (mut steps, mut start) = (Vec::new(), 0);
+                    while let Some((content, next)) = record_at(&bytes, start) {
+                        steps.push(step_of(content).unwrap());
+                        start = next;
+                    }
+                    assert_eq!(start, bytes.len(), "no half record");
+                    steps
+                })
+                .collect::<Vec<_>>()
+        };
+        let foreign = folder.path().join("events.out.tfevents.9.other");
+        fs::File::create_new(&foreign).unwrap();
+        let write = |saved, steps: std::ops::Range<u64>| {
+            let mut writer = EventWriter::create(folder.path(), saved).unwrap();
+            steps.for_each(|step| writer.scalars(step, [("loss", 0.5)]).unwrap());
+            writer
+        };
+        write(None, 0..4);
+        // Each file begins with its version, of step 0, and with the step before which readers forget nothing.
+        assert_eq!(events(), [vec![0, 0, 0, 1, 2, 3], vec![]]);
+        let mut torn = write(Some(1), 2..300);
+        torn.file.write_all(&[9, 0, 0]).unwrap();
+        write(Some(200), 201..203);
+        let second: Vec<u64> = [0, 2].into_iter().chain(2..201).collect();
+        assert_eq!(events(), [vec![0, 0, 0, 1], second, vec![0, 201, 201, 202], vec![]]);
+        // A file of later steps alone goes.
+        write(Some(1), 2..3);
+        assert_eq!(events(), [vec![0, 0, 0, 1], vec![0, 2, 2], vec![]]);
+        write(None, 0..1);
+        assert_eq!(events(), [vec![0, 0, 0], vec![]]);
+        assert!(foreign.exists());
     }
 }

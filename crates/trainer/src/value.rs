@@ -7,6 +7,7 @@ use crate::means::Means;
 use crate::metrics::Numbers;
 use crate::order::{BatchOrder, by_length};
 use crate::run::TrainSummary;
+use crate::weights::Masters;
 use crate::{TrainConfig, TrainerError, ValueExample};
 use espalier_model::Transformer;
 use serde_json::Value;
@@ -30,7 +31,7 @@ impl Trainer<'_> {
         let states = HiddenStates::of(&usable.examples, &mut self)?;
         let (weights, means) = (head_of(self.model), Means::default());
         let mut head = Head { weights, states, examples: &usable.examples, means };
-        let summary = self.fit(&usable, &mut head)?;
+        let summary = self.fit(&usable, Masters::default(), &mut head)?;
         self.model.set_value_head(Some(head.weights.detach().copy()))?;
         Ok(summary)
     }

@@ -81,7 +81,7 @@ pub fn run(args: &CompleteArgs) -> Result<Outcome> {
     if tokens == 0 {
         bail!("the prompt {} is empty; there is nothing to continue", args.prompt_file.display());
     }
-    let mut policy = source.open(&config, crate::session::print_notice)?;
+    let mut opened = source.open(&config, crate::session::print_notice)?;
     let request = StepRequest {
         ticket: 0,
         tree: 0,
@@ -97,7 +97,7 @@ pub fn run(args: &CompleteArgs) -> Result<Outcome> {
     };
     let mut out = std::io::stdout().lock();
     let mut samples = 0;
-    ask_all(&mut *policy, [request], |_, answer| {
+    ask_all(opened.policy()?, [request], |_, answer| {
         for candidate in answer?.candidates {
             samples += 1;
             let ending = match candidate.finish {
@@ -109,7 +109,7 @@ pub fn run(args: &CompleteArgs) -> Result<Outcome> {
         }
         anyhow::Ok(())
     })?;
-    let full = || policy.about().max_context_tokens.filter(|&context| tokens >= context);
+    let full = || opened.about().max_context_tokens.filter(|&context| tokens >= context);
     if samples == 0
         && let Some(context) = full()
     {

@@ -108,7 +108,13 @@ fn tokenize(request: &Request, tokenizer: &Tokenizer) -> Result<Scoring> {
     let prompt_len = ids.len();
     match (&request.token_ids, &request.completion) {
         (Some(given), _) => ids.extend(given),
-        (None, Some(completion)) => ids.extend(tokenizer.encode(completion)?),
+        (None, Some(completion)) => {
+            let prompt = match &request.prompt {
+                Some(prompt) if request.prompt_ids.is_none() => prompt.clone(),
+                _ => tokenizer.decode(&ids),
+            };
+            ids.extend(tokenizer.encode_after(&prompt, &ids, completion)?);
+        }
         (None, None) => bail!("there is neither completion nor token_ids"),
     }
     Ok(Scoring { ids, prompt_len })

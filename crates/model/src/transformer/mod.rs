@@ -87,8 +87,8 @@ pub struct Transformer {
 }
 
 impl Transformer {
-    /// A fresh model, float32: normal with standard deviation 0.02, the projections back into the residual stream
-    /// divided by sqrt(2 L) (GPT-2), norms 1, biases 0. The numbers come from a generator of the model's own, so that
+    /// A fresh model, float32: normal with standard deviation 1 / sqrt(inputs), that of the projections back into the residual
+    /// stream divided by sqrt(2 L) (GPT-2), norms 1, biases 0. The numbers come from a generator of the model's own, so that
     /// equal seeds give equal weights whatever else is random in the process. There is no value head.
     ///
     /// # Errors

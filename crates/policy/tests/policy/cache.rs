@@ -193,3 +193,24 @@ fn the_context_is_never_exceeded() {
     let cut = answers[..2].iter().flat_map(|answer| &answer.candidates).filter(|c| c.finish == Finish::Length);
     assert!(cut.count() > 0);
 }
+
+#[test]
+fn leaves_of_one_tree_run_side_by_side() {
+    let asked = |trees: [u64; 4]| {
+        let mut policy = policy();
+        let step = Step { k: 6, max_tokens: 30, temperature: 0.8, seed: 4 };
+        let roots: Vec<_> = trees.iter().map(|&tree| root(&policy, tree, PROMPT, step)).collect();
+        let below = answer_all(&mut policy, vec![roots[0].clone()]).remove(0);
+        let steps = below.candidates.iter().filter(|candidate| candidate.finish == Finish::Stop);
+        let leaves: Vec<_> =
+            steps.zip(&roots).map(|(step, root)| child(root, &step.token_ids, u64::from(step.token_ids[0]))).collect();
+        assert!(leaves.len() >= 2, "{below:?}");
+        let before = policy.stats().passes;
+        let answers = answer_all(&mut policy, leaves);
+        (policy.stats().passes - before, answers)
+    };
+    let ((of_one, together), (of_several, apart)) = (asked([1; 4]), asked([1, 2, 3, 4]));
+    assert_eq!(together, apart, "the same answers");
+    // As many passes as the longest needs, and not the sum.
+    assert_eq!(of_one, of_several);
+}

@@ -1,9 +1,9 @@
 //! Texts, stops, ends and refusals.
 
-use crate::tiny::{Step, answer_all, config, model, policy, policy_with, root, tokenizer, with_stops};
+use crate::tiny::{Step, answer_all, child, config, model, policy, policy_with, root, tokenizer, with_stops};
 use espalier_model::{ModelConfig, Transformer};
 use espalier_policy::{ModelPolicy, PolicyConfig};
-use espalier_search::{Candidate, Finish, Policy, SamplingConfig, StepRequest, Unit};
+use espalier_search::{Candidate, Finish, Policy, SamplingConfig, StepRequest, Unit, last_stop};
 use espalier_tokenizer::Tokenizer;
 
 /// Many candidates of a random model at a high temperature.
@@ -145,4 +145,38 @@ fn a_tokenizer_with_more_ids_than_the_model_is_refused() {
     let model = Transformer::init(&config, 1, tch::Device::Cpu).unwrap();
     let error = ModelPolicy::new(model, tokenizer, PolicyConfig::default()).err().unwrap();
     assert!(error.to_string().contains("100"), "{error}");
+}
+
+#[test]
+fn a_stop_string_inside_a_token_leaves_text_and_tokens_in_agreement() {
+    let (tokenizer, mut policy) = (tokenizer(), policy());
+    let prompt = "first second third";
+    let step = Step { k: 12, max_tokens: 40, temperature: 1.0, seed: 1 };
+    // Many tokens have an "e" or a "1" and go on behind it; the second ends paths.
+    let request = with_stops(root(&policy, 0, prompt, step), &["e", "1"], &["1"]);
+    let stops = request.stop_strings().to_vec();
+    let candidates = answer_all(&mut policy, vec![request.clone()]).remove(0).candidates;
+    let mut inside = 0;
+    for candidate in candidates.iter().filter(|one| last_stop(&one.text, &stops).is_some()) {
+        let ids = [&*request.prefix_ids, &candidate.token_ids].concat();
+        assert_eq!(tokenizer.decode(&ids), format!("{prompt}{}", candidate.text));
+        assert_eq!(candidate.token_ids.len(), candidate.logprobs.len());
+        let (last, before) = candidate.token_ids.split_last().unwrap();
+        assert!(
+            last_stop(&tokenizer.decode(before), &stops).is_none()
+                && last_stop(&tokenizer.decode(&[*last]), &stops).is_some()
+        );
+        // What the last token has beyond the stop is the next step's.
+        let end = last_stop(&candidate.text, &stops).unwrap();
+        let next = child(&request, &candidate.token_ids, 2);
+        assert_eq!(next.overhang(|ids| tokenizer.decode(ids)), candidate.text[end..]);
+        inside += usize::from(end < candidate.text.len());
+        // The model goes on from all that it has read.
+        let [first, second] =
+            [&next, &next].map(|next| answer_all(&mut policy, vec![next.clone()]).remove(0).candidates);
+        assert_eq!(first, second, "from the cache as without it");
+        policy.forget(0);
+        assert_eq!(answer_all(&mut policy, vec![next]).remove(0).candidates, first);
+    }
+    assert!(inside > 2, "{inside} of {} end inside a token", candidates.len());
 }

@@ -23,7 +23,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// Raised when equal settings and examples give other weights than before.
-const RULES: u32 = 1;
+const RULES: u32 = 2;
 
 /// Skipped rows that are named to the observer.
 const SHOWN: usize = 5;
@@ -285,17 +285,20 @@ fn value_targets(tree: &Tree) -> impl Iterator<Item = ValueExample> + use<> {
     found.map(|example| ValueExample { ids: example.ids, step_ends: example.step_ends, targets: example.targets })
 }
 
-/// Worked solutions as they would have been sampled: each step is encoded alone, so that no token spans two steps.
+/// Worked solutions as they would have been sampled: each step is encoded behind what precedes it, and no token spans two
+/// steps.
 fn worked_examples(problems: &[Problem], prompting: Prompting, tokenizer: &Tokenizer) -> Result<Vec<SftExample>> {
     let Prompting { format, granularity } = prompting;
     let example = |problem: &Problem| {
         let Some(worked) = &problem.solution else {
             bail!("problem {} has no worked solution to train on", problem.id);
         };
-        let mut ids = tokenizer.encode_prompt(&format.prompt(granularity, &problem.question))?;
+        let mut text = format.prompt(granularity, &problem.question);
+        let mut ids = tokenizer.encode_prompt(&text)?;
         let prompt_len = ids.len();
         for step in format.segments(granularity, worked) {
-            ids.extend(tokenizer.encode(&step)?);
+            ids.extend(tokenizer.encode_after(&text, &ids, &step)?);
+            text.push_str(&step);
         }
         Ok(SftExample { ids, prompt_len })
     };
@@ -316,6 +319,10 @@ impl Observer for Follower<'_> {
 
     fn warn(&mut self, warning: &str) {
         self.observer.noticed(&format!("warning: {warning}"));
+    }
+
+    fn notice(&mut self, notice: &str) {
+        self.observer.noticed(notice);
     }
 }
 

@@ -6,6 +6,7 @@ mod tests;
 
 use espalier_settings::range::{above, at_least, between, such_that};
 use espalier_settings::{choices, settings};
+use names::EvaluationForm;
 use serde::{Deserialize, Serialize};
 
 settings! {
@@ -35,6 +36,7 @@ settings! {
         pub gumbel_root: Option<usize> = None, between(1, MAX_CANDIDATES);
         /// Leaves of one tree evaluated at the same time, with virtual loss.
         ///
+        /// A few trees then fill the batch that many would fill, at the price of a selection that knows less.
         /// From the second on, selection counts each pending leaf as so many visits with `virtual_loss` (Segal 2010, "On the
         /// Scalability of Parallel UCT").
         pub leaves_per_tree: usize = 1, at_least(1);
@@ -122,7 +124,7 @@ choices! {
 
 /// Where the value V of a leaf comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(into = "String", try_from = "EvaluationForm")]
 pub enum Evaluation {
     /// The policy's value head, from the same forward pass as the candidates (CPL).
     #[default]

@@ -1,5 +1,6 @@
 //! What an answer changes in the tree: the value of the state, its children, their rewards.
 
+use super::overhang::Reader;
 use super::{TreeSearch, sampled_tokens};
 use crate::config::Evaluation;
 use crate::error::SearchError;
@@ -57,7 +58,7 @@ impl TreeSearch {
                 return Ok(None);
             }
             ValueUse::BackedUp | ValueUse::Kept if ask.purpose == Purpose::Rollouts => {
-                return Ok(Some(self.mean_reward(&answer.candidates, judge)));
+                return Ok(Some(self.mean_reward(ask.id, &answer.candidates, judge)));
             }
             ValueUse::BackedUp | ValueUse::Kept => {}
         }
@@ -81,7 +82,8 @@ impl TreeSearch {
         self.growth.limits.grow(text_bytes, sampled_tokens(candidates))?;
 
         let mut kept = std::mem::take(&mut self.kept);
-        merge(candidates, self.growth.config.prior, &mut kept)?;
+        let reader = Reader::below(&self.growth.tree, id, judge);
+        merge(candidates, self.growth.config.prior, |text| reader.end(text), &mut kept)?;
         self.growth.limits.work.duplicates += (candidates.len() - kept.len()) as u64;
         if kept.is_empty() {
             // Nothing can follow: all of its no children are terminal. Else it would be selected for ever.
@@ -91,7 +93,7 @@ impl TreeSearch {
         let counts_samples = self.strategy.counts_samples();
         for one in &kept {
             let candidate = &candidates[one.index];
-            let Verdict { kind, ending, answer } = judge.judge(&self.growth.tree.info, &candidate.text);
+            let Verdict { kind, ending, answer } = judge.judge(&self.growth.tree.info, &reader.read(&candidate.text));
             let ending = match (candidate.finish, ending) {
                 // Whatever the text looks like, its end is missing.
                 (Finish::Length, _) => Ending::Length,
@@ -123,13 +125,14 @@ impl TreeSearch {
         Ok(())
     }
 
-    /// The mean reward of sampled paths.
-    pub(super) fn mean_reward(&self, paths: &[Candidate], judge: &(impl Judge + ?Sized)) -> f64 {
+    /// The mean reward of paths that were sampled below a node.
+    pub(super) fn mean_reward(&self, id: NodeId, paths: &[Candidate], judge: &(impl Judge + ?Sized)) -> f64 {
         if paths.is_empty() {
             return NO_ROOM;
         }
+        let reader = Reader::below(&self.growth.tree, id, judge);
         let reward = |path: &Candidate| match path.finish {
-            Finish::Stop => reward_of(judge.judge_path(&self.growth.tree.info, &path.text).ending),
+            Finish::Stop => reward_of(judge.judge_path(&self.growth.tree.info, &reader.read(&path.text)).ending),
             Finish::Length => reward_of(Ending::Length),
         };
         paths.iter().map(reward).map(f64::from).sum::<f64>() / paths.len() as f64

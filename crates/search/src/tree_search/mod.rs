@@ -8,6 +8,7 @@
 
 mod apply;
 mod fetch;
+mod overhang;
 mod request;
 
 pub use request::RequestBuffer;
@@ -126,7 +127,7 @@ impl TreeSearch {
         work.prefix_tokens += prefix_len as u64;
         work.sampled_tokens += sampled_tokens(&answer.candidates);
         if purpose == Purpose::Rollouts && self.strategy.value_use(&self.growth.config, id, purpose) == ValueUse::Kept {
-            let rollout_value = self.mean_reward(&answer.candidates, judge);
+            let rollout_value = self.mean_reward(id, &answer.candidates, judge);
             let k = self.growth.step_count(id);
             let ask = &mut self.growth.asks[at];
             (ask.rollout_value, ask.purpose, ask.k, ask.is_sent) = (Some(rollout_value), Purpose::Expansion, k, false);

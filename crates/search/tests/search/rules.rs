@@ -3,10 +3,10 @@
 use super::{PROMPT, child, endings, info, plan, solution, tree_of};
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeSource, FakeState, FakeTable, FakeTexts};
 use espalier_search::{
-    Candidate, Converged, Evaluation, Expansion, Finish, Next, Prior, RequestBuffer, SearchConfig, SearchError, Stop,
-    StopWhen, TreeSearch, Unit,
+    Candidate, Converged, Evaluation, Expansion, Finish, Judge, Next, Prior, RequestBuffer, SearchConfig, SearchError,
+    Stop, StopWhen, Stops, TreeSearch, Unit, Verdict, last_stop,
 };
-use espalier_tree::{Ending, NodeId, Tree};
+use espalier_tree::{Ending, NodeId, Tree, TreeInfo};
 use std::sync::Arc;
 
 /// Searches one tree to its end; why it ended, and the tree.
@@ -267,4 +267,58 @@ fn without_room_in_the_context_trees_still_end() {
         assert!(trees.iter().all(|(_, tree)| tree.node(NodeId::ROOT).ending == Ending::Exhausted));
         assert!(trees.iter().any(|(_, tree)| endings(tree).contains(&Ending::Length)));
     }
+}
+
+/// The fake judge, for texts whose tokens go on behind stop strings.
+struct ByStops;
+
+impl Judge for ByStops {
+    fn judge(&self, info: &TreeInfo, text: &str) -> Verdict {
+        FakeJudge.judge(info, text)
+    }
+
+    fn judge_path(&self, info: &TreeInfo, text: &str) -> Verdict {
+        FakeJudge.judge_path(info, text)
+    }
+
+    fn end(&self, text: &str) -> Option<usize> {
+        last_stop(text, &["</step>".to_owned(), "</solution>".to_owned()])
+    }
+}
+
+#[test]
+fn steps_whose_stop_strings_end_inside_tokens_are_read_whole() {
+    // As sampled with the tokens "><" and ">\n".
+    let (a, again) = ("<step>Plan 1: a</step><", "<step>Plan 1: a</step>\n");
+    let (b, end) = ("step>Plan 2: b</step>\n", "</plan><solution>\\boxed{2}</solution><");
+    let c = "/plan><solution>\\boxed{3}</solution>";
+    let table = FakeTable::new()
+        .state("", FakeState::new(0.0).step(a, 0.5).step(again, 0.5))
+        .state(a, FakeState::new(0.0).step(b, 0.5).step(c, 0.5).path(&format!("{b}{end}")))
+        .state(&format!("{a}{b}"), FakeState::new(0.0).step(end, 0.5));
+    let search = |evaluation| {
+        let config = SearchConfig { simulations: 20, evaluation, ..SearchConfig::default() };
+        let ids: Vec<u32> = PROMPT.bytes().map(u32::from).collect();
+        let info = TreeInfo { reference_answer: "2".into(), ..info(0) };
+        let mut search = TreeSearch::new(&Arc::new(config), 0, info, PROMPT, &ids).expect("a valid configuration");
+        let stops = Stops { step: ["</step>".to_owned(), "</solution>".to_owned()].into(), ..Stops::default() };
+        let (mut buffer, mut overhangs) = (RequestBuffer::new(&stops), Vec::new());
+        while let Next::Request(request) = search.next(&mut buffer) {
+            let decode = |ids: &[u32]| ids.iter().map(|&id| char::from(id as u8)).collect();
+            overhangs.push(request.overhang(decode));
+            search.answer(&table.answer(&request), &ByStops).expect("a valid answer");
+        }
+        (search, overhangs)
+    };
+    let (searched, overhangs) = search(Evaluation::Zero);
+    let tree = searched.tree();
+    let first = NodeId(1);
+    assert_eq!(children(tree, NodeId::ROOT), [(a.to_owned(), Ending::None)], "one step, sampled twice");
+    assert_eq!(children(tree, first), [(b.to_owned(), Ending::None), (c.to_owned(), Ending::Wrong)]);
+    assert_eq!(children(tree, NodeId(2)), [(end.to_owned(), Ending::Correct)]);
+    // A token is a byte here, so only the last byte of a step can be an overhang.
+    assert_eq!(overhangs, ["", "<", "\n"]);
+    let (rolled, _) = search(Evaluation::Rollouts { count: 1 });
+    assert_eq!(rolled.tree().node(first).value_estimate(), None);
+    assert!(rolled.tree().node(first).q() > -1.0, "the rollout below it is right");
 }

@@ -24,6 +24,9 @@ const COMPANIONS: [&str; 6] = [
     "tokenizer.model",
 ];
 
+/// Texts behind which a text is encoded that must not be encoded alone.
+const ANCHORS: [&str; 4] = ["\n", "a", ".", "0"];
+
 /// A tokenizer: text to ids without any token added, ids to text without any token dropped.
 pub struct Tokenizer {
     pub(crate) inner: tokenizers::Tokenizer,
@@ -114,6 +117,38 @@ impl Tokenizer {
         let mut ids = self.prompt_start.clone();
         ids.extend(self.encode(text)?);
         Ok(ids)
+    }
+
+    /// The ids with which a text goes on from `before`, which `before_ids` spell: those that follow them where the whole is
+    /// encoded at once. Encoded alone, a text would begin with a space that nobody wrote, in Llama 2 and its kin.
+    ///
+    /// Where a token of the whole would span the two texts, the text's ids are those that spell it by itself: the ones before
+    /// it stay what a model has read.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_after(&self, before: &str, before_ids: &[u32], text: &str) -> Result<Vec<u32>, TokenizerError> {
+        let before_ids = before_ids.strip_prefix(self.prompt_start.as_slice()).unwrap_or(before_ids);
+        if let Some(more) = self.encode(&format!("{before}{text}"))?.strip_prefix(before_ids) {
+            return Ok(more.to_vec());
+        }
+        let alone = self.encode(text)?;
+        let spells = |before_ids: &[u32], ids: &[u32]| {
+            self.decode(&[before_ids, ids].concat()) == format!("{}{text}", self.decode(before_ids))
+        };
+        if spells(before_ids, &alone) {
+            return Ok(alone);
+        }
+        // Behind another text that no token spans, there is no space either.
+        for anchor in ANCHORS {
+            let anchor_ids = self.encode(anchor)?;
+            if let Some(more) = self.encode(&format!("{anchor}{text}"))?.strip_prefix(anchor_ids.as_slice())
+                && spells(before_ids, more)
+            {
+                return Ok(more.to_vec());
+            }
+        }
+        Ok(alone)
     }
 
     /// The text of a conversation in the folder's chat template, up to where the assistant's next answer begins. It

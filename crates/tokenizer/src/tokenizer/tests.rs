@@ -166,6 +166,90 @@ fn chats_are_written_by_the_folders_template() {
     assert!(trained().chat(&[Message::user("a")]).unwrap_err().to_string().contains("chat_template"));
 }
 
+/// A tokenizer of single characters and some words, which writes a space as "▁" and one before each text; `normalizer` and
+/// `pre_tokenizer` say how.
+fn sentence_piece(normalizer: &Value, pre_tokenizer: &Value) -> Tokenizer {
+    let mut vocab = serde_json::Map::new();
+    let words = [
+        "<unk>", "<s>", "▁", "<", "/", ">", "s", "t", "e", "p", "1", "\n", "a", ".", "0", "st", "ep", "step", "▁a",
+        "▁<",
+    ];
+    for (id, word) in words.iter().enumerate() {
+        vocab.insert((*word).to_owned(), id.into());
+    }
+    let merges = [["s", "t"], ["e", "p"], ["st", "ep"], ["▁", "a"], ["▁", "<"]];
+    let file = json!({
+        "version": "1.0", "added_tokens": [], "normalizer": normalizer, "pre_tokenizer": pre_tokenizer,
+        "post_processor": { "type": "TemplateProcessing",
+            "single": [{ "SpecialToken": { "id": "<s>", "type_id": 0 } }, { "Sequence": { "id": "A", "type_id": 0 } }],
+            "pair": [{ "Sequence": { "id": "A", "type_id": 0 } }, { "Sequence": { "id": "B", "type_id": 1 } }],
+            "special_tokens": { "<s>": { "id": "<s>", "ids": [1], "tokens": ["<s>"] } } },
+        "decoder": { "type": "Sequence", "decoders": [
+            { "type": "Replace", "pattern": { "String": "▁" }, "content": " " }, { "type": "Fuse" },
+            { "type": "Strip", "content": " ", "start": 1, "stop": 0 }] },
+        "model": { "type": "BPE", "unk_token": "<unk>", "vocab": vocab, "merges": merges },
+    });
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(TOKENIZER), file.to_string()).unwrap();
+    Tokenizer::load(folder.path()).unwrap()
+}
+
+/// Llama 2's way, and that of newer SentencePiece tokenizers.
+fn sentence_pieces() -> [Tokenizer; 2] {
+    let replace = json!({ "type": "Replace", "pattern": { "String": " " }, "content": "▁" });
+    let prepend = json!({ "type": "Prepend", "prepend": "▁" });
+    let metaspace = json!({ "type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false });
+    [
+        sentence_piece(&json!({ "type": "Sequence", "normalizers": [prepend, replace] }), &Value::Null),
+        sentence_piece(&Value::Null, &metaspace),
+    ]
+}
+
+/// Ids of the texts, each encoded behind those before it.
+fn one_after_another(tokenizer: &Tokenizer, texts: &[&str]) -> Vec<u32> {
+    let mut ids = tokenizer.encode_prompt(texts[0]).unwrap();
+    for at in 1..texts.len() {
+        ids.extend(tokenizer.encode_after(&texts[..at].concat(), &ids, texts[at]).unwrap());
+    }
+    ids
+}
+
+#[test]
+fn texts_one_after_another_have_the_ids_of_the_whole() {
+    let texts = ["a.", "<step>a 1</step>", "<step> a</step>", "\n0"];
+    let [prepend, metaspace] = sentence_pieces();
+    for tokenizer in [prepend, metaspace, trained()] {
+        let ids = one_after_another(&tokenizer, &texts);
+        assert_eq!(ids, tokenizer.encode_prompt(&texts.concat()).unwrap());
+        assert_eq!(tokenizer.decode(&ids[tokenizer.prompt_start().len()..]), texts.concat());
+    }
+}
+
+#[test]
+fn a_text_encoded_alone_would_begin_with_a_space_that_nobody_wrote() {
+    for tokenizer in sentence_pieces() {
+        let before = tokenizer.encode("a.").unwrap();
+        let alone = tokenizer.encode("<step>").unwrap();
+        assert_eq!(tokenizer.decode(&[&before[..], &alone].concat()), "a. <step>");
+        let after = tokenizer.encode_after("a.", &before, "<step>").unwrap();
+        assert_eq!(tokenizer.decode(&[before, after].concat()), "a.<step>");
+    }
+}
+
+#[test]
+fn no_token_spans_two_texts() {
+    let tokenizer = Tokenizer::train_bpe(["a"], 300, &["><"]).unwrap();
+    let ids = one_after_another(&tokenizer, &["<plan>", "<step>a</step>", "<step>"]);
+    let apart = ["<plan>", "<step>a</step>", "<step>"].map(|text| tokenizer.encode(text).unwrap()).concat();
+    assert_eq!(ids, apart);
+    // Where the whole cannot be asked, the space is still not written.
+    for tokenizer in sentence_pieces() {
+        let before = [tokenizer.token_id("s").unwrap(), tokenizer.token_id("t").unwrap()];
+        let after = tokenizer.encode_after("st", &before, "ep").unwrap();
+        assert_eq!(after, [tokenizer.token_id("ep").unwrap()]);
+    }
+}
+
 #[test]
 fn a_regular_expression_without_end_is_an_error_of_its_text() {
     let folder = tempfile::tempdir().unwrap();

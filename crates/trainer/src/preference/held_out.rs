@@ -50,7 +50,7 @@ impl<'a> HeldOut<'a> {
         let pairs: Vec<&PreferencePair> = rows.iter().map(|&row| &pairs[row]).collect();
         let steps = pairs.iter().map(|pair| pair.prompt_steps()).collect();
         let mut collator = Collator::new(steps, trainer.model, trainer.config);
-        let reference = Reference::compute(&mut collator, trainer)?;
+        let reference = Reference::afresh(&mut collator, trainer)?;
         let mut distributions = Vec::new();
         let mut left = STATES;
         for rows in collator.all() {

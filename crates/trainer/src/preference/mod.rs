@@ -13,6 +13,7 @@ mod pairs;
 mod reference;
 
 use crate::batch::{Batch, Collator, PromptSteps};
+use crate::fingerprint::fingerprint;
 use crate::fit::{Example, Trainer};
 use crate::learner::{Learner, MicroBatchLoss};
 use crate::means::Means;
@@ -32,8 +33,8 @@ impl Trainer<'_> {
     /// Preference training on pairs of steps by `objective`.
     ///
     /// The loss of a batch of B pairs is sum(weight * loss) / B. The reference is the model as it is given: its
-    /// log-probabilities are the pairs' own if every pair has them, else they are computed first, in one pass without
-    /// gradients, and kept beside the state.
+    /// log-probabilities are the pairs' own if every pair has them and training computes in the precision of the model as
+    /// it is given, else they are computed first, in one pass without gradients, and kept beside the state.
     ///
     /// `held_out` pairs are looked at before the first step and as often as the configuration says; they decide an early
     /// stop.
@@ -79,11 +80,21 @@ impl Trainer<'_> {
         shape: S,
     ) -> Result<TrainSummary, TrainerError> {
         objective.check_composition()?;
-        let usable = self.usable(S::NAME, data, &objective.describe())?;
-        weights::prepare(self.model, self.config)?;
+        let mut decides = objective.describe();
+        if self.config.patience > 0
+            && let Some(fields) = decides.as_object_mut()
+        {
+            fields.insert("held_out".into(), fingerprint(held_out).into());
+        }
+        let usable = self.usable(S::NAME, data, &decides)?;
+        let given = self.model.kind();
+        let masters = weights::prepare(self.model, self.config)?;
+        // What the pairs say was computed by the model as it is given. Rounded, it says something else, and the difference
+        // would count as learnt.
+        let known = if self.model.kind() == given { S::known_reference(&usable.examples) } else { None };
         let steps = usable.examples.iter().map(|example| S::prompt_steps(example)).collect();
         let mut collator = Collator::new(steps, self.model, self.config);
-        let reference = match (shape.uses_reference(), S::known_reference(&usable.examples)) {
+        let reference = match (shape.uses_reference(), known) {
             (false, _) => Reference::none(&collator),
             (true, Some(known)) => Reference::new(known, &collator),
             (true, None) => Reference::of(&mut collator, &mut self, &usable.identity)?,
@@ -92,7 +103,7 @@ impl Trainer<'_> {
         let (examples, checkpointing) = (&usable.examples, self.config.gradient_checkpointing);
         let means = Means::default();
         let mut learner = Preference { shape, examples, collator, reference, held_out, checkpointing, means };
-        let summary = self.fit(&usable, &mut learner)?;
+        let summary = self.fit(&usable, masters, &mut learner)?;
         Ok(TrainSummary { held_out_skipped, ..summary })
     }
 }

@@ -1,16 +1,18 @@
 //! The reference's log-probabilities: computed once by the model that training starts from, before its first step, and
-//! kept in a file. No second model is ever held in memory.
+//! kept in a journal, batch by batch, so that a killed training computes none twice. No second model is ever held in
+//! memory.
 
-use crate::TrainerError;
 use crate::batch::Collator;
+use crate::error::at;
 use crate::fingerprint::key;
 use crate::fit::Trainer;
 use crate::resume::{Identity, state_folder};
-use espalier_files::Unpublished;
-use std::path::Path;
-use tch::{Kind, Tensor, no_grad};
+use crate::{TrainConfig, TrainerError};
+use espalier_files::Journal;
+use tch::{Kind, no_grad};
 
-const TENSOR: &str = "logprobs";
+/// How a journal of log-probabilities begins: each record is those of one batch, float64, in its order.
+const MAGIC: [u8; 8] = *b"ESPREF01";
 
 /// log ref(step | prompt) of every step, in nats, example after example.
 pub(super) struct Reference {
@@ -31,41 +33,61 @@ impl Reference {
         Reference { logprobs: None, starts: starts(collator) }
     }
 
-    /// Asks the model, unless the trainer's folder has what it said for the same model and examples.
+    /// Asks the model for what the trainer's folder does not hold already of the same model and batches.
     pub fn of(collator: &mut Collator, trainer: &mut Trainer, identity: &Identity) -> Result<Reference, TrainerError> {
-        let way = format!("{:?} {:?}", trainer.config.layout, trainer.config.precision);
+        let TrainConfig { layout, precision, micro_batch_tokens, .. } = trainer.config;
+        let way = format!("{layout:?} {precision:?} {micro_batch_tokens}");
         let key = key(&[&identity.stage, &identity.model, &identity.data, &way]);
-        let path = state_folder(trainer.folder).join(format!("reference-{}.safetensors", &key[..16]));
-        if path.exists() {
-            return Ok(Reference::new(read(&path, collator.steps().sum())?, collator));
-        }
-        let reference = Reference::compute(collator, trainer)?;
-        let file = Unpublished::create(&path)?;
-        let logprobs = Tensor::from_slice(reference.logprobs.as_deref().unwrap_or_default());
-        Tensor::write_safetensors(&[(TENSOR, &logprobs)], file.hidden_path())?;
-        file.publish()?;
-        Ok(reference)
+        let folder = state_folder(trainer.folder);
+        std::fs::create_dir_all(&folder).map_err(at(&folder))?;
+        let path = folder.join(format!("reference-{}.journal", &key[..16]));
+        let mut known = Vec::new();
+        let mut journal = Journal::open(&path, MAGIC, |record| {
+            known.push(
+                record.chunks_exact(8).map(|bytes| f64::from_le_bytes(bytes.try_into().unwrap_or_default())).collect(),
+            );
+            Ok::<_, TrainerError>(())
+        })?;
+        Reference::compute(collator, trainer, known, |logprobs| {
+            Ok(journal.append(|to| to.extend(logprobs.iter().flat_map(|logprob| logprob.to_le_bytes())))?)
+        })
     }
 
     /// As [`Reference::of`], without a file.
-    pub fn compute(collator: &mut Collator, trainer: &mut Trainer) -> Result<Reference, TrainerError> {
+    pub fn afresh(collator: &mut Collator, trainer: &mut Trainer) -> Result<Reference, TrainerError> {
+        Reference::compute(collator, trainer, Vec::new(), |_| Ok(()))
+    }
+
+    /// Asks the model, batch after batch; the first ones are `known`, and each other goes to `keep`.
+    fn compute(
+        collator: &mut Collator,
+        trainer: &mut Trainer,
+        known: Vec<Vec<f64>>,
+        mut keep: impl FnMut(&[f64]) -> Result<(), TrainerError>,
+    ) -> Result<Reference, TrainerError> {
         let model = &*trainer.model;
         let starts = starts(collator);
-        let mut logprobs = vec![0.0; starts[collator.len()]];
-        let mut done = 0;
+        let mut logprobs = vec![f64::NAN; starts[collator.len()]];
+        let (mut done, mut known) = (0, known.into_iter());
         for rows in collator.all() {
-            let batch = collator.batch(&rows);
-            let computed = no_grad(|| batch.step_logprobs(model, &batch.states(model, false).0));
-            let computed: Vec<f64> = Vec::try_from(computed.to_kind(Kind::Double))?;
+            let steps = rows.iter().map(|&row| starts[row + 1] - starts[row]).sum::<usize>();
+            let computed = match known.next() {
+                Some(known) if known.len() == steps => known,
+                _ => {
+                    let batch = collator.batch(&rows);
+                    let computed = no_grad(|| batch.step_logprobs(model, &batch.states(model, false).0));
+                    let computed: Vec<f64> = Vec::try_from(computed.to_kind(Kind::Double))?;
+                    keep(&computed)?;
+                    trainer.observer.preparing(done + rows.len(), collator.len())?;
+                    computed
+                }
+            };
+            // A batch holds one number for each step of its examples, in their order.
             let mut computed = computed.into_iter();
             for &row in &rows {
-                for slot in &mut logprobs[starts[row]..starts[row + 1]] {
-                    // The batch holds one number for each step of its examples, in their order.
-                    *slot = computed.next().unwrap_or(f64::NAN);
-                }
+                logprobs[starts[row]..starts[row + 1]].iter_mut().zip(&mut computed).for_each(|(slot, it)| *slot = it);
             }
             done += rows.len();
-            trainer.observer.preparing(done, collator.len())?;
         }
         Ok(Reference { logprobs: Some(logprobs), starts })
     }
@@ -84,16 +106,4 @@ fn starts(collator: &Collator) -> Vec<usize> {
         Some(*end)
     });
     std::iter::once(0).chain(ends).collect()
-}
-
-fn read(path: &Path, steps: usize) -> Result<Vec<f64>, TrainerError> {
-    let bad = |reason| TrainerError::BadState { path: path.to_owned(), reason };
-    let tensors = Tensor::read_safetensors(path).map_err(|e| bad(e.to_string()))?;
-    let found = tensors.iter().find(|(name, _)| name == TENSOR);
-    let (_, tensor) = found.ok_or_else(|| bad(format!("tensor {TENSOR} is missing")))?;
-    let logprobs = Vec::<f64>::try_from(tensor).map_err(|e| bad(e.to_string()))?;
-    if logprobs.len() != steps {
-        return Err(bad(format!("it holds {} numbers for {steps} steps", logprobs.len())));
-    }
-    Ok(logprobs)
 }

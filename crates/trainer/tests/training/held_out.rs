@@ -1,19 +1,33 @@
 //! Held-out pairs: what is measured on them, early stopping, and the warning.
 
 use crate::toy::{self, StopAfter};
-use espalier_trainer::{Objective, PreferencePair, TrainConfig, TrainSummary};
+use espalier_files::{publish_bytes, remove_folder};
+use espalier_model::Transformer;
+use espalier_trainer::{Objective, Observer, PreferencePair, TrainConfig, TrainSummary, TrainerError};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-fn trained(config: &TrainConfig, folder: &Path) -> (espalier_model::Transformer, TrainSummary) {
+fn trained(config: &TrainConfig, folder: &Path) -> (Transformer, TrainSummary) {
     let mut model = toy::model();
+    let summary = train(&mut model, config, folder, &mut (), true).unwrap();
+    (model, summary)
+}
+
+/// With `opposite`, all held-out pairs are the wrong way round of what is trained on: learning makes them worse.
+fn train(
+    model: &mut Transformer,
+    config: &TrainConfig,
+    folder: &Path,
+    observer: &mut dyn Observer,
+    opposite: bool,
+) -> Result<TrainSummary, TrainerError> {
     let dpo = Objective::new("dpo", &BTreeMap::new()).unwrap();
     let all = toy::pairs(24);
-    // All held-out pairs are the wrong way round of what is trained on: learning makes them worse.
-    let mut wrong = all[..8].to_vec();
-    wrong.iter_mut().for_each(|pair| std::mem::swap(&mut pair.chosen_ids, &mut pair.rejected_ids));
-    let summary = toy::trainer(&mut model, config, folder, &mut ()).prefer_pairs(&all, &wrong, &dpo).unwrap();
-    (model, summary)
+    let mut held_out = all[..8].to_vec();
+    if opposite {
+        held_out.iter_mut().for_each(|pair| std::mem::swap(&mut pair.chosen_ids, &mut pair.rejected_ids));
+    }
+    toy::trainer(model, config, folder, observer).prefer_pairs(&all, &held_out, &dpo)
 }
 
 /// Mass and entropy of the ten likeliest tokens of the fresh model, the mean over the states before each token of the
@@ -69,13 +83,48 @@ fn training_stops_when_the_held_out_loss_no_longer_falls_and_goes_back_to_the_be
     assert_eq!(toy::bits(&model), toy::bits(&toy::model()), "the best parameters are those before the first step");
     // Killed in between, it stops at the same step with the same parameters.
     let killed = tempfile::tempdir().unwrap();
-    let dpo = Objective::new("dpo", &BTreeMap::new()).unwrap();
-    let all = toy::pairs(24);
-    let mut wrong = all[..8].to_vec();
-    wrong.iter_mut().for_each(|pair| std::mem::swap(&mut pair.chosen_ids, &mut pair.rejected_ids));
     let mut stopper = StopAfter { step: 4, gracefully: false };
-    toy::trainer(&mut toy::model(), &config, killed.path(), &mut stopper).prefer_pairs(&all, &wrong, &dpo).unwrap_err();
+    train(&mut toy::model(), &config, killed.path(), &mut stopper, true).unwrap_err();
     let (again, resumed) = trained(&config, killed.path());
     assert_eq!((resumed.resumed_from, resumed.steps, resumed.best_step), (Some(4), 6, Some(0)));
     assert_eq!(toy::bits(&again), toy::bits(&model));
+}
+
+#[test]
+fn looks_of_steps_that_were_not_saved_are_forgotten() {
+    // Killed after the look before the first step, and after later ones, without a saved state, and again and again.
+    let config = TrainConfig { epochs: 3, eval_every: 1, patience: 1, ..toy::config() };
+    let whole = tempfile::tempdir().unwrap();
+    let mut expected = toy::model();
+    let summary = train(&mut expected, &config, whole.path(), &mut (), false).unwrap();
+    assert!(summary.best_step.unwrap() >= 3, "{summary:?}");
+    let folder = tempfile::tempdir().unwrap();
+    for (step, gracefully) in [(1, false), (2, true), (3, false), (3, false)] {
+        train(&mut toy::model(), &config, folder.path(), &mut StopAfter { step, gracefully }, false).unwrap_err();
+    }
+    let mut model = toy::model();
+    let resumed = train(&mut model, &config, folder.path(), &mut (), false).unwrap();
+    assert_eq!((resumed.resumed_from, resumed.steps, resumed.best_step), (Some(2), summary.steps, summary.best_step));
+    assert_eq!(toy::bits(&model), toy::bits(&expected));
+    let steps =
+        |folder: &Path| toy::metrics(folder).iter().map(|line| line["step"].as_u64().unwrap()).collect::<Vec<_>>();
+    assert_eq!(steps(folder.path()), (0..=summary.steps).collect::<Vec<_>>());
+    assert_eq!(steps(folder.path()), steps(whole.path()));
+}
+
+#[test]
+fn without_whole_best_parameters_training_begins_anew() {
+    let config = TrainConfig { epochs: 50, eval_every: 3, patience: 2, save_every_s: 0.0, ..toy::config() };
+    let best = |folder: &Path| folder.join("trainer_state/best");
+    for spoil in [
+        |best: &Path| remove_folder(best).unwrap(),
+        |best: &Path| publish_bytes(&best.join("tensors.safetensors"), b"x").unwrap(),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut stopper = StopAfter { step: 4, gracefully: true };
+        train(&mut toy::model(), &config, folder.path(), &mut stopper, true).unwrap_err();
+        spoil(&best(folder.path()));
+        let (_, summary) = trained(&config, folder.path());
+        assert_eq!((summary.resumed_from, summary.steps, summary.best_step), (None, 6, Some(0)));
+    }
 }

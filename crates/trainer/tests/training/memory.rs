@@ -2,7 +2,9 @@
 
 use crate::toy::{self, StopAfter};
 use espalier_model::Transformer;
-use espalier_trainer::{LoraConfig, Objective, Precision, PreferencePair, TrainConfig, TrainSummary, TrainerError};
+use espalier_trainer::{
+    LoraConfig, Objective, Precision, PreferencePair, Schedule, TrainConfig, TrainSummary, TrainerError,
+};
 use std::collections::BTreeMap;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -87,7 +89,7 @@ fn bfloat16_learns_and_keeps_float32_masters() {
     let data = toy::sequences(8);
     toy::trainer(&mut model, &half, folder.path(), &mut ()).sft(&data).unwrap();
     toy::trainer(&mut toy::model(), &single, wide.path(), &mut ()).sft(&data).unwrap();
-    assert_eq!(model.kind(), Kind::BFloat16);
+    assert_eq!(model.kind(), Kind::Float, "the masters are what is learnt");
     let last = |folder: &Path| *toy::column(folder, "loss").last().unwrap();
     let (half, single) = (last(folder.path()), last(wide.path()));
     assert!(half < 2.0 && (half - single).abs() < 0.03 * single, "{half} in bfloat16, {single} in float32");
@@ -158,4 +160,66 @@ fn a_model_of_another_kind_is_refused() {
     let error = toy::trainer(&mut model, &toy::config(), folder.path(), &mut ()).sft(&toy::sequences(4)).unwrap_err();
     assert!(matches!(error, TrainerError::NotFloat32 { .. }), "{error}");
     assert_eq!(model.device(), Device::Cpu);
+}
+
+#[test]
+fn references_of_another_precision_are_not_used() {
+    let model = toy::model();
+    let with_reference = |pair: &PreferencePair| {
+        let of = |step: &[u32]| toy::logprob(&model, &[&pair.prompt_ids, step].concat(), pair.prompt_ids.len()) as f32;
+        PreferencePair { reference: Some([of(&pair.chosen_ids), of(&pair.rejected_ids)]), ..pair.clone() }
+    };
+    let data: Vec<PreferencePair> = toy::pairs(8).iter().map(with_reference).collect();
+    let half = TrainConfig { precision: Precision::Bfloat16, batch_size: 8, ..toy::config() };
+    let folder = tempfile::tempdir().unwrap();
+    toy::trainer(&mut toy::model(), &half, folder.path(), &mut ()).prefer_pairs(&data, &[], &dpo()).unwrap();
+    // The policy is its own reference before the first step: ln 2 and no displacement, to the last bit.
+    assert_eq!(toy::column(folder.path(), "displacement/chosen")[0], 0.0);
+    assert!((toy::column(folder.path(), "loss")[0] - std::f64::consts::LN_2).abs() < 1e-12);
+}
+
+/// The largest and the mean distance of a model's weights from those of the fresh one.
+fn moved(model: &Transformer) -> (f64, f64) {
+    let (fresh, mut all) = (toy::model(), Vec::new());
+    for ((_, now), (_, before)) in model.parameters().zip(fresh.parameters()) {
+        all.extend(Vec::<f64>::try_from((now - before).abs().reshape([-1]).to_kind(Kind::Double)).unwrap());
+    }
+    (all.iter().copied().fold(0.0, f64::max), all.iter().sum::<f64>() / all.len() as f64)
+}
+
+#[test]
+fn what_half_precision_learns_in_small_steps_reaches_the_policy() {
+    let half = TrainConfig {
+        precision: Precision::Bfloat16,
+        learning_rate: 1e-6,
+        schedule: Schedule::Constant,
+        warmup_fraction: 0.0,
+        epochs: 10,
+        ..toy::config()
+    };
+    let data = toy::sequences(8);
+    let train = |model: &mut Transformer, config: &TrainConfig| {
+        let folder = tempfile::tempdir().unwrap();
+        toy::trainer(model, config, folder.path(), &mut ()).sft(&data).unwrap();
+    };
+    // 20 steps of AdamW move no weight by much more than 20 rates, and weights of about 0.2 by nothing at all if they were
+    // rounded to multiples of 2^-10 before or after.
+    let mut model = toy::model();
+    train(&mut model, &half);
+    let (largest, mean) = moved(&model);
+    assert!(largest < 2.5e-5 && mean > 2e-6, "{largest} {mean}");
+    // A second stage goes on from there.
+    train(&mut model, &half);
+    assert!(moved(&model).1 > 1.5 * mean);
+    // The same with the weights that are not trained: not one bit of them is lost.
+    let mut frozen = toy::model();
+    train(&mut frozen, &TrainConfig { freeze: vec!["*mlp*".into()], ..half.clone() });
+    for ((name, now), (_, before)) in toy::bits(&frozen).into_iter().zip(toy::bits(&toy::model())) {
+        assert_eq!(now == before, name.contains("mlp"), "{name}");
+    }
+    let mut adapted = toy::model();
+    let low_rank = TrainConfig { precision: Precision::Bfloat16, learning_rate: 1e-6, ..lora() };
+    train(&mut adapted, &low_rank);
+    let (largest, mean) = moved(&adapted);
+    assert!(largest > 0.0 && largest < 1e-5 && mean > 0.0, "{largest} {mean}");
 }

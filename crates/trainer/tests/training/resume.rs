@@ -126,27 +126,51 @@ fn a_finished_stage_only_hands_its_result_out_until_its_state_is_removed() {
     assert_eq!(timeless(folder.path()).len(), lines.len());
 }
 
-#[test]
-fn the_reference_is_computed_once() {
-    struct Count(usize, StopAfter);
-    impl Observer for Count {
-        fn step(&mut self, step: u64, total: u64, loss: f64) -> Result<(), TrainerError> {
-            self.1.step(step, total, loss)
-        }
-        fn preparing(&mut self, done: usize, total: usize) -> Result<(), TrainerError> {
-            assert!(done <= total);
-            self.0 += 1;
-            Ok(())
-        }
+/// Counts the batches of the reference's pass, and ends the process at one of them or after a step.
+struct Count {
+    batches: usize,
+    dies_at: usize,
+    stopper: StopAfter,
+}
+
+impl Observer for Count {
+    fn step(&mut self, step: u64, total: u64, loss: f64) -> Result<(), TrainerError> {
+        self.stopper.step(step, total, loss)
     }
-    let folder = tempfile::tempdir().unwrap();
-    let config = toy::config();
-    let mut first = Count(0, StopAfter { step: 2, gracefully: true });
-    preference(&mut toy::model(), &config, folder.path(), &mut first).unwrap_err();
-    assert!(first.0 > 0);
-    let mut second = Count(0, StopAfter { step: 4, gracefully: true });
-    preference(&mut toy::model(), &config, folder.path(), &mut second).unwrap_err();
-    assert_eq!(second.0, 0);
+    fn preparing(&mut self, done: usize, total: usize) -> Result<(), TrainerError> {
+        assert!(done <= total);
+        self.batches += 1;
+        let killed = || TrainerError::Io { path: "killed".into(), source: std::io::Error::other("killed") };
+        if self.batches == self.dies_at { Err(killed()) } else { Ok(()) }
+    }
+}
+
+#[test]
+fn no_batch_of_the_reference_is_computed_twice() {
+    let config = TrainConfig { micro_batch_tokens: 32, ..toy::config() };
+    let run = |folder: &Path, dies_at, step| {
+        let mut count = Count { batches: 0, dies_at, stopper: StopAfter { step, gracefully: true } };
+        let mut model = toy::model();
+        let _ = preference(&mut model, &config, folder, &mut count);
+        (count.batches, toy::bits(&model))
+    };
+    let (whole, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (all, expected) = run(whole.path(), 0, u64::MAX);
+    assert!(all >= 5, "{all} batches");
+    let counts = [(2, 9), (1, 9), (0, 2), (0, 4)].map(|(dies_at, step)| run(folder.path(), dies_at, step).0);
+    assert_eq!(counts, [2, 1, all - 3, 0]);
+    assert_eq!(run(folder.path(), 0, u64::MAX), (0, expected.clone()));
+
+    // A damaged record and those behind it are computed again.
+    let states = state_folder(folder.path());
+    let entries = std::fs::read_dir(&states).unwrap().map(|entry| entry.unwrap().path());
+    let journal = entries.into_iter().find(|path| path.extension().is_some_and(|kind| kind == "journal")).unwrap();
+    damage(&journal);
+    let bytes = std::fs::read(&journal).unwrap();
+    remove_folder(&states).unwrap();
+    publish_bytes(&journal, &bytes).unwrap();
+    let (again, bits) = run(folder.path(), 0, u64::MAX);
+    assert!((1..all).contains(&again) && bits == expected, "{again} of {all}");
 }
 
 #[test]
@@ -173,16 +197,78 @@ fn the_state_of_another_run_is_refused() {
     assert_eq!(sft(&mut toy::model(), &often, folder.path(), &mut ()).unwrap().resumed_from, Some(2));
 }
 
+/// Follows a training up to a step, and takes down what it is told.
+struct Told(StopAfter, Vec<String>);
+
+impl Observer for Told {
+    fn step(&mut self, step: u64, total: u64, loss: f64) -> Result<(), TrainerError> {
+        self.0.step(step, total, loss)
+    }
+    fn notice(&mut self, notice: &str) {
+        self.1.push(notice.to_owned());
+    }
+}
+
+fn told() -> Told {
+    Told(StopAfter { step: u64::MAX, gracefully: false }, Vec::new())
+}
+
+/// Changes one byte of a file, in the middle.
+fn damage(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    publish_bytes(path, &bytes).unwrap();
+}
+
 #[test]
-fn a_torn_state_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = toy::config();
-    sft(&mut toy::model(), &config, folder.path(), &mut StopAfter { step: 2, gracefully: true }).unwrap_err();
-    let tensors = folder.path().join("trainer_state/step-00000002/tensors.safetensors");
-    let bytes = std::fs::read(&tensors).unwrap();
-    publish_bytes(&tensors, &bytes[..bytes.len() / 2]).unwrap();
-    let error = sft(&mut toy::model(), &config, folder.path(), &mut ()).unwrap_err();
-    assert!(matches!(&error, TrainerError::BadState { path, .. } if *path == tensors), "{error}");
+fn a_damaged_state_gives_way_to_the_one_before_and_then_to_the_beginning() {
+    let config = TrainConfig { epochs: 2, save_every_s: 0.0, ..toy::config() };
+    let whole = tempfile::tempdir().unwrap();
+    let mut expected = toy::model();
+    sft(&mut expected, &config, whole.path(), &mut ()).unwrap();
+    let state = |folder: &Path, step: u64, file: &str| folder.join(format!("trainer_state/step-{step:08}/{file}"));
+    for file in ["tensors.safetensors", "state.json"] {
+        for (damaged, resumed) in [(&[4][..], Some(3)), (&[3, 4], None)] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut stopper = StopAfter { step: 4, gracefully: true };
+            sft(&mut toy::model(), &config, folder.path(), &mut stopper).unwrap_err();
+            damaged.iter().for_each(|&step| damage(&state(folder.path(), step, file)));
+            let (mut model, mut told) = (toy::model(), told());
+            let summary = sft(&mut model, &config, folder.path(), &mut told).unwrap();
+            assert_eq!(summary.resumed_from, resumed, "{file}");
+            assert_eq!(toy::bits(&model), toy::bits(&expected), "{file}");
+            assert_eq!(timeless(folder.path()), timeless(whole.path()), "{file}");
+            for (step, notice) in damaged.iter().rev().zip(&told.1) {
+                assert!(
+                    notice.contains(&format!("step-{step:08} is not a usable")) && notice.contains(file),
+                    "{notice}"
+                );
+            }
+            let anew = told.1.iter().any(|notice| notice.contains("begins anew"));
+            assert_eq!((anew, told.1.len()), (resumed.is_none(), damaged.len() + usize::from(resumed.is_none())));
+        }
+    }
+}
+
+#[test]
+fn a_state_cut_short_or_filled_with_zeros_is_damaged() {
+    let spoils: [fn(&mut Vec<u8>); 3] = [|bytes| bytes.truncate(9), |bytes| bytes.fill(0), |bytes| bytes.clear()];
+    for spoil in spoils {
+        for file in ["tensors.safetensors", "state.json"] {
+            let folder = tempfile::tempdir().unwrap();
+            let config = TrainConfig { epochs: 1, ..toy::config() };
+            let mut stopper = StopAfter { step: 2, gracefully: true };
+            sft(&mut toy::model(), &config, folder.path(), &mut stopper).unwrap_err();
+            let path = folder.path().join("trainer_state/step-00000002").join(file);
+            let mut bytes = std::fs::read(&path).unwrap();
+            spoil(&mut bytes);
+            publish_bytes(&path, &bytes).unwrap();
+            let mut told = told();
+            let summary = sft(&mut toy::model(), &config, folder.path(), &mut told).unwrap();
+            assert_eq!((summary.resumed_from, told.1.len()), (None, 2), "{:?}", told.1);
+        }
+    }
 }
 
 const CHILD_FOLDER: &str = "TRAINER_TEST_FOLDER";

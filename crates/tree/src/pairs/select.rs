@@ -188,6 +188,19 @@ pub(super) fn ranking(tree: &Tree, siblings: &[NodeId]) -> Vec<NodeId> {
     ranking
 }
 
+/// A text without the white space that says nothing: what parts two words or numbers stays, as one space.
+fn read(text: &str) -> String {
+    let is_of_word = |c: char| c.is_alphanumeric() || matches!(c, '.' | ',');
+    let mut read = String::with_capacity(text.len());
+    for part in text.split_whitespace() {
+        if read.ends_with(is_of_word) && part.starts_with(is_of_word) {
+            read.push(' ');
+        }
+        read.push_str(part);
+    }
+    read
+}
+
 /// Keeps the first of the pairs that read alike, and no pair whose two steps do.
 fn drop_repeated(tree: &Tree, pairs: &mut Vec<Pair>) {
     // Each node's representative: the first node whose whole path reads the same, white space aside.
@@ -195,8 +208,7 @@ fn drop_repeated(tree: &Tree, pairs: &mut Vec<Pair>) {
     let mut same: Vec<u32> = Vec::with_capacity(tree.len());
     for id in tree.ids() {
         let before = tree.parent(id).map_or(u32::MAX, |parent| same[parent.0 as usize]);
-        let words: String = tree.text(id).split_whitespace().collect();
-        same.push(*first_with.entry((before, words)).or_insert(id.0));
+        same.push(*first_with.entry((before, read(tree.text(id)))).or_insert(id.0));
     }
     let same = |id: NodeId| same[id.0 as usize];
     let mut seen = HashSet::new();

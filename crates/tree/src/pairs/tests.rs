@@ -264,6 +264,20 @@ fn pairs_that_read_alike_are_taken_once() {
 }
 
 #[test]
+fn white_space_between_words_is_read() {
+    let mut tree = Tree::new(info("p"), "Q:", &[1]);
+    let texts = ["1 2", "12", "1.5", "1. 5", "x y", "xy", "3 + 4", "3+4", "1  2\n"];
+    tree.expand(NodeId::ROOT, &texts.map(|text| step(Kind::Plan, text, 2)));
+    for (node, value) in (1..).zip([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.3, 0.9]) {
+        tree.back_up(NodeId(node), value);
+    }
+    let pairs = selected(&tree, PairRule::All, |_| ());
+    let steps: std::collections::BTreeSet<u32> = pairs.iter().flat_map(|&(_, a, b)| [a, b]).collect();
+    assert_eq!(Vec::from_iter(steps), [1, 2, 3, 4, 5, 6, 7], "the last two read as steps before them");
+    assert_eq!(pairs.len(), 7 * 6 / 2);
+}
+
+#[test]
 fn a_cap_takes_some_pairs_at_random_in_their_order() {
     let all = selected(&one_state(), PairRule::All, |_| ());
     let capped = |seed| {

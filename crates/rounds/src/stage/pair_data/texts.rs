@@ -1,7 +1,7 @@
 //! Rows of texts as tokens, as TRL's `DPOTrainer` makes them: the prompt and prompt + step are encoded, and the step's
 //! tokens are what follows the prompt's. A row where the prompt's tokens do not begin those of prompt + step is left out
-//! (TRL trains on it from where they part). The tokenizer's end-of-text token is appended to a step that lacks it. Nothing
-//! else is added.
+//! (TRL trains on it from where they part). The tokenizer's end-of-text token is appended to a step that lacks it, and what
+//! the tokenizer puts before each text stands before the prompt, as it does in a search.
 
 use super::Reading;
 use anyhow::{Context, Result, bail};
@@ -124,7 +124,7 @@ fn encode(fields: &Map<String, Value>, tokenizer: &Tokenizer, append_eos: bool) 
             value.as_f64().map(|number| number as f32).ok_or_else(|| format!("its {name} is {value}, no number"))
         }
     };
-    let ids = |text: &str| tokenizer.encode(text).map_err(|error| error.to_string());
+    let ids = |text: &str| tokenizer.encode_prompt(text).map_err(|error| error.to_string());
     let prompt = text("prompt")?;
     let prompt_ids = ids(prompt)?;
     let step = |name: &str| {
