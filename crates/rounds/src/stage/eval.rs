@@ -11,7 +11,7 @@ use espalier_eval::{
     samples_beside, write_samples,
 };
 use espalier_files::{fingerprint, read_input_text};
-use espalier_task::{Format, Grader, Granularity, Problem};
+use espalier_task::{Format, Grader, Granularity, Problem, TaskError};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -83,12 +83,19 @@ pub fn run(groups: &[Group], source: &PolicySource, out: &Path, title: &str, con
         context.observer.advanced(done as u64, total, "");
         Ok(work.note()?)
     })?;
-    let answered: Vec<Answered> = answered.into_iter().map(Option::unwrap_or_default).collect();
+    let mut answered: Vec<Answered> = answered.into_iter().map(Option::unwrap_or_default).collect();
 
     let samples = problems
         .par_iter()
-        .zip(&answered)
-        .map(|(problem, answered)| grade(&grader, problem, answered))
+        .zip(&mut answered)
+        .map(|(problem, answered)| match grade(&grader, problem, answered) {
+            // Tests that cannot be run say nothing about the answer, and are no fault of the other problems.
+            Err(EvalError::Grade { source: error @ TaskError::Tests { .. }, .. }) => {
+                answered.skipped = Some(error.to_string());
+                Ok(Vec::new())
+            }
+            graded => graded,
+        })
         .collect::<Result<Vec<Vec<Sample>>, EvalError>>()?;
     let mut left = samples.as_slice();
     let mut scores = Vec::new();

@@ -223,13 +223,8 @@ fn endless_programs_are_ended() {
     assert!(began.elapsed() < Duration::from_secs(60));
 }
 
-/// What holds for root must hold for those who are not.
-#[test]
-fn plain_users_are_as_safe() {
-    let Some(sandbox) = sandbox() else { return };
-    if !sandbox.walls.is_root {
-        return; // the tests above ran as one
-    }
+/// Runs tests of this file again, by a command that they are the last arguments of.
+fn again(by: &[&str], tests: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let binary = folder.path().join("tests");
     std::fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
@@ -237,13 +232,32 @@ fn plain_users_are_as_safe() {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(path, mode).unwrap();
     }
-    let mut again = std::process::Command::new("setpriv");
-    again.args(["--reuid=60997", "--regid=60997", "--clear-groups"]).arg(&binary).args([
-        "sandbox::tests",
-        "--skip",
-        "plain_users",
-    ]);
-    let ran = again.current_dir("/").env("TMPDIR", "/tmp").output().unwrap();
-    let said = String::from_utf8_lossy(&ran.stdout);
-    assert!(ran.status.success() && said.contains("7 passed"), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+    let mut command = std::process::Command::new(by[0]);
+    command.args(&by[1..]).arg(&binary).args(tests).current_dir("/").env("TMPDIR", "/tmp");
+    let ran = command.output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+    said
+}
+
+/// What holds for root must hold for those who are not.
+#[test]
+fn plain_users_are_as_safe() {
+    let Some(sandbox) = sandbox() else { return };
+    if sandbox.walls.is_root {
+        let user = ["setpriv", "--reuid=60997", "--regid=60997", "--clear-groups"];
+        let said = again(&user, &["sandbox::tests", "--skip", "plain_users", "--skip", "mounted_below"]);
+        assert!(said.contains("7 passed"), "{said}");
+    } // otherwise the other tests ran as one
+}
+
+/// A folder of its own below one that is read-only; the first attempts of every sandbox look for such.
+#[test]
+fn what_is_mounted_below_a_wall_is_one() {
+    let Some(sandbox) = sandbox() else { return };
+    if sandbox.walls.is_root && sandbox.walls.python.starts_with("/usr/bin") {
+        let mount = "mount -t tmpfs -o mode=1777 none /usr/local && exec \"$@\"";
+        let said = again(&["unshare", "--mount", "sh", "-c", mount, "sh"], &["sandbox::tests::wrong_programs"]);
+        assert!(said.contains("1 passed"), "{said}");
+    }
 }
