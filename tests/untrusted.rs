@@ -107,7 +107,9 @@ fn files_without_end_and_absurd_numbers_are_refused() {
         config
     });
     refused(&mut search(&deep, &problems, &out), &["policy/config.json: ", "num_hidden_layers", "1000000000"]);
-    refused(search(&policy(), &problems, &out).args(["--threads", "100000"]), &["threads is 100000"]);
+    let mut wide = mcts_gen();
+    wide.args(["search", "--threads", "100000", "--policy"]).arg(policy()).arg("--problems").arg(&problems);
+    refused(wide.arg("--out").arg(&out), &["threads is 100000"]);
 }
 
 #[test]
