@@ -14,6 +14,7 @@ mod equivalent;
 mod expression;
 mod extract;
 mod latex;
+mod phrase;
 mod quantity;
 mod rational;
 mod relation;
