@@ -18,7 +18,8 @@ const BOXES: [&str; 2] = ["\\boxed", "\\fbox"];
 pub fn boxed(text: &str) -> Option<Cow<'_, str>> {
     let all: Vec<Found> = starts(text).filter_map(|(start, body)| found(text, start, body)).collect();
     let mut last = all.len().checked_sub(1)?;
-    while last > 0 && is_joint(&text[all[last - 1].end..all[last].start]) {
+    // A box within a box follows nothing.
+    while last > 0 && text.get(all[last - 1].end..all[last].start).is_some_and(is_joint) {
         last -= 1;
     }
     match &all[last..] {

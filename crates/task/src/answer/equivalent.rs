@@ -3,8 +3,9 @@
 use super::collection::{Matrix, items, list, union};
 use super::expression::{parse, same_expression};
 use super::latex::{TEXT_OPENS, canonical, tidy, ungrouped};
-use super::quantity::{quantity, same_quantity, unit};
+use super::quantity::{quantity, same_quantity};
 use super::relation::{as_interval, assigned, same_relation, stated};
+use super::unit::unit;
 
 /// Longer texts are no short answers and only equal themselves.
 const MAX_ANSWER_CHARS: usize = 500;
@@ -136,8 +137,8 @@ pub(super) fn same(reference: &str, answer: &str, depth: u32) -> bool {
     same_formula(reference, answer).unwrap_or(false) || same_text(&canonical(reference), &canonical(answer))
 }
 
-/// Compares a value with one that is given by name or twice: `AB = 5`, `x = 2 + 3 = 5`, `\\frac{1}{2} = 0.5`,
-/// `\\frac{2}{3} \\approx 0.667`. `None` where only one side of it says something, or both do.
+/// Compares a value with one that is given by name or twice: `AB = 5`, `x = 2 + 3 = 5`, `\frac{1}{2} = 0.5`,
+/// `\frac{2}{3} \approx 0.667`. `None` where only one side of it says something, or both do.
 fn same_as_stated(reference: &str, answer: &str, depth: u32) -> Option<bool> {
     match (stated(reference), stated(answer)) {
         (None, Some(values)) if is_value(reference) => Some(values.iter().all(|value| same(reference, value, depth))),
@@ -162,7 +163,7 @@ fn same_formula(reference: &str, answer: &str) -> Option<bool> {
     same_expression(&parse(reference)?, &parse(answer)?)
 }
 
-/// Whether a `\\frac{dy}{dx}` stands in a text: its d is no factor that cancels.
+/// Whether a `\frac{dy}{dx}` stands in a text: its d is no factor that cancels.
 fn is_derivative(text: &str) -> bool {
     let begins = |rest: &str| {
         rest.strip_prefix('d').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '}'))

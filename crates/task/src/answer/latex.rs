@@ -281,7 +281,7 @@ fn brace_arguments(text: &str) -> String {
     braced + rest
 }
 
-/// A bare text in which every comma groups digits, `12,345\\pi`, without these commas; any other text as it is.
+/// A bare text in which every comma groups digits, `12,345\pi`, without these commas; any other text as it is.
 pub(super) fn ungrouped(text: &str) -> String {
     let bytes = text.as_bytes();
     let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();

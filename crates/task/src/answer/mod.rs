@@ -20,6 +20,7 @@ mod rational;
 mod relation;
 #[cfg(test)]
 mod tests;
+mod unit;
 
 pub use boxed::boxed;
 pub use equivalent::equivalent;

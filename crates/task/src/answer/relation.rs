@@ -59,7 +59,7 @@ pub(super) fn stated(text: &str) -> Option<Vec<&str>> {
     }
 }
 
-/// Whether a text names something: `x`, `AB`, `\\theta`, `S_{10}`, `a_n`, `(x, y)`, `f(2)`, `\\angle ABC`.
+/// Whether a text names something: `x`, `AB`, `\theta`, `S_{10}`, `a_n`, `(x, y)`, `f(2)`, `\angle ABC`.
 fn is_name(text: &str) -> bool {
     let text = text.trim();
     if let Some(inner) = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {

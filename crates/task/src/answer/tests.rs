@@ -253,6 +253,12 @@ proptest! {
                 if percentages == 1 && a * d != b * c {
                     continue;
                 }
+                // Miles are no dollars, whatever their number.
+                let has = |unit| one.contains(unit) || other.contains(unit);
+                if has("miles") && has(r"\$") {
+                    prop_assert!(!equivalent(&one, &other), "{} and {}", one, other);
+                    continue;
+                }
                 prop_assert_eq!(equivalent(&one, &other), a * d == b * c, "{} and {}", one, other);
             }
         }
