@@ -43,6 +43,10 @@ clippy:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps
 
+# a kill at every write, sync, rename and removal of every stage: the same bytes (minutes)
+kills:
+    cargo nextest run --release --workspace --run-ignored only --no-capture -E 'test(every_kill)'
+
 # time the hot paths
 bench *ARGS:
     cargo bench {{ARGS}}

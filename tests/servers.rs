@@ -115,6 +115,117 @@ fn a_server_is_evaluated_as_the_folder_is() {
     assert!(text(&output.stderr).contains("rollouts:N") && !out.exists(), "{}", text(&output.stderr));
 }
 
+/// Whatever model is behind the server at the moment.
+#[derive(Default)]
+struct CurrentBrain(Mutex<Option<Arc<FolderBrain>>>);
+
+impl CurrentBrain {
+    fn now(&self) -> Arc<FolderBrain> {
+        Arc::clone(self.0.lock().unwrap().as_ref().expect("no policy is served"))
+    }
+}
+
+impl Brain for CurrentBrain {
+    fn encode(&self, text: &str) -> Vec<u32> {
+        self.now().encode(text)
+    }
+
+    fn decode(&self, ids: &[u32]) -> String {
+        self.now().decode(ids)
+    }
+
+    fn draw(&self, asked: &Asked) -> Drawn {
+        self.now().draw(asked)
+    }
+}
+
+/// Runs a command of a run whose server comes up with each policy that `serving.command` is run for, and goes when it is
+/// ended; the served policies' names, and what the command printed as an error.
+fn with_serving(
+    root: &Path,
+    server: &FakeServer,
+    brain: &CurrentBrain,
+    args: &[&str],
+) -> (Vec<String>, Option<i32>, String) {
+    let (begun, mut served) = (root.join("begun"), Vec::new());
+    let errors = root.join("errors.txt");
+    let mut child = process("step-train");
+    child.args(args).stdout(Stdio::null()).stderr(fs::File::create(&errors).unwrap());
+    let mut child = child.spawn().unwrap();
+    let status = loop {
+        match (fs::read_to_string(&begun), brain.0.lock().unwrap().is_some()) {
+            (Ok(policy), false) if policy.ends_with('\n') => {
+                let policy = PathBuf::from(policy.trim());
+                served.push(policy.file_name().unwrap().to_string_lossy().into_owned());
+                *brain.0.lock().unwrap() = Some(FolderBrain::new(&policy));
+                server.revive();
+            }
+            (Err(_), true) => {
+                server.die();
+                *brain.0.lock().unwrap() = None;
+                fs::write(root.join("ended"), "").unwrap();
+            }
+            _ => {}
+        }
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    (served, status.code(), fs::read_to_string(errors).unwrap())
+}
+
+#[test]
+fn a_run_is_searched_by_servers_that_are_started_for_each_policy() {
+    let root = tempfile::tempdir().unwrap();
+    let run = crate::tiny::init(root.path(), "run");
+    let brain = Arc::new(CurrentBrain::default());
+    let server = FakeServer::new(Arc::clone(&brain) as Arc<dyn Brain>, Manners::Vllm);
+    server.die();
+    let begun = root.path().join("begun");
+    // A server is told to end like this shell, which says so by removing its file, and ends when the server is gone.
+    let command = format!(
+        "trap 'rm {0}; while ! rm {1}; do sleep 0.01; done 2>/dev/null; exit' TERM; echo $POLICY > {0}; sleep 600 & wait",
+        begun.display(),
+        root.path().join("ended").display()
+    );
+    let serving = root.path().join("serving.toml");
+    let text = format!("[serving]\nurls = [{:?}]\ncommand = {command:?}\n", server.url());
+    fs::write(&serving, &text).unwrap();
+    let (run, serving) = (run.to_str().unwrap(), serving.to_str().unwrap());
+    let round = ["round", "--run", run, "--config", serving];
+
+    // Values are the value head's by default, which servers do not have.
+    let (served, code, error) = with_serving(root.path(), &server, &brain, &round);
+    assert!(served.is_empty() && code == Some(2) && error.contains("rollouts:N or zero"), "{error}");
+    let config = Path::new(run).join("config.toml");
+    let edited =
+        fs::read_to_string(&config).unwrap().replace("evaluation = \"value_head\"", "evaluation = \"rollouts:1\"");
+    fs::write(&config, edited).unwrap();
+
+    let all = ["round", "--run", run, "--config", serving, "--all"];
+    let (served, code, error) = with_serving(root.path(), &server, &brain, &all);
+    assert_eq!(code, Some(0), "{error}");
+    // Round 0 evaluates policy 1; each round searches with its policy and evaluates the next one.
+    assert_eq!(served, ["policy-001", "policy-001", "policy-002", "policy-002", "policy-003"]);
+    assert!(!begun.exists(), "the last server was not ended");
+    let trees = succeed(mcts_gen().args(["show", "--trees"]).arg(Path::new(run).join("round-001/trees")));
+    assert!(!trees.stdout.is_empty());
+    let manifest: Value =
+        serde_json::from_slice(&fs::read(Path::new(run).join("round-001/manifest.json")).unwrap()).unwrap();
+    assert!(manifest["search"]["servers"]["requests"].as_u64().unwrap() > 20, "{manifest}");
+
+    // What is done needs no server, and one that is there already might serve any policy.
+    *brain.0.lock().unwrap() = Some(FolderBrain::new(&Path::new(run).join("policy-001")));
+    server.revive();
+    fs::remove_file(Path::new(run).join("round-002/manifest.json")).unwrap();
+    fs::remove_file(Path::new(run).join("round-002/eval.json")).unwrap();
+    let output = step_train().args(all).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("before serving.command was run"), "{error}");
+}
+
 fn search_args(urls: &str, tokenizer: &Path, out: &Path) -> Vec<String> {
     let problems = shared().1.join("problems/warm_start.jsonl");
     let (problems, tokenizer, out) = (problems.to_string_lossy(), tokenizer.to_string_lossy(), out.to_string_lossy());

@@ -13,6 +13,7 @@
 //! killed and given again. Without the feature `local` only what servers can do remains: `mcts-gen` without `score`.
 //!
 //! Exit codes: 0 all done, 1 some items failed and were skipped, 2 could not run.
+#![warn(clippy::print_stderr)]
 
 pub mod command;
 pub mod exit;
@@ -21,4 +22,5 @@ pub mod parse;
 #[cfg(feature = "local")]
 pub mod report;
 pub mod session;
+pub mod shown;
 pub mod terminal;

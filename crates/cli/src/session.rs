@@ -1,5 +1,6 @@
 //! One command given at a terminal: the program that runs it, and the person who watches.
 
+use crate::shown::say;
 use crate::terminal::Terminal;
 use clap::Args;
 use espalier_rounds::config::RunConfig;
@@ -48,5 +49,5 @@ impl Session {
 
 /// Prints what happens to servers.
 pub fn print_notice(line: &str) {
-    eprintln!("{line}");
+    say(format_args!("{line}"));
 }

@@ -1,5 +1,6 @@
 //! What a person at a terminal sees of a stage: one bar while it works, one line when it is done.
 
+use crate::shown::{say, shown};
 use espalier_rounds::context::Observer;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::{Mutex, PoisonError};
@@ -26,7 +27,7 @@ impl Observer for Terminal {
         if let Ok(style) = ProgressStyle::with_template("{prefix:<24} {bar:32} {pos:>6}/{len} {elapsed} {msg}") {
             bar.set_style(style);
         }
-        bar.set_prefix(title.to_owned());
+        bar.set_prefix(shown(title).into_owned());
         bar.enable_steady_tick(Duration::from_millis(500));
         *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
     }
@@ -35,7 +36,7 @@ impl Observer for Terminal {
         self.with_bar(|bar| {
             bar.set_length(total);
             bar.set_position(done);
-            bar.set_message(remark.to_owned());
+            bar.set_message(shown(remark).into_owned());
         });
     }
 
@@ -43,14 +44,14 @@ impl Observer for Terminal {
         if let Some(bar) = self.bar.lock().unwrap_or_else(PoisonError::into_inner).take() {
             let title = bar.prefix();
             bar.finish_and_clear();
-            eprintln!("{title:<24} {summary}");
+            say(format_args!("{title:<24} {summary}"));
         }
     }
 
     fn noticed(&self, line: &str) {
         match &*self.bar.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bar) => bar.suspend(|| say(format_args!("{line}"))),
+            None => say(format_args!("{line}")),
         }
     }
 }

@@ -38,6 +38,14 @@ pub enum ModelError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A config.json asks for what does not exist here, or makes no sense.
+    #[error("{}: {source}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<ModelError>,
+    },
     /// The model's architecture is not one of those that exist here.
     #[error("architecture {found:?} is not supported; use one of {}", supported.join(", "))]
     Architecture {

@@ -1,6 +1,7 @@
 //! Where the servers are and which model they are asked for.
 
 use crate::error::ServerError;
+use std::net::IpAddr;
 use ureq::http::Uri;
 
 /// Servers of one model.
@@ -52,6 +53,19 @@ impl Servers {
     }
 }
 
+/// Whether a request to this address stays on this machine.
+pub(crate) fn is_of_this_machine(url: &str) -> bool {
+    let uri: Option<Uri> = url.parse().ok();
+    let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
+    let v6 = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    host == "localhost" || v6.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+/// Whether what is sent to this address can be read on its way.
+pub(crate) fn is_open_to_others(url: &str) -> bool {
+    !url.to_ascii_lowercase().starts_with("https://") && !is_of_this_machine(url)
+}
+
 /// The address up to `/v1`.
 fn base(address: &str) -> Result<String, String> {
     if !Servers::is_address(address) {
@@ -89,6 +103,17 @@ mod tests {
         let one = parse(&["http://a:8000,https://b/llm/v1#org/model", "http://[::1]:3"]).unwrap();
         assert_eq!(one.urls, ["http://a:8000/v1", "https://b/llm/v1", "http://[::1]:3/v1"]);
         assert_eq!(one.model.as_deref(), Some("org/model"));
+    }
+
+    #[test]
+    fn only_this_machine_and_https_keep_a_secret() {
+        for open in ["http://a/v1", "HTTP://10.0.0.1:8000/v1", "http://127.example.org/v1", "http://[fe80::1]/v1"] {
+            assert!(is_open_to_others(open), "{open}");
+        }
+        for kept in ["https://a/v1", "http://127.0.0.1:8000/v1", "http://127.1.2.3/v1", "http://[::1]:3/v1"] {
+            assert!(!is_open_to_others(kept), "{kept}");
+        }
+        assert!(!is_open_to_others("http://localhost:8000/v1"));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! One HTTP request, and what its failure means.
 
+use crate::address::is_of_this_machine;
 use crate::config::ServerConfig;
 use crate::wire::error_message;
 use std::time::Duration;
 use ureq::Agent;
-use ureq::http::{Response, StatusCode, Uri};
+use ureq::http::{Response, StatusCode};
 
 /// A server that does not even take the connection in this time is away.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -22,6 +23,8 @@ pub(crate) enum Failure {
         /// What the server itself asks to wait.
         retry_after: Option<Duration>,
     },
+    /// The server answered, but not what was asked for.
+    Unusable(String),
     /// The server will never answer this request.
     Refused(String),
     /// The prompt fills the server's context.
@@ -38,6 +41,7 @@ impl Failure {
     pub fn problem(&self) -> &str {
         match self {
             Failure::Passing { problem, .. }
+            | Failure::Unusable(problem)
             | Failure::Refused(problem)
             | Failure::TooLong(problem)
             | Failure::Fatal(problem) => problem,
@@ -93,10 +97,7 @@ impl Caller {
     }
 
     fn agent_for(&self, url: &str) -> &Agent {
-        let uri: Option<Uri> = url.parse().ok();
-        let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
-        let is_local = host == "localhost" || host == "[::1]" || host.starts_with("127.");
-        if is_local { &self.direct } else { &self.agent }
+        if is_of_this_machine(url) { &self.direct } else { &self.agent }
     }
 }
 

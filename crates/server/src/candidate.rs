@@ -94,7 +94,7 @@ impl Model {
         let choice = &answer.choices[0];
         match self.reader.read(choice, told) {
             Ok(tokens) => Ok(Reply::Drawn { tokens, is_stopped: choice.finish_reason.as_deref() == Some("stop") }),
-            Err(Unreadable::Malformed(problem)) => Err(Failure::passing(problem)),
+            Err(Unreadable::Malformed(problem)) => Err(Failure::Unusable(problem)),
             Err(Unreadable::Ambiguous(problem)) => Ok(Reply::Unreadable(problem)),
         }
     }
@@ -149,14 +149,17 @@ impl Model {
     }
 }
 
-/// Whether an answer is one of one continuation that ended by itself; what else there is passes.
+/// Whether an answer is one of one continuation that ended by itself.
 pub(crate) fn checked(completion: Completion) -> Result<Completion, Failure> {
     match completion.choices.as_slice() {
+        [Choice { index: Some(index), .. }] if *index != 0 => {
+            Err(Failure::Unusable(format!("its only choice has the index {index}")))
+        }
         [Choice { finish_reason, .. }] => match finish_reason.as_deref() {
             None | Some("stop" | "length") => Ok(completion),
-            Some(other) => Err(Failure::passing(format!("it ended a text for another reason ({other})"))),
+            Some(other) => Err(Failure::Unusable(format!("it ended a text for another reason ({other})"))),
         },
-        choices => Err(Failure::passing(format!("it gives {} choices where one was asked for", choices.len()))),
+        choices => Err(Failure::Unusable(format!("it gives {} choices where one was asked for", choices.len()))),
     }
 }
 

@@ -44,7 +44,7 @@ impl fmt::Debug for ServerConfig {
 pub struct Backoff {
     /// After the first failure.
     pub first: Duration,
-    /// At most, unless the server itself asks for longer (`Retry-After`).
+    /// At most, unless the server itself asks for longer (`Retry-After`, of which at most five minutes are kept).
     pub longest: Duration,
 }
 

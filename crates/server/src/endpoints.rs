@@ -19,6 +19,9 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// Failures in a row after which a server's return is worth a line.
 const OUTAGE: u32 = 3;
 
+/// A server that asks to be left alone for longer (`Retry-After`) is asked again after this time all the same.
+const LONGEST_ASKED_FOR: Duration = Duration::from_mins(5);
+
 /// Takes what people should know of the servers, a line at a time.
 pub(crate) type Notice = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -111,7 +114,7 @@ impl Endpoints {
                 server.failed_at = Some(now);
             }
             let pause = if is_news { self.backoff.pause(server.failures, random()) } else { Duration::ZERO };
-            let until = now + pause.max(retry_after.unwrap_or_default());
+            let until = now + pause.max(retry_after.unwrap_or_default().min(LONGEST_ASKED_FOR));
             server.resting_until = server.resting_until.max(Some(until));
             if is_news && server.spoken_of.is_none_or(|at| now - at >= SILENCE) {
                 server.spoken_of = Some(now);
@@ -216,6 +219,16 @@ mod tests {
         endpoints.release(&other, None);
         endpoints.acquire().unwrap();
         assert!(began.elapsed() >= Duration::from_millis(120));
+    }
+
+    #[test]
+    fn no_server_may_ask_for_years() {
+        let (endpoints, _) = endpoints(1, Duration::from_millis(1));
+        let permit = endpoints.acquire().unwrap();
+        let retry_after = Some(Duration::from_secs(9_223_372_036));
+        endpoints.release(&permit, Some(&Failure::Passing { problem: "429".into(), retry_after }));
+        let until = endpoints.lock().servers[0].resting_until.unwrap();
+        assert!(until <= Instant::now() + Duration::from_mins(5));
     }
 
     #[test]

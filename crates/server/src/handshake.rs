@@ -229,7 +229,7 @@ pub(crate) fn meet<T>(
         for url in urls {
             match find(url) {
                 Ok(one) => found.push(Some(one)),
-                Err(Failure::Passing { problem, .. }) => {
+                Err(Failure::Passing { problem, .. } | Failure::Unusable(problem)) => {
                     found.push(None);
                     away.push(format!("{url}: {problem}"));
                 }

@@ -35,6 +35,7 @@ mod endpoints;
 mod error;
 mod handshake;
 mod policy;
+mod reachable;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tokens;

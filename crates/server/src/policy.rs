@@ -1,6 +1,6 @@
 //! [`ServerPolicy`]: requests out to the servers, answers back to the search.
 
-use crate::address::Servers;
+use crate::address::{Servers, is_open_to_others};
 use crate::call::Caller;
 use crate::candidate::{Dialect, Model, Sampled, Wanted};
 use crate::config::ServerConfig;
@@ -62,6 +62,9 @@ impl ServerPolicy {
     ) -> Result<ServerPolicy, ServerError> {
         config.check()?;
         let notice: endpoints::Notice = Arc::new(notice);
+        for url in servers.urls.iter().filter(|url| config.api_key.is_some() && is_open_to_others(url)) {
+            notice(&format!("the API key goes to {url} in the open, for all on its way to read; use https://"));
+        }
         let caller = Caller::new(&config);
         let tokenizer = Arc::new(tokenizer);
         let mut model = Model {

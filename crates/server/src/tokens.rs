@@ -27,6 +27,11 @@ pub(crate) enum Unreadable {
     Ambiguous(String),
 }
 
+/// A log-probability that is above 0 by more is no rounding.
+const ABOVE_ZERO_NATS: f32 = 1e-3;
+/// At least one token was asked for.
+const NOTHING: &str = "it drew no token, and yet ended at the limit of tokens";
+
 /// Takes tokens out of answers.
 pub(crate) struct TokenReader {
     tokenizer: Arc<Tokenizer>,
@@ -42,10 +47,11 @@ impl TokenReader {
     /// The tokens of a choice. `stops` may have been cut off its text.
     pub fn read(&self, choice: &Choice, stops: &[String]) -> Result<Tokens, Unreadable> {
         let malformed = |problem: String| Err(Unreadable::Malformed(problem));
+        let is_cut = choice.finish_reason.as_deref() == Some("length");
         let Some(listed) = &choice.logprobs else {
             // llama.cpp lists nothing where nothing was drawn.
             if choice.text.is_empty() && choice.token_ids.as_ref().is_none_or(Vec::is_empty) {
-                return Ok(Tokens::default());
+                return if is_cut { malformed(NOTHING.to_owned()) } else { Ok(Tokens::default()) };
             }
             return malformed(
                 "it gives no log-probabilities of tokens (a server of llama-cpp-python wants --logits_all true)".into(),
@@ -55,7 +61,7 @@ impl TokenReader {
         let Some(logprobs) = logprobs.into_iter().collect::<Option<Vec<f32>>>() else {
             return malformed("it gives no log-probability for one of the tokens".into());
         };
-        if let Some(logprob) = logprobs.iter().find(|logprob| !logprob.is_finite()) {
+        if let Some(logprob) = logprobs.iter().find(|logprob| !logprob.is_finite() || **logprob > ABOVE_ZERO_NATS) {
             return malformed(format!("a log-probability is {logprob}"));
         }
         let given = choice.token_ids.clone().or_else(|| ids_of_content(listed)).or_else(|| ids_of_marks(&texts));
@@ -77,6 +83,14 @@ impl TokenReader {
         if let Some(id) = ids.iter().find(|&&id| id as usize >= vocabulary) {
             return malformed(format!("token {id} is not among the tokenizer's {vocabulary}"));
         }
+        if ids.is_empty() && is_cut {
+            return malformed(NOTHING.to_owned());
+        }
+        let spelt = self.tokenizer.decode(&ids);
+        if !is_left_of(&choice.text, &spelt) {
+            let shown = |text: &str| text.chars().take(60).collect::<String>();
+            return malformed(format!("its text is {:?}, that of its tokens {:?}", shown(&choice.text), shown(&spelt)));
+        }
         Ok(Tokens { ids, logprobs })
     }
 
@@ -96,6 +110,14 @@ impl TokenReader {
             (ids.len() == choices.len() && ids.iter().zip(&choices).all(fits)).then_some(ids)
         })
     }
+}
+
+/// Whether a text is what is left of that of its tokens when some are left out: servers write neither all special tokens
+/// nor the stop string, and differ in spaces and in halves of characters.
+fn is_left_of(text: &str, spelt: &str) -> bool {
+    let matters = |character: &char| !character.is_whitespace() && *character != char::REPLACEMENT_CHARACTER;
+    let mut spelt = spelt.chars().filter(matters);
+    text.chars().filter(matters).all(|character| spelt.any(|other| other == character))
 }
 
 /// Texts and log-probabilities, from whichever list there is.
@@ -206,6 +228,13 @@ mod tests {
             (json!({ "text": "the" }), "no log-probabilities"),
             (json!({ "text": "the", "logprobs": { "tokens": ["the"], "token_logprobs": [null] } }), "for one of"),
             (json!({ "text": "the", "token_ids": [1, 2], "logprobs": { "token_logprobs": [-1.0] } }), "2 tokens and 1"),
+            (json!({ "text": "the", "token_ids": [1, 2], "logprobs": { "token_logprobs": [-1.0, 0.5] } }), "is 0.5"),
+            (json!({ "text": "?!", "token_ids": [1, 2], "logprobs": { "token_logprobs": [-1.0, -0.5] } }), "\"?!\""),
+            (json!({ "text": "", "finish_reason": "length" }), "no token"),
+            (
+                json!({ "text": "", "finish_reason": "length", "logprobs": { "tokens": [], "token_logprobs": [] } }),
+                "no token",
+            ),
             (json!({ "text": "the", "token_ids": [9999], "logprobs": { "token_logprobs": [-1.0] } }), "9999"),
         ];
         for (answer, words) in cases {

@@ -75,6 +75,7 @@ pub(crate) struct Completion {
 /// One continuation.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Choice {
+    pub index: Option<i64>,
     #[serde(default)]
     pub text: String,
     pub finish_reason: Option<String>,

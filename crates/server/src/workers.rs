@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+/// A request that gets so many unusable answers is not asked any more: the same seed mostly gets the same answer.
+const UNUSABLE_ANSWERS: u32 = 5;
 /// A request that fails this often, while a server that fails at it answers another, is itself what it fails at.
 const FAILURES_OF_ONE: u32 = 10;
 
@@ -122,7 +124,7 @@ impl Shared {
 
     /// Sends a request, to whichever server is there, until one answers it.
     fn send(&self, ask: &Ask, prompt_tokens: usize) -> Result<Reply, Ended> {
-        let (mut failures, mut failures_alone) = (0, 0);
+        let (mut failures, mut failures_alone, mut unusable) = (0, 0, 0);
         loop {
             let Some(permit) = self.endpoints.acquire() else { return Err(Ended::Closed) };
             let url = self.endpoints.url(&permit);
@@ -133,10 +135,16 @@ impl Shared {
                 self.counters.recounted.fetch_add(u64::from(is_recounted), Ordering::Relaxed);
                 self.model.reply(&answer, ask.stop)
             });
-            if let Err(Failure::Passing { .. }) = reply {
+            if let Err(Failure::Passing { .. } | Failure::Unusable(_)) = reply {
                 self.counters.failed.fetch_add(1, Ordering::Relaxed);
-                failures += 1;
-                failures_alone += u32::from(failures > 1 && is_well(&self.caller, url, &self.model));
+            }
+            match &reply {
+                Err(Failure::Passing { .. }) => {
+                    failures += 1;
+                    failures_alone += u32::from(failures > 1 && is_well(&self.caller, url, &self.model));
+                }
+                Err(Failure::Unusable(_)) => unusable += 1,
+                _ => {}
             }
             self.endpoints.release(&permit, reply.as_ref().err());
             let error = |problem| ServerError::Server { url: url.to_owned(), problem };
@@ -149,7 +157,10 @@ impl Shared {
                     let problem = format!("{problem}; the request failed {failures} times while others were answered");
                     return Err(Ended::Request(error(problem)));
                 }
-                Err(Failure::Passing { .. }) => {}
+                Err(Failure::Unusable(problem)) if unusable >= UNUSABLE_ANSWERS => {
+                    return Err(Ended::Request(error(format!("{problem}; so it was {unusable} times"))));
+                }
+                Err(Failure::Passing { .. } | Failure::Unusable(_)) => {}
             }
         }
     }

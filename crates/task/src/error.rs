@@ -113,4 +113,10 @@ pub enum TaskError {
         /// What is missing, or which of the sandbox's walls did not hold.
         reason: String,
     },
+    /// The tests of a program cannot be run.
+    #[error("a program cannot be judged: {reason}; repair or leave out this problem")]
+    Tests {
+        /// What is wrong with them.
+        reason: String,
+    },
 }

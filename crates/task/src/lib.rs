@@ -61,5 +61,5 @@ pub use format::{Format, Granularity, Prompting, StepText};
 pub use grade::{Grade, Grader};
 pub use load::{Dataset, load_dataset, load_problems};
 pub use problem::{CodeTests, Problem, Worked};
-pub use sandbox::{ProgramEnd, Sandbox};
+pub use sandbox::{Judged, Sandbox, Verdict};
 pub use write::write_jsonl;

@@ -194,10 +194,10 @@ fn humaneval() {
     let line = r#"{"task_id": "HumanEval/900", "prompt": "def double(x: int) -> int:\n    \"\"\" Twice x. \"\"\"\n", "entry_point": "double", "canonical_solution": "    return 2 * x\n", "test": "def check(candidate):\n    assert candidate(4) == 8\n"}"#;
     let problems = match load("humaneval", &[("HumanEval.jsonl", line)]) {
         Ok(problems) => problems,
-        Err(error) => {
-            assert!(matches!(error, TaskError::Sandbox { .. }), "{error}");
-            return;
+        Err(error @ TaskError::Sandbox { .. }) if std::env::var_os("ESPALIER_NO_SANDBOX").is_some() => {
+            return eprintln!("not tested: {error}");
         }
+        Err(error) => panic!("{error}; set ESPALIER_NO_SANDBOX=1 to go without this test"),
     };
     let problem = &problems[0];
     assert_eq!((problem.id.as_str(), problem.kind), ("HumanEval/900", AnswerKind::Code));

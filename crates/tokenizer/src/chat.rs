@@ -2,15 +2,19 @@
 
 use crate::error::TokenizerError;
 use crate::names::TOKENIZER_CONFIG;
+use espalier_files::{read_input, read_input_text};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, Error, ErrorKind, context};
 use minijinja_contrib::pycompat::unknown_method_callback;
 use serde::Serialize;
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const TEMPLATE_FILE: &str = "chat_template.jinja";
+/// What a template may spend on one conversation, which comes with a model from anywhere: 1 for a step, or for 64 bytes
+/// that it writes or holds. Conversations of some megabytes fit.
+const FUEL: u64 = 1 << 21;
 
 /// One message of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -30,6 +34,8 @@ impl Message {
 
 /// The template and the tokens that it may name.
 pub(crate) struct ChatTemplate {
+    /// Where it stands.
+    path: PathBuf,
     environment: Environment<'static>,
     bos_token: String,
     eos_token: String,
@@ -40,14 +46,14 @@ impl ChatTemplate {
     pub fn load(folder: &Path) -> Result<Option<ChatTemplate>, TokenizerError> {
         let config_path = folder.join(TOKENIZER_CONFIG);
         let fields: Value = if config_path.exists() {
-            let text = std::fs::read(&config_path).map_err(TokenizerError::read(&config_path))?;
+            let text = read_input(&config_path).map_err(TokenizerError::read(&config_path))?;
             serde_json::from_slice(&text).map_err(|error| TokenizerError::broken(&config_path, error))?
         } else {
             Value::Null
         };
         let own_path = folder.join(TEMPLATE_FILE);
         let (path, source) = if own_path.exists() {
-            let source = std::fs::read_to_string(&own_path).map_err(TokenizerError::read(&own_path))?;
+            let source = read_input_text(&own_path).map_err(TokenizerError::read(&own_path))?;
             (own_path, Some(source))
         } else {
             let template = &fields["chat_template"];
@@ -57,9 +63,10 @@ impl ChatTemplate {
         };
         let Some(source) = source else { return Ok(None) };
         let mut environment = Environment::new();
+        environment.set_fuel(Some(FUEL));
         // As transformers sets Jinja up.
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-        environment.set_syntax(syntax.map_err(|error| TokenizerError::ChatTemplate(error.to_string()))?);
+        environment.set_syntax(syntax.map_err(|error| TokenizerError::broken(&path, error))?);
         environment.set_unknown_method_callback(unknown_method_callback);
         environment.add_function("raise_exception", |problem: String| -> Result<String, Error> {
             Err(Error::new(ErrorKind::InvalidOperation, problem))
@@ -70,7 +77,7 @@ impl ChatTemplate {
             let token = fields[name].as_str().or_else(|| fields[name]["content"].as_str());
             token.unwrap_or_default().to_owned()
         };
-        Ok(Some(ChatTemplate { environment, bos_token: token("bos_token"), eos_token: token("eos_token") }))
+        Ok(Some(ChatTemplate { path, environment, bos_token: token("bos_token"), eos_token: token("eos_token") }))
     }
 
     /// The conversation, and the beginning of the assistant's next answer.
@@ -84,6 +91,12 @@ impl ChatTemplate {
                 eos_token => self.eos_token.as_str(),
             })
         });
-        rendered.map_err(|error| TokenizerError::ChatTemplate(error.to_string()))
+        rendered.map_err(|error| {
+            let problem = match error.kind() {
+                ErrorKind::OutOfFuel => format!("it takes more than {FUEL} steps, or 64 bytes for each ({error})"),
+                _ => error.to_string(),
+            };
+            TokenizerError::ChatTemplate { path: self.path.clone(), problem }
+        })
     }
 }

@@ -15,7 +15,7 @@ pub(crate) fn end_ids(folder: &Path, token_id: impl Fn(&str) -> Option<u32>) -> 
         if !path.exists() {
             continue;
         }
-        let text = std::fs::read(&path).map_err(TokenizerError::read(&path))?;
+        let text = espalier_files::read_input(&path).map_err(TokenizerError::read(&path))?;
         let fields: Value = serde_json::from_slice(&text).map_err(|error| TokenizerError::broken(&path, error))?;
         let listed = match &fields["eos_token_id"] {
             Value::Null => &[][..],

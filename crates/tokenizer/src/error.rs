@@ -45,9 +45,14 @@ pub enum TokenizerError {
     /// A conversation is to be written out, and the folder does not say how.
     #[error("tokenizer: it has no chat template (chat_template in tokenizer_config.json, or chat_template.jinja)")]
     NoChatTemplate,
-    /// The chat template cannot be read, or refuses the messages.
-    #[error("tokenizer: its chat template: {0}")]
-    ChatTemplate(String),
+    /// The chat template cannot be read, refuses the messages, or asks for too much.
+    #[error("the chat template of {}: {problem}", path.display())]
+    ChatTemplate {
+        /// The file it stands in.
+        path: PathBuf,
+        /// What it says.
+        problem: String,
+    },
 }
 
 impl TokenizerError {

@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests prepare folders of foreign files"))]
 
+mod caught;
 mod chat;
 mod continuation;
 mod end_ids;
@@ -34,6 +35,7 @@ mod stream;
 mod tokenizer;
 mod train;
 
+pub use caught::catches_panics;
 pub use chat::Message;
 pub use continuation::{Continuation, End};
 pub use error::TokenizerError;

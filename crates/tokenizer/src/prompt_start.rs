@@ -1,5 +1,6 @@
 //! What stands before every prompt, from the tokenizer's own files.
 
+use crate::caught::encoded;
 use crate::error::TokenizerError;
 use crate::names::TOKENIZER_CONFIG;
 use serde_json::Value;
@@ -9,11 +10,7 @@ use std::path::Path;
 /// token if `tokenizer_config.json` says `add_bos_token` (Llama's older folders leave it to the class).
 pub(crate) fn prompt_start(folder: &Path, inner: &tokenizers::Tokenizer) -> Result<Vec<u32>, TokenizerError> {
     const PROBE: &str = "a";
-    let ids = |special: bool| {
-        let encoding = inner.encode_fast(PROBE, special);
-        Ok::<_, TokenizerError>(encoding.map_err(TokenizerError::model)?.get_ids().to_vec())
-    };
-    let (plain, whole) = (ids(false)?, ids(true)?);
+    let (plain, whole) = (encoded(inner, PROBE, false)?, encoded(inner, PROBE, true)?);
     if plain.is_empty() {
         return Ok(Vec::new());
     }
@@ -26,7 +23,7 @@ pub(crate) fn prompt_start(folder: &Path, inner: &tokenizers::Tokenizer) -> Resu
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let text = std::fs::read(&path).map_err(TokenizerError::read(&path))?;
+    let text = espalier_files::read_input(&path).map_err(TokenizerError::read(&path))?;
     let fields: Value = serde_json::from_slice(&text).map_err(|error| TokenizerError::broken(&path, error))?;
     if fields["add_bos_token"] != true {
         return Ok(Vec::new());

@@ -4,7 +4,7 @@ use crate::error::TreeError;
 use crate::schema::FORMAT_VERSION_KEY;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use espalier_files::Unpublished;
+use espalier_files::{Unpublished, open_input};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, ZstdLevel};
@@ -78,7 +78,7 @@ pub(crate) struct ParquetFile {
 impl ParquetFile {
     /// Opens a file and reads its footer.
     pub(crate) fn open(path: &Path) -> Result<ParquetFile, TreeError> {
-        let file = File::open(path).map_err(TreeError::read(path))?;
+        let file = open_input(path).map_err(TreeError::read(path))?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(TreeError::decode(path))?;
         Ok(ParquetFile { path: path.to_owned(), builder })
     }

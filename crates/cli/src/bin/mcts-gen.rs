@@ -5,7 +5,7 @@ use espalier_cli::command::config_args::print_config;
 #[cfg(feature = "local")]
 use espalier_cli::command::score;
 use espalier_cli::command::{complete, pairs, search, show};
-use espalier_cli::exit::finish;
+use espalier_cli::exit::run;
 use espalier_cli::log::LogFlags;
 use espalier_cli::parse::parse;
 use std::process::ExitCode;
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     cli.log.start();
-    finish(match cli.command {
+    run(|| match cli.command {
         Command::Search(args) => search::run(&args),
         Command::Pairs(args) => pairs::run(&args),
         Command::Complete(args) => complete::run(&args),

@@ -5,7 +5,7 @@ use espalier_cli::command::config_args::print_config;
 use espalier_cli::command::{
     compare, compare_evals, eval, experiment, init, judge, objective, prefer, report, round, settings, sft, value,
 };
-use espalier_cli::exit::finish;
+use espalier_cli::exit::run;
 use espalier_cli::log::LogFlags;
 use espalier_cli::parse::parse;
 use std::process::ExitCode;
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     cli.log.start();
-    finish(match cli.command {
+    run(|| match cli.command {
         Command::Init(args) => init::run(&args),
         Command::Round(args) => round::run(&args),
         Command::Report(args) => report::run(&args),

@@ -2,6 +2,7 @@
 
 use crate::exit::{Outcome, print_result};
 use crate::report::table::comparison;
+use crate::shown::say;
 use anyhow::Result;
 use clap::Args;
 use espalier_eval::{compare, read_samples, samples_beside};
@@ -33,7 +34,7 @@ pub fn run(args: &CompareEvalsArgs) -> Result<Outcome> {
     }
     print_result(format_args!("{}", comparison(&compared)));
     if compared.unpaired > 0 {
-        eprintln!("{} problems are in one evaluation only and were left out", compared.unpaired);
+        say(format_args!("{} problems are in one evaluation only and were left out", compared.unpaired));
     }
     Ok(Outcome::Clean)
 }

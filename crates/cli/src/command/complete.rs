@@ -8,11 +8,11 @@ use super::{number, print_line};
 use crate::exit::Outcome;
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use espalier_files::read_stream_text;
 use espalier_search::{Candidate, Finish, StepRequest, Stops, Unit, ask_all};
 use espalier_tokenizer::Message;
 use serde::Serialize;
 use std::borrow::Cow;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Flags of `mcts-gen complete`.
@@ -81,7 +81,7 @@ pub fn run(args: &CompleteArgs) -> Result<Outcome> {
     if tokens == 0 {
         bail!("the prompt {} is empty; there is nothing to continue", args.prompt_file.display());
     }
-    let mut policy = source.open(&config, crate::session::print_notice)?;
+    let mut opened = source.open(&config, crate::session::print_notice)?;
     let request = StepRequest {
         ticket: 0,
         tree: 0,
@@ -97,7 +97,7 @@ pub fn run(args: &CompleteArgs) -> Result<Outcome> {
     };
     let mut out = std::io::stdout().lock();
     let mut samples = 0;
-    ask_all(&mut *policy, [request], |_, answer| {
+    ask_all(opened.policy()?, [request], |_, answer| {
         for candidate in answer?.candidates {
             samples += 1;
             let ending = match candidate.finish {
@@ -109,7 +109,7 @@ pub fn run(args: &CompleteArgs) -> Result<Outcome> {
         }
         anyhow::Ok(())
     })?;
-    let full = || policy.about().max_context_tokens.filter(|&context| tokens >= context);
+    let full = || opened.about().max_context_tokens.filter(|&context| tokens >= context);
     if samples == 0
         && let Some(context) = full()
     {
@@ -119,11 +119,8 @@ pub fn run(args: &CompleteArgs) -> Result<Outcome> {
 }
 
 fn read_prompt(path: &Path) -> Result<String> {
-    let mut bytes = Vec::new();
     if path == Path::new("-") {
-        std::io::stdin().read_to_end(&mut bytes).context("cannot read the prompt from the standard input")?;
-    } else {
-        bytes = std::fs::read(path).with_context(|| format!("cannot read the prompt {}", path.display()))?;
+        return std::io::read_to_string(std::io::stdin()).context("cannot read the prompt from the standard input");
     }
-    String::from_utf8(bytes).with_context(|| format!("the prompt {} is not UTF-8", path.display()))
+    read_stream_text(path).with_context(|| format!("cannot read the prompt {}", path.display()))
 }

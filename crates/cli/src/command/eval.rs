@@ -8,6 +8,7 @@ use super::problems::ProblemFlags;
 use crate::exit::{Outcome, print_result};
 use crate::report::table::scores;
 use crate::session::{OutputFlags, Session};
+use crate::shown::say;
 use anyhow::Result;
 use clap::Args;
 use espalier_files::ensure_creatable;
@@ -58,7 +59,7 @@ pub fn run(args: &EvalArgs) -> Result<Outcome> {
     let report = eval::run(&[group], &policy, &args.out, "eval", &Session::new(args.output).context(&config))?;
     print_result(format_args!("{}", scores(&report)));
     for skipped in &report.skipped {
-        eprintln!("skipped problem {}: {}", skipped.problem_id, skipped.reason);
+        say(format_args!("skipped problem {}: {}", skipped.problem_id, skipped.reason));
     }
     Ok(Outcome::from_failed(report.skipped.len()))
 }

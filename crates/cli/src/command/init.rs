@@ -5,6 +5,7 @@ use super::flag::{Group, flag, group};
 use super::keys::{COMMON, RUNTIME};
 use crate::exit::Outcome;
 use crate::session::{OutputFlags, Session};
+use crate::shown::say;
 use anyhow::Result;
 use clap::{ArgMatches, Args};
 use espalier_rounds::config::RunConfig;
@@ -63,7 +64,7 @@ pub fn run(args: &InitArgs) -> Result<Outcome> {
     let config = args.config.over(&base(args.policy.is_some(), Some(&args.out)))?;
     if args.out.join("config.toml").exists() {
         init::is_there(&args.out, &config)?;
-        eprintln!("{:<24} {} is there already", "init", args.out.display());
+        say(format_args!("{:<24} {} is there already", "init", args.out.display()));
         return Ok(Outcome::Clean);
     }
     let session = Session::new(OutputFlags { overwrite: false });

@@ -1,13 +1,13 @@
 //! `step-train judge`: answers against references, one verdict a row.
 
 use crate::exit::Outcome;
+use crate::shown::say;
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use espalier_files::{publish_bytes, refuse_existing};
+use espalier_files::{publish_bytes, read_stream_text, refuse_existing};
 use espalier_task::{AnswerKind, FoundBy, equivalent, extract};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -60,7 +60,7 @@ struct Verdict {
 pub fn run(args: &JudgeArgs) -> Result<Outcome> {
     args.out.as_deref().map_or(Ok(()), refuse_existing)?;
     let shown = args.input.display();
-    let input = fs::read_to_string(&args.input).with_context(|| format!("cannot read {shown}"))?;
+    let input = read_stream_text(&args.input).with_context(|| format!("cannot read {shown}"))?;
     let kind = if args.choice { AnswerKind::Choice } else { AnswerKind::Math };
     let (mut rows, mut correct) = (0_usize, 0_usize);
     let mut verdicts = Vec::new();
@@ -81,7 +81,7 @@ pub fn run(args: &JudgeArgs) -> Result<Outcome> {
         Some(out) => publish_bytes(out, &verdicts)?,
         None => std::io::stdout().write_all(&verdicts).context("cannot write the verdicts")?,
     }
-    eprintln!("{correct} of {rows} correct ({:.2} %)", 100.0 * correct as f64 / rows as f64);
+    say(format_args!("{correct} of {rows} correct ({:.2} %)", 100.0 * correct as f64 / rows as f64));
     Ok(Outcome::Clean)
 }
 

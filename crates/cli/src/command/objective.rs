@@ -45,7 +45,7 @@ fn evaluate(path: &Path, only: Option<&str>) -> Result<String> {
         objectives::entry(name)?;
     }
     let shown = path.display();
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+    let text = espalier_files::read_stream_text(path).with_context(|| format!("cannot read {shown}"))?;
     let Cases { cases } = serde_json::from_str(&text).with_context(|| format!("{shown} is no file of cases"))?;
     let mut lines = String::new();
     for (index, case) in cases.iter().enumerate() {

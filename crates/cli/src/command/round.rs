@@ -53,9 +53,11 @@ pub fn run(args: &RoundArgs) -> Result<Outcome> {
     let folder = RunFolder::open(&args.run)?;
     let own = folder.config()?;
     let config = args.config.over(&own)?;
-    if let Some(key) = deviations(&config, &own)?.keys().find(|key| !key.starts_with("runtime.")) {
+    if let Some(key) =
+        deviations(&config, &own)?.keys().find(|key| !key.starts_with("runtime.") && !key.starts_with("serving."))
+    {
         bail!(
-            "--config changes {key} of the run; of a run's settings only those in [runtime] may differ between rounds"
+            "--config changes {key} of the run; of a run's settings only those in [runtime] and [serving] may differ between rounds"
         );
     }
     let next = folder.finished()?.len() as u32;

@@ -7,6 +7,7 @@ use super::policy_flags::PolicyFlags;
 use super::problems::ProblemFlags;
 use crate::exit::{Outcome, print_result};
 use crate::session::{OutputFlags, Session};
+use crate::shown::say;
 use anyhow::Result;
 use clap::Args;
 use espalier_files::ensure_creatable;
@@ -96,7 +97,10 @@ pub fn run(args: &SearchArgs) -> Result<Outcome> {
             servers.requests, servers.failures, servers.unreadable
         ));
         if servers.recounted > 0 {
-            eprintln!("{} prompts were read by the servers as another number of tokens than stored", servers.recounted);
+            say(format_args!(
+                "{} prompts were read by the servers as another number of tokens than stored",
+                servers.recounted
+            ));
         }
     }
     let time = searched.search;
@@ -111,7 +115,7 @@ pub fn run(args: &SearchArgs) -> Result<Outcome> {
         ));
     }
     for skipped in &searched.skipped {
-        eprintln!("skipped problem {}: {}", skipped.problem_id, skipped.reason);
+        say(format_args!("skipped problem {}: {}", skipped.problem_id, skipped.reason));
     }
     Ok(Outcome::from_failed(searched.skipped.len()))
 }

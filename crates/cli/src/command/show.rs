@@ -2,6 +2,7 @@
 
 use super::choice;
 use crate::exit::Outcome;
+use crate::shown::shown;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use espalier_tree::{Ending, NodeId, Tree, check, read_trees};
@@ -43,7 +44,7 @@ pub struct ShowArgs {
 /// Runs the command.
 pub fn run(args: &ShowArgs) -> Result<Outcome> {
     let trees = read_trees(&args.trees).with_context(|| format!("cannot read trees in {}", args.trees.display()))?;
-    let (mut shown, mut violations) = (0, 0);
+    let (mut trees_shown, mut violations) = (0, 0);
     let result = (|| {
         let mut out = BufWriter::new(io::stdout().lock());
         for tree in trees {
@@ -51,21 +52,21 @@ pub fn run(args: &ShowArgs) -> Result<Outcome> {
             if args.problem.as_ref().is_some_and(|id| *id != tree.info.problem_id) {
                 continue;
             }
-            if args.limit.is_some_and(|limit| shown >= limit) {
+            if args.limit.is_some_and(|limit| trees_shown >= limit) {
                 break;
             }
-            shown += 1;
+            trees_shown += 1;
             if args.check {
                 for violation in check(&tree) {
                     violations += 1;
-                    writeln!(out, "{}: {violation}", tree.info.problem_id)?;
+                    writeln!(out, "{}", shown(&format!("{}: {violation}", tree.info.problem_id)))?;
                 }
             } else {
                 print(&mut out, &tree, args)?;
             }
         }
         if args.check {
-            writeln!(out, "{shown} trees checked, {violations} violations")?;
+            writeln!(out, "{trees_shown} trees checked, {violations} violations")?;
         }
         out.flush()?;
         anyhow::Ok(())
@@ -75,7 +76,7 @@ pub fn run(args: &ShowArgs) -> Result<Outcome> {
         Err(error) if is_broken_pipe(&error) => return Ok(Outcome::Clean),
         other => other?,
     }
-    if shown == 0 {
+    if trees_shown == 0 {
         match &args.problem {
             Some(id) => bail!("no tree of problem {id:?} in {}", args.trees.display()),
             None => bail!("no trees in {}", args.trees.display()),
@@ -95,9 +96,9 @@ fn print(out: &mut impl Write, tree: &Tree, args: &ShowArgs) -> io::Result<()> {
     writeln!(
         out,
         "{} (answer {}): {}",
-        bold(&tree.info.problem_id, paint),
-        tree.info.reference_answer,
-        tree.info.question
+        bold(&shown(&tree.info.problem_id), paint),
+        shown(&tree.info.reference_answer),
+        shown(&tree.info.question.trim().replace('\n', " "))
     )?;
     writeln!(out, "  root N {} Q {:+.3}, {} nodes", root.visits, root.q(), tree.len())?;
     // A step is shown when it passes the filters itself or lies above one that does.
@@ -146,6 +147,7 @@ fn print_step(out: &mut impl Write, tree: &Tree, id: NodeId, paint: bool) -> io:
     // Green for steps that tend to lead to the answer, red for those that do not.
     let colour = if node.q() > 0.0 { "32" } else { "31" };
     let text = tree.text(id).trim().replace('\n', " ");
+    let text = shown(&text);
     if paint && node.visits > 0 {
         writeln!(out, "\x1b[{colour}m{line}\x1b[0m {text}")
     } else {

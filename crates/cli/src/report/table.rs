@@ -1,5 +1,6 @@
 //! Tables for the terminal.
 
+use crate::shown::shown;
 use espalier_eval::{Comparison, Estimate, GroupScore, Paired, Score};
 use espalier_rounds::run::manifest::RoundManifest;
 use espalier_rounds::stage::eval::EvalReport;
@@ -83,10 +84,11 @@ pub fn interval(score: &Score) -> String {
 
 /// Columns as wide as their widest cell; the first to the left, the others to the right.
 pub fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| shown(cell).into_owned())).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; N] = std::array::from_fn(width);
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let mut line = format!("{:<1$}", row[0], widths[0]);
         for (cell, width) in row.iter().zip(widths).skip(1) {
             // Writing to a String cannot fail.

@@ -34,7 +34,7 @@ pub(crate) fn read_folder(
     let files: Vec<PathBuf> = if folder.join(WEIGHTS).exists() || !index.exists() {
         vec![folder.join(WEIGHTS)]
     } else {
-        let text = std::fs::read(&index).map_err(ModelError::read(&index))?;
+        let text = espalier_files::read_input(&index).map_err(ModelError::read(&index))?;
         let Index { weight_map } = serde_json::from_slice(&text).map_err(|error| ModelError::broken(&index, error))?;
         let shards: BTreeSet<&String> = weight_map.values().collect();
         // A shard lies beside its index; a path that leads elsewhere is no shard.
@@ -111,7 +111,7 @@ struct Tensors {
 impl Tensors {
     /// Opens a file and checks its header against its length.
     fn open(path: &Path) -> Result<Tensors, ModelError> {
-        let mut file = File::open(path).map_err(ModelError::read(path))?;
+        let mut file = espalier_files::open_input(path).map_err(ModelError::read(path))?;
         let file_bytes = file.metadata().map_err(ModelError::read(path))?.len();
         let mut length = [0; 8];
         if file_bytes < 8 {

@@ -51,9 +51,9 @@ impl Neutral {
 }
 
 pub(super) fn load(path: &Path) -> Result<ModelConfig, ModelError> {
-    let text = std::fs::read(path).map_err(ModelError::read(path))?;
+    let text = espalier_files::read_input(path).map_err(ModelError::read(path))?;
     let fields: Map<String, Value> = serde_json::from_slice(&text).map_err(|error| ModelError::broken(path, error))?;
-    parse(&fields)
+    parse(&fields).map_err(|source| ModelError::Config { path: path.to_owned(), source: Box::new(source) })
 }
 
 /// The configuration in the fields of a config.json.

@@ -8,6 +8,9 @@ use crate::ModelError;
 use crate::rope::RopeScaling;
 use std::path::Path;
 
+/// More layers than any model has.
+const MAX_LAYERS: usize = 10_000;
+
 /// The families of models that exist here, under their names in Hugging Face transformers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Architecture {
@@ -163,6 +166,11 @@ impl ModelConfig {
         ];
         if let Some((name, value)) = counts.into_iter().find(|&(_, value)| value == 0 || value > 1 << 31) {
             return Err(ModelError::field(name, format!("is {value}, but must be between 1 and 2^31")));
+        }
+        // Every weight is listed before the first file is looked at.
+        if self.num_hidden_layers > MAX_LAYERS {
+            let problem = format!("is {}, but must be between 1 and {MAX_LAYERS}", self.num_hidden_layers);
+            return Err(ModelError::field("num_hidden_layers", problem));
         }
         if !self.num_attention_heads.is_multiple_of(self.num_key_value_heads) {
             let problem = format!(

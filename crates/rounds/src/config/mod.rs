@@ -17,12 +17,14 @@ pub mod reference;
 mod resolve;
 mod round;
 mod runtime;
+mod serving;
 mod training;
 
 pub use espalier_eval::{EvalConfig, Method};
 pub use init::{ModelShape, ProblemsConfig};
 pub use round::{RoundConfig, RoundStage};
 pub use runtime::{RuntimeConfig, StorageConfig};
+pub use serving::ServingConfig;
 pub use training::{PreferConfig, SftConfig};
 
 use anyhow::{Context, Result};
@@ -58,6 +60,8 @@ settings! {
         pub granularity: Option<Granularity> = None;
         /// Where and how wide a command runs; decides only how fast a result comes.
         pub runtime: RuntimeConfig = RuntimeConfig::default();
+        /// Servers that sample a run's policies; that they do is part of the policies' hashes.
+        pub serving: ServingConfig = ServingConfig::default();
         /// How outputs are cut into files.
         pub storage: StorageConfig = StorageConfig::default();
         /// The generated problems of a run.
@@ -116,6 +120,7 @@ impl RunConfig {
     pub fn deciding(&self) -> Result<toml::Table> {
         let mut table = toml::Table::try_from(self).context("cannot encode the configuration")?;
         table.remove("runtime");
+        table.remove("serving");
         Ok(table)
     }
 
@@ -126,7 +131,7 @@ impl RunConfig {
     /// Settings that JSON cannot hold.
     pub fn canonical(&self) -> Result<BTreeMap<String, Value>> {
         let mut found = deviations(self, &RunConfig::default()).context("cannot encode the configuration")?;
-        found.retain(|key, _| !key.starts_with("runtime."));
+        found.retain(|key, _| !key.starts_with("runtime.") && !key.starts_with("serving."));
         Ok(found)
     }
 }

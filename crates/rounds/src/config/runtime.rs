@@ -1,6 +1,6 @@
 //! Tables `runtime` and `storage`: where a command runs, how wide, and how its outputs are cut into files.
 
-use espalier_settings::range::{at_least, such_that};
+use espalier_settings::range::{at_least, between, such_that};
 use espalier_settings::settings;
 
 settings! {
@@ -10,7 +10,7 @@ settings! {
         /// Where models run.
         pub device: String = "cpu".into(), such_that("cpu, cuda or cuda:N", |name: &String| name == "cpu" || cuda_index(name).is_some());
         /// Threads of LibTorch; 0 takes every core.
-        pub threads: usize = 0;
+        pub threads: usize = 0, between(0, 1024);
         /// Sequences decoded at the same time; with servers, requests to them.
         pub max_rows: usize = 96, at_least(1);
         /// Trees searched at the same time.

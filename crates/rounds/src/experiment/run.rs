@@ -22,7 +22,7 @@ use espalier_settings::Choice;
 pub fn run_block(run: RunFolder, context: &Context) -> Result<Vec<MethodResult>> {
     let block = Block::open(run, context)?;
     let problems = block.sets.of_round(1, context.config.problems.per_round);
-    let (policy, trees) = (PolicySource::folder(&block.policy(Method::Sft))?, block.trees());
+    let (policy, trees) = (PolicySource::of_run(&block.policy(Method::Sft), context.config)?, block.trees());
     let searched = search::run(&Search { problems: &problems, policy: &policy, round: 1, out: &trees }, context)?;
     // The control needs to know how long the method that it is compared with trains.
     result(&block, Method::RejectionSft, &searched, context)?;
@@ -34,7 +34,7 @@ fn result(block: &Block, method: Method, searched: &SearchManifest, context: &Co
     // Each of the two stages knows whether it is done; the result only puts theirs together.
     let trained = train(method, block, context)?;
     let title = format!("{}: {}", block.name(), method.name());
-    let policy = PolicySource::folder(&block.policy(method))?;
+    let policy = PolicySource::of_run(&block.policy(method), context.config)?;
     let eval = eval::run(&groups(&block.sets), &policy, &out.join("eval.json"), &title, context)?;
     let result = MethodResult {
         method,

@@ -40,7 +40,7 @@ pub fn run(run: &RunFolder, round: u32, context: &Context) -> Result<RoundManife
     let sets = ProblemSets::read(&run.root().join("problems"))?;
     let mut manifest = if round == 0 { warm_start(run, &sets, context)? } else { improve(run, round, &sets, context)? };
     let title = format!("round {round}: eval");
-    let policy = PolicySource::folder(&run.policy(round + 1))?;
+    let policy = PolicySource::of_run(&run.policy(round + 1), context.config)?;
     manifest.eval = eval::run(&groups(&sets), &policy, &out.join("eval.json"), &title, context)?;
     tidy(run, round, context.config)?;
     work.finish(&manifest, &format!("round {round}"))?;
@@ -96,7 +96,7 @@ fn warm_start(run: &RunFolder, sets: &ProblemSets, context: &Context) -> Result<
 /// A CPL round (algorithm, section 6).
 fn improve(run: &RunFolder, round: u32, sets: &ProblemSets, context: &Context) -> Result<RoundManifest> {
     let problems = sets.of_round(round, context.config.problems.per_round);
-    let (policy, trees) = (PolicySource::folder(&run.policy(round))?, trees(run, round));
+    let (policy, trees) = (PolicySource::of_run(&run.policy(round), context.config)?, trees(run, round));
     let searched = search::run(&Search { problems: &problems, policy: &policy, round, out: &trees }, context)?;
     let paired = pairs::run(&trees, &run.round(round).join("pairs"), context)?;
     let training = train(run, round, sets, context)?;

@@ -50,8 +50,8 @@ pub fn run(groups: &[Group], source: &PolicySource, out: &Path, title: &str, con
     let problems: Vec<&Problem> = groups.iter().flat_map(|group| group.problems).collect();
     let grader = Grader::new(problems.iter().copied(), config.eval.boxed_only)?;
     let (format, granularity) = config.format_of(source.prompting());
-    let mut policy = source.open(config, context.notice)?;
-    let hash = policy.about().policy_hash;
+    let mut opened = source.open(config, context.notice)?;
+    let hash = opened.about().policy_hash.clone();
     let identity = identity(groups, config, (format, granularity), hash.clone())?;
     let mut work = match contract::begin(Place::report(out), identity, context)? {
         Begun::Done(done) => return Ok(done),
@@ -68,12 +68,13 @@ pub fn run(groups: &[Group], source: &PolicySource, out: &Path, title: &str, con
         format,
         granularity,
         eval: &config.eval,
-        search: settings(config, policy.about().has_value_head),
+        search: settings(config, opened.about().has_value_head),
         in_flight: config.runtime.in_flight,
         run_id: &config.name,
         seed: config.seed,
     };
-    answering.run(&mut *policy, &mut |index, answer: Answered| {
+    let policy = opened.policy()?;
+    answering.run(policy, &mut |index, answer: Answered| {
         journal.append(index, &answer)?;
         answered[index] = Some(answer);
         done += 1;

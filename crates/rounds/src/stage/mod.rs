@@ -15,6 +15,7 @@ pub mod policy_source;
 #[cfg(feature = "local")]
 pub mod prefer;
 pub mod search;
+mod serving;
 pub mod shards;
 #[cfg(feature = "local")]
 pub mod train;

@@ -1,10 +1,11 @@
-//! Which policy samples: a model in this process, or one on servers.
+//! Which policy samples: a model in this process, one on servers, or one that a run's servers are started for.
 
 use crate::config::RunConfig;
-use crate::stage::policy_folder::{PolicyFolder, prompting_of};
+use crate::stage::policy_folder::{PolicyFolder, fingerprint, prompting_of};
+use crate::stage::serving::Serving;
 use anyhow::{Context, Result, bail};
 use espalier_files::read_json;
-use espalier_search::{Policy, Precision};
+use espalier_search::{About, Evaluation, Policy, Precision};
 use espalier_server::{ServerConfig, ServerPolicy, Servers};
 use espalier_task::Prompting;
 use espalier_tokenizer::Tokenizer;
@@ -23,7 +24,20 @@ pub enum PolicySource {
     Folder(PolicyFolder),
     /// Servers, and the folder of their tokenizer.
     Servers(ServerSource),
+    /// A model folder that a command serves.
+    Served(PolicyFolder, ServerSource),
 }
+
+/// A policy that can be asked. Servers of a run start when it is asked first: what is done already needs none.
+pub struct Opened<'a> {
+    about: About,
+    policy: Option<Box<dyn Policy>>,
+    /// After the policy, which ends its requests first.
+    serving: Option<Serving>,
+    start: Option<Box<Start<'a>>>,
+}
+
+type Start<'a> = dyn FnOnce() -> Result<(Box<dyn Policy>, Serving)> + 'a;
 
 /// A model on servers, whose tokenizer was looked at.
 #[derive(Clone, Debug)]
@@ -85,6 +99,29 @@ impl ServerSource {
     }
 }
 
+impl Opened<'_> {
+    fn now(policy: Box<dyn Policy>) -> Self {
+        Opened { about: policy.about(), policy: Some(policy), serving: None, start: None }
+    }
+
+    /// What the policy says of itself.
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// The policy, for which servers are started if need be.
+    ///
+    /// # Errors
+    /// Servers that do not start, or cannot be used.
+    pub fn policy(&mut self) -> Result<&mut (dyn Policy + 'static)> {
+        if let Some(start) = self.start.take() {
+            let (policy, serving) = start()?;
+            (self.policy, self.serving) = (Some(policy), Some(serving));
+        }
+        self.policy.as_deref_mut().context("the servers of this policy did not start")
+    }
+}
+
 impl PolicySource {
     /// A model folder.
     ///
@@ -94,10 +131,33 @@ impl PolicySource {
         PolicyFolder::open(path).map(PolicySource::Folder)
     }
 
+    /// A policy of a run: on the run's servers where it has some.
+    ///
+    /// # Errors
+    /// What a policy needs and the folder lacks, and settings of servers that do not go together.
+    pub fn of_run(path: &Path, config: &RunConfig) -> Result<PolicySource> {
+        let folder = PolicyFolder::open(path)?;
+        let serving = &config.serving;
+        if serving.urls.is_empty() {
+            return Ok(PolicySource::Folder(folder));
+        }
+        if serving.command.trim().is_empty() {
+            bail!("serving.urls names servers, but serving.command does not say how a policy is served there");
+        }
+        if config.search.evaluation == Evaluation::ValueHead {
+            bail!(
+                "search.evaluation is value_head, which the servers of serving.urls do not have; take rollouts:N or zero"
+            );
+        }
+        let servers = Servers::parse(serving.urls.iter().map(String::as_str)).context("serving.urls")?;
+        let timeout = Duration::try_from_secs_f64(serving.request_timeout_s).unwrap_or(Duration::MAX);
+        Ok(PolicySource::Served(folder, ServerSource::new(servers, path, timeout)?))
+    }
+
     /// How this policy's prompts are written, if it says so.
     pub fn prompting(&self) -> Option<Prompting> {
         match self {
-            PolicySource::Folder(folder) => folder.prompting(),
+            PolicySource::Folder(folder) | PolicySource::Served(folder, _) => folder.prompting(),
             PolicySource::Servers(servers) => servers.prompting,
         }
     }
@@ -106,17 +166,28 @@ impl PolicySource {
     ///
     /// # Errors
     /// A folder that cannot be loaded, servers that cannot be used, or settings that do not go with the policy.
-    pub fn open(&self, config: &RunConfig, notice: fn(&str)) -> Result<Box<dyn Policy>> {
+    pub fn open<'a>(&'a self, config: &'a RunConfig, notice: fn(&str)) -> Result<Opened<'a>> {
         Ok(match self {
             #[cfg(feature = "local")]
-            PolicySource::Folder(folder) => Box::new(folder.open_policy(config)?),
+            PolicySource::Folder(folder) => Opened::now(Box::new(folder.open_policy(config)?)),
             #[cfg(not(feature = "local"))]
             PolicySource::Folder(folder) => bail!(
                 "{} is a model folder, but this program was built without LibTorch; give --policy http://... of servers, or \
                  build with the feature `local`",
                 folder.path().display()
             ),
-            PolicySource::Servers(servers) => Box::new(servers.open(config, notice)?),
+            PolicySource::Servers(servers) => Opened::now(Box::new(servers.open(config, notice)?)),
+            PolicySource::Served(folder, servers) => {
+                let weights = fingerprint(folder.path())?;
+                let about =
+                    About { policy_hash: espalier_files::fingerprint(&["served", &weights])?, ..About::default() };
+                let start = move || -> Result<(Box<dyn Policy>, Serving)> {
+                    let patience = Duration::try_from_secs_f64(config.serving.patience_s).unwrap_or(Duration::MAX);
+                    let serving = Serving::start(&config.serving.command, folder.path(), &servers.servers, patience)?;
+                    Ok((Box::new(servers.open(config, notice)?), serving))
+                };
+                Opened { about, policy: None, serving: None, start: Some(Box::new(start)) }
+            }
         })
     }
 
@@ -126,7 +197,7 @@ impl PolicySource {
     /// What the folder lacks.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
         match self {
-            PolicySource::Folder(folder) => folder.tokenizer(),
+            PolicySource::Folder(folder) | PolicySource::Served(folder, _) => folder.tokenizer(),
             PolicySource::Servers(servers) => servers.tokenizer(),
         }
     }

@@ -111,8 +111,8 @@ pub struct Skipped {
 pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     let config = context.config;
     let (format, granularity) = config.format_of(search.policy.prompting());
-    let mut policy = search.policy.open(config, context.notice)?;
-    let about = policy.about();
+    let mut opened = search.policy.open(config, context.notice)?;
+    let about = opened.about().clone();
     let settings = settings(config, about.has_value_head);
     let identity = identity(search, config, &settings, (format, granularity), about.policy_hash.clone())?;
     let resume = resume_folder(search.out);
@@ -154,7 +154,8 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     let mut done = already;
     let mut finished_tokens = 0;
     let (stops, in_flight) = (stops(format, granularity), config.runtime.in_flight);
-    let summary = search_with_events(&settings, in_flight, &stops, jobs, &mut *policy, &judge, |event| {
+    let policy = opened.policy()?;
+    let summary = search_with_events(&settings, in_flight, &stops, jobs, policy, &judge, |event| {
         let stored = match event {
             SearchEvent::Finished { index, tree } => {
                 done += 1;

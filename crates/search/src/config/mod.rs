@@ -6,6 +6,7 @@ mod tests;
 
 use espalier_settings::range::{above, at_least, between, such_that};
 use espalier_settings::{choices, settings};
+use names::EvaluationForm;
 use serde::{Deserialize, Serialize};
 
 settings! {
@@ -123,7 +124,7 @@ choices! {
 
 /// Where the value V of a leaf comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(into = "String", try_from = "EvaluationForm")]
 pub enum Evaluation {
     /// The policy's value head, from the same forward pass as the candidates (CPL).
     #[default]

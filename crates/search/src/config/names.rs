@@ -2,6 +2,7 @@
 
 use super::{Evaluation, FirstPlay, Strategy};
 use espalier_settings::{OutOfRange, forms};
+use serde::Deserialize;
 use std::fmt;
 use std::str::FromStr;
 
@@ -86,6 +87,37 @@ impl FromStr for Evaluation {
             _ => rollouts()
                 .map(|count| Evaluation::Rollouts { count })
                 .ok_or_else(|| unknown::<Evaluation>("evaluation", name)),
+        }
+    }
+}
+
+/// An evaluation as files hold it: as flags spell it, or as a table, which files of earlier versions have.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum EvaluationForm {
+    Text(String),
+    Table { rollouts: RolloutsTable },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RolloutsTable {
+    count: usize,
+}
+
+impl From<Evaluation> for String {
+    fn from(value: Evaluation) -> String {
+        value.to_string()
+    }
+}
+
+impl TryFrom<EvaluationForm> for Evaluation {
+    type Error = OutOfRange;
+
+    fn try_from(form: EvaluationForm) -> Result<Evaluation, OutOfRange> {
+        match form {
+            EvaluationForm::Text(name) => name.parse(),
+            EvaluationForm::Table { rollouts: RolloutsTable { count } } => Ok(Evaluation::Rollouts { count }),
         }
     }
 }

@@ -54,6 +54,20 @@ fn names_are_read_as_they_are_written() {
 }
 
 #[test]
+fn a_file_may_spell_what_a_flag_may() {
+    for (line, evaluation) in [
+        ("evaluation = \"rollouts:3\"", Evaluation::Rollouts { count: 3 }),
+        ("evaluation = { rollouts = { count = 3 } }", Evaluation::Rollouts { count: 3 }),
+        ("evaluation = \"value_head\"", Evaluation::ValueHead),
+    ] {
+        let config: SearchConfig = toml::from_str(line).expect(line);
+        assert_eq!(config.evaluation, evaluation, "{line}");
+        assert!(toml::to_string(&config).expect("TOML").contains(&format!("evaluation = \"{evaluation}\"")));
+    }
+    toml::from_str::<SearchConfig>("evaluation = \"rollouts:0\"").expect_err("no rollout");
+}
+
+#[test]
 fn settings_keep_their_names_in_toml() {
     let config: SearchConfig = toml::from_str("k = 2\nevaluation = \"zero\"\nprior = \"softmax\"").expect("valid");
     let expected =

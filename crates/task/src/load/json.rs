@@ -2,12 +2,13 @@
 
 use super::row::Row;
 use crate::error::TaskError;
+use espalier_files::read_input_text;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::path::Path;
 
 fn read_text(path: &Path) -> Result<String, TaskError> {
-    let text = std::fs::read_to_string(path).map_err(|source| TaskError::Read { path: path.to_owned(), source })?;
+    let text = read_input_text(path).map_err(|source| TaskError::Read { path: path.to_owned(), source })?;
     Ok(match text.strip_prefix('\u{feff}') {
         Some(without_mark) => without_mark.to_owned(),
         None => text,

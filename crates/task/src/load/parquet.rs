@@ -7,11 +7,14 @@ use arrow::datatypes::{
     DataType, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
+use espalier_files::{TableBytes, open_input, rows_at_a_time};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Map, Value};
-use std::fs::File;
 use std::path::Path;
+
+/// Rows that are read at a time, where they are of usual sizes.
+const BATCH_ROWS: usize = 1024;
 
 /// Reads the columns that a problem can have; others may be of any type.
 pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<Row>, TaskError> {
@@ -27,16 +30,21 @@ pub(super) fn read_all(path: &Path, limit: usize) -> Result<Vec<Row>, TaskError>
 fn read_columns(path: &Path, limit: usize, counts: impl Fn(&str) -> bool) -> Result<Vec<Row>, TaskError> {
     let broken =
         |error: &dyn std::fmt::Display| TaskError::Parquet { path: path.to_owned(), reason: error.to_string() };
-    let file = File::open(path).map_err(|source| TaskError::Read { path: path.to_owned(), source })?;
+    let unreadable = |source| TaskError::Read { path: path.to_owned(), source };
+    let file = open_input(path).map_err(unreadable)?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| broken(&error))?;
     let wanted = builder.schema().fields().iter().enumerate();
     let wanted: Vec<usize> = wanted.filter(|(_, field)| counts(field.name())).map(|(column, _)| column).collect();
     let columns = ProjectionMask::roots(builder.parquet_schema(), wanted);
-    let builder = builder.with_projection(columns);
+    let parts = builder.metadata().row_groups().iter().flat_map(|group| group.columns().iter().enumerate());
+    let sizes = parts.filter(|(leaf, _)| columns.leaf_included(*leaf)).map(|(_, part)| part.uncompressed_size());
+    let batch_rows = rows_at_a_time(sizes, BATCH_ROWS).map_err(unreadable)?;
+    let builder = builder.with_projection(columns).with_batch_size(batch_rows);
     let builder = if limit == usize::MAX { builder } else { builder.with_limit(limit) };
-    let mut rows = Vec::new();
+    let (mut rows, mut bytes) = (Vec::new(), TableBytes::default());
     for batch in builder.build().map_err(|error| broken(&error))? {
         let batch = batch.map_err(|error| broken(&error))?;
+        bytes.add(batch.get_array_memory_size()).map_err(unreadable)?;
         for row in 0..batch.num_rows() {
             let number = rows.len() + 1;
             rows.push(Row { unit: "row", number, fields: fields(path, &batch, row, number)? });

@@ -1,11 +1,12 @@
 //! Text to token ids and back, in Hugging Face's files.
 
+use crate::caught::{caught, encoded};
 use crate::chat::{ChatTemplate, Message};
 use crate::end_ids::end_ids;
 use crate::error::TokenizerError;
 use crate::names::{GENERATION_CONFIG, TOKENIZER_CONFIG};
 use crate::prompt_start::prompt_start;
-use espalier_files::{publish_bytes, publish_json};
+use espalier_files::{publish_bytes, publish_json, read_input};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -54,9 +55,9 @@ impl Tokenizer {
     /// A file that is missing or broken, and an end-of-text token that the tokenizer does not know.
     pub fn load(folder: &Path) -> Result<Tokenizer, TokenizerError> {
         let path = folder.join(TOKENIZER);
-        let bytes = std::fs::read(&path).map_err(TokenizerError::read(&path))?;
-        let mut inner =
-            tokenizers::Tokenizer::from_bytes(&bytes).map_err(|error| TokenizerError::broken(&path, error))?;
+        let bytes = read_input(&path).map_err(TokenizerError::read(&path))?;
+        let mut inner = caught(|| tokenizers::Tokenizer::from_bytes(&bytes))?
+            .map_err(|error| TokenizerError::broken(&path, error))?;
         // Files may ask for texts to be cut or filled up; neither may happen to a prompt here.
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|error| TokenizerError::broken(&path, error))?;
@@ -64,7 +65,7 @@ impl Tokenizer {
         for name in [TOKENIZER_CONFIG, GENERATION_CONFIG].into_iter().chain(COMPANIONS) {
             let path = folder.join(name);
             if path.exists() {
-                files.push((name.to_owned(), std::fs::read(&path).map_err(TokenizerError::read(&path))?));
+                files.push((name.to_owned(), read_input(&path).map_err(TokenizerError::read(&path))?));
             }
         }
         let eos_ids = end_ids(folder, |token| inner.token_to_id(token))?;
@@ -99,10 +100,10 @@ impl Tokenizer {
     /// The ids of a text. Special tokens that stand in the text become their ids; none are added.
     ///
     /// # Errors
-    /// When the tokenizer's model cannot take the text, as one without an entry for unknown words.
+    /// When the tokenizer's model cannot take the text, as one without an entry for unknown words, or gives it up, as a
+    /// regular expression that would try too many ways.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        let encoding = self.inner.encode_fast(text, false);
-        Ok(encoding.map_err(TokenizerError::model)?.get_ids().to_vec())
+        encoded(&self.inner, text, false)
     }
 
     /// The ids of a text that a model is to continue: as [`encode`](Self::encode), after what the tokenizer's own files
@@ -161,9 +162,8 @@ impl Tokenizer {
     /// The text of ids, special tokens included. Bytes that are no UTF-8 become U+FFFD; ids that do not exist become
     /// nothing. Should the decoder fail, the tokens' own spellings are joined.
     pub fn decode(&self, ids: &[u32]) -> String {
-        self.inner
-            .decode(ids, false)
-            .unwrap_or_else(|_| ids.iter().filter_map(|&id| self.inner.id_to_token(id)).collect())
+        let decoded = caught(|| self.inner.decode(ids, false)).ok().and_then(Result::ok);
+        decoded.unwrap_or_else(|| ids.iter().filter_map(|&id| self.inner.id_to_token(id)).collect())
     }
 
     /// What [`encode_prompt`](Self::encode_prompt) puts before a text.

@@ -249,3 +249,64 @@ fn no_token_spans_two_texts() {
         assert_eq!(after, [tokenizer.token_id("ep").unwrap()]);
     }
 }
+
+#[test]
+fn a_regular_expression_without_end_is_an_error_of_its_text() {
+    let folder = tempfile::tempdir().unwrap();
+    trained().save(folder.path()).unwrap();
+    let path = folder.path().join(TOKENIZER);
+    let mut file: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    file["pre_tokenizer"] = json!({
+        "type": "Split", "pattern": { "Regex": "(a+)+$|(([a-zA-Z]+)*)*x" }, "behavior": "Isolated", "invert": false,
+    });
+    fs::write(&path, file.to_string()).unwrap();
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    let error = tokenizer.encode(&format!("{}!", "a".repeat(40))).unwrap_err().to_string();
+    assert!(error.contains("retry-limit-in-match"), "{error}");
+    assert!(!crate::catches_panics());
+    assert_eq!(tokenizer.decode(&tokenizer.encode("aaa").unwrap()), "aaa", "other texts are read");
+}
+
+#[test]
+fn templates_that_ask_for_too_much_are_refused() {
+    let greedy = [
+        "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
+        "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
+        "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+        "{% set ns = namespace(s=['x']) %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+        "{% set ns = namespace(s=['x']) %}{% for i in range(60) %}{% set ns.s = [ns.s, ns.s] %}{% endfor %}{{ ns.s }}",
+        "{{ 'a\nb' | indent(1000000000) }}",
+        "{{ '%1000000000d' | format(1) }}",
+        "{{ '{:>1000000000}'.format(1) }}",
+        "{{ ('a' * 9999) | replace('a', 'a' * 9999) | replace('a', 'a' * 9999) | replace('a', 'a' * 9999) }}",
+        "{{ ('a' * 9999).replace('a', 'a' * 9999).replace('a', 'a' * 9999).replace('a', 'a' * 9999) }}",
+        "{{ ('x' * 99999).join(range(99999) | map('string')) }}",
+        "{{ 'x' * 1000000000 }}",
+        "{{ ['x'] * 1000000000 }}",
+        "{{ range(1000000000) | list | length }}",
+        "{{ range(100000) | map('string') | map('indent', 100000) | list | tojson }}",
+        "{% macro m() %}{{ m() }}{{ m() }}{% endmacro %}{{ m() }}",
+        "{% for a in range(99999) %}{{ 'x' * 99999 }}{% endfor %}",
+        "{{ (range(99999) | list | tojson * 999) | upper | lower | title | trim('9') }}",
+        "{{ messages | batch(1000000000, 'x') | list }}",
+        "{{ range(9) | slice(1000000000) | list }}",
+        "{{ messages[0].content | wordwrap(0) | center(1000000000) }}",
+    ];
+    for template in greedy {
+        let folder = tempfile::tempdir().unwrap();
+        trained().save(folder.path()).unwrap();
+        fs::write(folder.path().join("chat_template.jinja"), template).unwrap();
+        let began = std::time::Instant::now();
+        let chatted = Tokenizer::load(folder.path()).and_then(|loaded| loaded.chat(&[Message::user("a")]));
+        let error = chatted.map(|text| text.len()).unwrap_err().to_string();
+        assert!(error.contains("chat_template.jinja"), "{template}: {error}");
+        assert!(began.elapsed().as_secs() < 20, "{template}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    trained().save(folder.path()).unwrap();
+    let template = "{% for m in messages %}{{ m.content | trim | replace('b', 'c') }}{% endfor %}";
+    fs::write(folder.path().join("chat_template.jinja"), template).unwrap();
+    let long = "ab ".repeat(1_000_000);
+    let written = Tokenizer::load(folder.path()).unwrap().chat(&[Message::user(&long)]).unwrap();
+    assert_eq!(written, long.replace('b', "c").trim(), "3 MB are not too much");
+}

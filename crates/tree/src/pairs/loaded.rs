@@ -2,9 +2,8 @@
 
 use super::{RankedList, StepPair, read_pairs};
 use crate::error::TreeError;
+use espalier_files::input_lines;
 use serde::{Deserialize, Serialize};
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 /// The examples of a file, N of them, and the rows that are none.
@@ -92,7 +91,7 @@ pub fn load_pairs(path: &Path) -> Result<Loaded<StepPair>, TreeError> {
 /// When the file cannot be read, and when a line is no JSON.
 pub fn load_ranked_lists(path: &Path) -> Result<Loaded<RankedList>, TreeError> {
     let mut loaded = Loaded::default();
-    let lines = BufReader::new(File::open(path).map_err(TreeError::read(path))?).lines();
+    let lines = input_lines(path).map_err(TreeError::read(path))?;
     let mut row = 0;
     for line in lines {
         let line = line.map_err(TreeError::read(path))?;

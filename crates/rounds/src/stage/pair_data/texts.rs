@@ -8,15 +8,17 @@ use anyhow::{Context, Result, bail};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type};
+use espalier_files::{TableBytes, input_lines, open_input, read_input_text, rows_at_a_time};
 use espalier_tokenizer::Tokenizer;
 use espalier_trainer::PreferencePair;
 use espalier_tree::Loaded;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use serde_json::{Map, Value};
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+/// Rows that are read at a time, where they are of usual sizes.
+const BATCH_ROWS: usize = 1024;
 /// The columns that a row of texts may have beside prompt, chosen and rejected.
 const NUMBERS: [&str; 5] = ["weight", "q_chosen", "q_rejected", "visits_chosen", "visits_rejected"];
 const TEXTS: [&str; 4] = ["prompt", STEPS_SO_FAR, "chosen", "rejected"];
@@ -29,7 +31,7 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// One object a line, blank lines being no rows, or an array of objects.
 pub(super) fn json_rows(path: &Path) -> Result<Vec<Map<String, Value>>> {
-    let text = std::fs::read_to_string(path)?;
+    let text = read_input_text(path)?;
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
     if text.trim_start().starts_with('[') {
         return Ok(serde_json::from_str(text)?);
@@ -44,7 +46,7 @@ pub(super) fn json_rows(path: &Path) -> Result<Vec<Map<String, Value>>> {
 
 /// Whether the first object of a file of lines has this field.
 pub(super) fn first_row_has(path: &Path, field: &str) -> Result<bool> {
-    for line in BufReader::new(File::open(path)?).lines() {
+    for line in input_lines(path)? {
         let line = line?;
         let line = line.trim_start_matches(BYTE_ORDER_MARK);
         if !line.trim().is_empty() {
@@ -56,16 +58,19 @@ pub(super) fn first_row_has(path: &Path, field: &str) -> Result<bool> {
 
 /// Whether a Parquet file is one of `mcts-gen`.
 pub(super) fn has_tokens(path: &Path) -> Result<bool> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(open_input(path)?)?;
     Ok(builder.schema().column_with_name("prompt_ids").is_some())
 }
 
 /// The rows of a Parquet file of texts.
 pub(super) fn parquet_rows(path: &Path) -> Result<Vec<Map<String, Value>>> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
-    let mut rows = Vec::new();
-    for batch in builder.build()? {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(open_input(path)?)?;
+    let parts = builder.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
+    let batch_rows = rows_at_a_time(parts.map(ColumnChunkMetaData::uncompressed_size), BATCH_ROWS)?;
+    let (mut rows, mut bytes) = (Vec::new(), TableBytes::default());
+    for batch in builder.with_batch_size(batch_rows).build()? {
         let batch = batch?;
+        bytes.add(batch.get_array_memory_size())?;
         let columns = columns(&batch)?;
         rows.extend((0..batch.num_rows()).map(|row| {
             columns.iter().map(|(name, column)| ((*name).to_owned(), cell(column, row))).collect::<Map<_, _>>()

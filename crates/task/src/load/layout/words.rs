@@ -84,7 +84,8 @@ pub(in crate::load) fn svamp(row: &Row, stem: &str) -> Result<Problem, String> {
 /// `<Problem ID="nluds-0001" Grade="1"><Body>..</Body><Question>..</Question><Solution-Type>..</Solution-Type>
 /// <Answer>9 (apples)</Answer>`. The unit in parentheses goes, several answers become a list.
 pub(in crate::load) fn asdiv(path: &Path, limit: usize) -> Result<Vec<Problem>, TaskError> {
-    let text = std::fs::read_to_string(path).map_err(|source| TaskError::Read { path: path.to_owned(), source })?;
+    let text =
+        espalier_files::read_input_text(path).map_err(|source| TaskError::Read { path: path.to_owned(), source })?;
     let failed = |place: String, reason: String| TaskError::Row { path: path.to_owned(), place, reason };
     let document = roxmltree::Document::parse(&text)
         .map_err(|error| failed(format!("line {}", error.pos().row), format!("broken XML: {error}")))?;

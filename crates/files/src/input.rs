@@ -1,0 +1,165 @@
+//! Inputs that others wrote: regular files, read within bounds.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use std::path::Path;
+
+/// Largest file that is read whole, in bytes.
+const LARGEST_FILE: u64 = 4 << 30;
+/// Longest line, in bytes.
+const LONGEST_LINE: u64 = 256 << 20;
+/// What a table of other people's may take in memory at a time, in bytes.
+const LARGEST_BATCH: u64 = 256 << 20;
+
+/// Opens a file to read. A device or a pipe, which may have no end, is none.
+///
+/// # Errors
+/// The system's, and [`ErrorKind::InvalidInput`] for what is no regular file.
+pub fn open_input(path: &Path) -> io::Result<File> {
+    // Opening a pipe would wait for a writer, so its kind is asked for before.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
+    }
+    File::open(path)
+}
+
+/// The bytes of a regular file.
+///
+/// # Errors
+/// As [`open_input`], and [`ErrorKind::FileTooLarge`] above 4 GiB.
+pub fn read_input(path: &Path) -> io::Result<Vec<u8>> {
+    bounded(open_input(path)?, LARGEST_FILE)
+}
+
+/// The text of a regular file.
+///
+/// # Errors
+/// As [`read_input`], and [`ErrorKind::InvalidData`] for what is no UTF-8.
+pub fn read_input_text(path: &Path) -> io::Result<String> {
+    text(read_input(path)?)
+}
+
+/// The text of a file or of a pipe, up to its end.
+///
+/// # Errors
+/// As [`read_input_text`], but for pipes.
+pub fn read_stream_text(path: &Path) -> io::Result<String> {
+    text(bounded(File::open(path)?, LARGEST_FILE)?)
+}
+
+/// The lines of a regular file, without their ends.
+///
+/// # Errors
+/// As [`read_input_text`], also while the lines are read, and [`ErrorKind::FileTooLarge`] for a line above 256 MiB.
+pub fn input_lines(path: &Path) -> io::Result<impl Iterator<Item = io::Result<String>>> {
+    let mut reader = BufReader::new(open_input(path)?);
+    Ok(std::iter::from_fn(move || {
+        let mut line = Vec::new();
+        match reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line) {
+            Ok(0) => return None,
+            Ok(_) => {}
+            Err(error) => return Some(Err(error)),
+        }
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        } else if line.len() as u64 >= LONGEST_LINE {
+            return Some(Err(too_large("a line", LONGEST_LINE)));
+        }
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        Some(text(line))
+    }))
+}
+
+/// How many rows of a table may be read at a time, at most `wanted`: a value of a dictionary stands in memory once for
+/// each row that names it. `column_bytes` are the sizes of the parts of columns that are read, not compressed.
+///
+/// # Errors
+/// [`ErrorKind::FileTooLarge`] if a part is above 1 GiB, of which a single value could be all.
+pub fn rows_at_a_time(column_bytes: impl IntoIterator<Item = i64>, wanted: usize) -> io::Result<usize> {
+    let largest = column_bytes.into_iter().max().unwrap_or(0).max(1) as u64;
+    if largest > 4 * LARGEST_BATCH {
+        return Err(too_large("a column of a row group", 4 * LARGEST_BATCH));
+    }
+    Ok(wanted.min((LARGEST_BATCH / largest) as usize).max(1))
+}
+
+/// What is read of tables, added up.
+#[derive(Debug, Default)]
+pub struct TableBytes(u64);
+
+impl TableBytes {
+    /// Adds a batch of so many bytes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::FileTooLarge`] once all are more than 4 GiB.
+    pub fn add(&mut self, bytes: usize) -> io::Result<()> {
+        self.0 = self.0.saturating_add(bytes as u64);
+        if self.0 > LARGEST_FILE { Err(too_large("a table in memory", LARGEST_FILE)) } else { Ok(()) }
+    }
+}
+
+fn bounded(file: File, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit { Err(too_large("a file that is read whole", limit)) } else { Ok(bytes) }
+}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|_| io::Error::new(ErrorKind::InvalidData, "stream did not contain valid UTF-8"))
+}
+
+fn too_large(what: &str, limit: u64) -> io::Error {
+    io::Error::new(ErrorKind::FileTooLarge, format!("{what} may have {} MiB at most", limit >> 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_and_folders_are_no_inputs() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in [Path::new("/dev/zero"), folder.path()] {
+            for error in [open_input(path).unwrap_err(), read_input_text(path).unwrap_err()] {
+                assert_eq!(error.to_string(), "not a regular file");
+            }
+            assert!(input_lines(path).is_err());
+        }
+        assert_eq!(open_input(&folder.path().join("none")).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn lines_are_those_of_the_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines");
+        for content in ["", "a", "a\n", "a\r\n\nb", "\n\n"] {
+            std::fs::write(&path, content).unwrap();
+            let lines: Vec<String> = input_lines(&path).unwrap().map(Result::unwrap).collect();
+            assert_eq!(lines, content.lines().collect::<Vec<_>>(), "{content:?}");
+            assert_eq!(read_input_text(&path).unwrap(), content);
+        }
+        std::fs::write(&path, b"a\n\xff\n").unwrap();
+        assert!(input_lines(&path).unwrap().nth(1).unwrap().is_err());
+    }
+
+    #[test]
+    fn what_would_fill_the_memory_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sparse");
+        File::create(&path).unwrap().set_len(LONGEST_LINE + 1).unwrap();
+        let error = input_lines(&path).unwrap().next().unwrap().unwrap_err();
+        assert_eq!(
+            (error.kind(), error.to_string()),
+            (ErrorKind::FileTooLarge, "a line may have 256 MiB at most".into())
+        );
+        // 1 MiB in a dictionary: at most 256 rows of it; a few bytes: as many rows as wanted.
+        assert_eq!(rows_at_a_time([1 << 20, 5], 1024).unwrap(), 256);
+        assert_eq!(rows_at_a_time([100, 5], 1024).unwrap(), 1024);
+        assert_eq!(rows_at_a_time([1 << 30], 1024).unwrap(), 1);
+        assert_eq!(rows_at_a_time([(1 << 30) + 1], 1024).unwrap_err().kind(), ErrorKind::FileTooLarge);
+        let mut bytes = TableBytes::default();
+        assert!(bytes.add(4 << 30).is_ok() && bytes.add(1).is_err());
+    }
+}
