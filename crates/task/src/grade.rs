@@ -42,7 +42,8 @@ impl Grader {
     pub fn grade(&self, problem: &Problem, text: &str) -> Result<Grade, TaskError> {
         let found = match problem.kind {
             AnswerKind::Code => extract(text, AnswerKind::Code),
-            _ if self.boxed_only => boxed(text).map(|answer| (answer.trim().to_owned(), FoundBy::Boxed)),
+            _ if self.boxed_only => boxed(text.rsplit_once("</think>").map_or(text, |(_, said)| said))
+                .map(|answer| (answer.trim().to_owned(), FoundBy::Boxed)),
             kind => extract(text, kind),
         };
         let (answer, found_by) = found.unzip();

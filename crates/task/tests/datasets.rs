@@ -122,6 +122,9 @@ fn aqua() {
     assert_eq!((problem.question.as_str(), problem.answer.as_str(), problem.kind), (question, "B", AnswerKind::Choice));
     assert!(is_right(&problem, "The answer is B.") && is_right(&problem, r"\boxed{B) 21}"));
     assert!(!is_right(&problem, "The answer is 21.") && !is_right(&problem, r"\boxed{C}"));
+    let bare = line.replace(r#"["A)20", "B)21", "C)(22)", "D)23", "E)24"]"#, r#"["f(3)", "g(3)"]"#);
+    let problem = one("aqua", "test.json", &bare);
+    assert_eq!(problem.question, "Half of 42?\n(A) f(3)\n(B) g(3)\nAnswer with a letter from A to B.");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use clap::Args;
 use espalier_files::{publish_bytes, read_stream_text, refuse_existing};
 use espalier_task::{AnswerKind, FoundBy, equivalent, extract};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -26,9 +27,25 @@ pub struct JudgeArgs {
 
 #[derive(Deserialize)]
 struct Row {
-    reference: String,
-    answer: Option<String>,
+    reference: Value,
+    /// Null is no answer, which is wrong.
+    #[serde(default, deserialize_with = "given")]
+    answer: Option<Value>,
     text: Option<String>,
+}
+
+/// A field that is there, also as null.
+fn given<'de, D: serde::Deserializer<'de>>(field: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(field).map(Some)
+}
+
+/// Text, or a number as it is written.
+fn words(name: &str, value: Value) -> Result<String> {
+    match value {
+        Value::String(text) => Ok(text),
+        Value::Number(number) => Ok(number.to_string()),
+        _ => bail!("its {name} is neither text nor a number"),
+    }
 }
 
 #[derive(Serialize)]
@@ -47,6 +64,7 @@ pub fn run(args: &JudgeArgs) -> Result<Outcome> {
     let kind = if args.choice { AnswerKind::Choice } else { AnswerKind::Math };
     let (mut rows, mut correct) = (0_usize, 0_usize);
     let mut verdicts = Vec::new();
+    let input = input.strip_prefix('\u{feff}').unwrap_or(&input);
     for (index, line) in input.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let place = || format!("{shown}:{}", index + 1);
         let row: Row = serde_json::from_str(line).with_context(place)?;
@@ -69,10 +87,12 @@ pub fn run(args: &JudgeArgs) -> Result<Outcome> {
 
 fn judge(row: Row, kind: AnswerKind) -> Result<Verdict> {
     let (answer, found_by) = match (row.answer, row.text) {
-        (Some(answer), None) => (Some(answer), None),
+        (Some(Value::Null), None) => (None, None),
+        (Some(answer), None) => (Some(words("answer", answer)?), None),
         (None, Some(text)) => extract(&text, kind).unzip(),
         _ => bail!("a row has either an answer or a text"),
     };
-    let correct = answer.as_ref().is_some_and(|answer| equivalent(&row.reference, answer));
+    let reference = words("reference", row.reference)?;
+    let correct = answer.as_ref().is_some_and(|answer| equivalent(&reference, answer));
     Ok(Verdict { correct, answer, found_by })
 }

@@ -92,7 +92,7 @@ impl ProblemSets {
     pub fn rehearsed(&self) -> Vec<Problem> {
         let is_right = |problem: &&Problem| {
             let boxed = problem.solution.as_ref().and_then(|worked| boxed(&worked.solution));
-            boxed.is_none_or(|answer| equivalent(&problem.answer, answer))
+            boxed.is_none_or(|answer| equivalent(&problem.answer, &answer))
         };
         self.warm_start.iter().filter(is_right).cloned().collect()
     }

@@ -3,8 +3,9 @@
 use super::collection::{Matrix, items, list, union};
 use super::expression::{parse, same_expression};
 use super::latex::{TEXT_OPENS, canonical, tidy, ungrouped};
-use super::quantity::{quantity, same_quantity, unit};
-use super::relation::{as_interval, assigned, same_relation};
+use super::quantity::{quantity, same_quantity};
+use super::relation::{as_interval, assigned, same_relation, stated};
+use super::unit::unit;
 
 /// Longer texts are no short answers and only equal themselves.
 const MAX_ANSWER_CHARS: usize = 500;
@@ -51,21 +52,47 @@ pub fn equivalent(reference: &str, answer: &str) -> bool {
     same(&reference, without_glued_unit(&reference, &answer), 0)
 }
 
-/// The letter that an answer to a multiple-choice question chooses: `B`, `(B)`, `B.`, `B) 12 cm`.
+/// The letter that an answer to a multiple-choice question chooses: `B`, `(B)`, `[B]`, `B.`, `B) 12 cm`, `B - 12 cm`. Not one
+/// that is denied, nor one of several.
 pub(super) fn chosen(tidied: &str) -> Option<char> {
-    let text = tidied.trim().trim_start_matches(['*', TEXT_OPENS]);
-    let (enclosed, text) = match text.strip_prefix('(') {
+    let is_quote = |c: char| matches!(c, '*' | TEXT_OPENS | '"' | '“' | '\'' | '`');
+    let text = tidied.trim().trim_start_matches(is_quote);
+    let (enclosed, text) = match text.strip_prefix(['(', '[']) {
         Some(inner) => (true, inner),
         None => (false, text),
     };
     let mut chars = text.chars();
     let letter = chars.next().filter(char::is_ascii_uppercase)?;
-    match chars.next() {
-        None | Some(')') => Some(letter),
-        Some('.' | ':') if !enclosed => Some(letter),
-        Some(mark) if mark == super::latex::TEXT_CLOSES => Some(letter),
-        _ => None,
-    }
+    let rest = chars.as_str();
+    let option = match rest.chars().next() {
+        None => "",
+        Some(')' | ']' | super::latex::TEXT_CLOSES) => &rest[1..],
+        Some('.' | ':' | ',' | '*' | '"') if !enclosed => &rest[1..],
+        Some('”') if !enclosed => &rest['”'.len_utf8()..],
+        Some(' ') if !enclosed && rest.trim_start().starts_with(['-', '–', '—']) => rest,
+        _ => return None,
+    };
+    (!denies(option) && !names_another(rest)).then_some(letter)
+}
+
+/// Whether what stands behind a letter speaks against it, or of it: `C) is wrong`.
+fn denies(option: &str) -> bool {
+    let option = option.trim_start_matches([')', ']', '.', ',', ' ', super::latex::TEXT_CLOSES]);
+    ["is ", "isn't", "was ", "cannot ", "can't ", "and ", "or ", "nor ", "but "]
+        .iter()
+        .any(|word| option.starts_with(word))
+}
+
+/// Whether another letter follows as a choice: `(A), (B)`, `A. and C.`, `A, C`.
+fn names_another(rest: &str) -> bool {
+    let is_letter = |text: &str| text.len() == 1 && text.starts_with(|c: char| c.is_ascii_uppercase());
+    let listed = |part: &str| is_letter(part.trim());
+    let marked = |word: &str| {
+        let letter = word.trim_matches(['(', ')', '[', ']', '.', ':', '*']);
+        letter.len() < word.len() && is_letter(letter)
+    };
+    rest.split([',', '/', '&']).skip(1).any(listed)
+        || rest.split(|c: char| c.is_whitespace() || matches!(c, ',' | '/' | '&')).any(marked)
 }
 
 /// After these a degree sign belongs to their argument.
@@ -74,6 +101,11 @@ const FUNCTIONS_OF_ANGLES: [&str; 3] = ["\\sin", "\\cos", "\\tan"];
 /// Compares two tidied texts.
 pub(super) fn same(reference: &str, answer: &str, depth: u32) -> bool {
     let (reference, answer) = (without_parentheses(reference), without_parentheses(answer));
+    if depth < MAX_DEPTH
+        && let Some(verdict) = same_as_stated(reference, answer, depth + 1)
+    {
+        return verdict;
+    }
     match (assigned(reference), assigned(answer)) {
         (Some((_, value)), None) if !answer.contains('=') => return same(value, answer, depth),
         (None, Some((_, value))) if !reference.contains('=') => return same(reference, value, depth),
@@ -105,13 +137,40 @@ pub(super) fn same(reference: &str, answer: &str, depth: u32) -> bool {
     same_formula(reference, answer).unwrap_or(false) || same_text(&canonical(reference), &canonical(answer))
 }
 
+/// Compares a value with one that is given by name or twice: `AB = 5`, `x = 2 + 3 = 5`, `\frac{1}{2} = 0.5`,
+/// `\frac{2}{3} \approx 0.667`. `None` where only one side of it says something, or both do.
+fn same_as_stated(reference: &str, answer: &str, depth: u32) -> Option<bool> {
+    match (stated(reference), stated(answer)) {
+        (None, Some(values)) if is_value(reference) => Some(values.iter().all(|value| same(reference, value, depth))),
+        (Some(values), None) if is_value(answer) => Some(values.iter().all(|value| same(value, answer, depth))),
+        _ => None,
+    }
+}
+
+fn is_value(text: &str) -> bool {
+    !text.contains(['=', '<', '>', '≤', '≥', '≠']) && !text.contains("\\approx")
+}
+
 /// Compares formulas with the units that may follow them; `None` if either is no formula, or without a verdict.
 fn same_formula(reference: &str, answer: &str) -> Option<bool> {
+    if is_derivative(reference) != is_derivative(answer) {
+        return Some(false);
+    }
     let ((reference, unit), (answer, other_unit)) = (measured(reference), measured(answer));
     if unit.is_some() && other_unit.is_some() && unit != other_unit {
         return Some(false);
     }
     same_expression(&parse(reference)?, &parse(answer)?)
+}
+
+/// Whether a `\frac{dy}{dx}` stands in a text: its d is no factor that cancels.
+fn is_derivative(text: &str) -> bool {
+    let begins = |rest: &str| {
+        rest.strip_prefix('d').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '}'))
+    };
+    text.split("\\frac{")
+        .skip(1)
+        .any(|rest| begins(rest) && rest.split_once("}{").is_some_and(|(_, under)| begins(under)))
 }
 
 /// A formula and the unit after it: `6\pi` and `cm^2`.
@@ -141,9 +200,13 @@ fn without_glued_unit<'a>(reference: &str, answer: &'a str) -> &'a str {
     if is_glued && !has_letters { number } else { answer }
 }
 
-/// Equal texts; in words of more than one letter, capitals mean nothing.
+/// Equal texts; in words, capitals mean nothing. Few letters may be symbols, in which they do: `CO` and `Co`.
 fn same_text(reference: &str, answer: &str) -> bool {
-    let is_word = |text: &str| text.len() > 1 && text.chars().all(|c| c.is_ascii_alphabetic() || c == ' ');
+    const SHORT: [&str; 4] = ["no", "yes", "odd", "up"];
+    let is_word = |text: &str| {
+        let is_short = || SHORT.iter().any(|word| text.eq_ignore_ascii_case(word));
+        (text.len() > 3 || is_short()) && text.chars().all(|c| c.is_ascii_alphabetic() || c == ' ')
+    };
     let same_word = is_word(reference) && is_word(answer) && reference.eq_ignore_ascii_case(answer);
     !reference.is_empty() && (reference == answer || same_word)
 }

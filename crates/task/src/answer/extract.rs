@@ -3,6 +3,7 @@
 use super::boxed::boxed;
 use super::equivalent::chosen;
 use super::latex::tidy;
+use super::phrase;
 use serde::{Deserialize, Serialize};
 
 /// What an answer is, as far as finding it goes.
@@ -36,10 +37,11 @@ pub enum FoundBy {
     Program,
 }
 
-/// Finds the answer in `text`: the last box; else what follows the last `####`; else what follows the last "answer is" or
-/// "answer:"; else, for a choice, the letter that the text is or the last one in parentheses, and for the rest the last
-/// number. For a choice each of them must choose a letter, and the letter is what is returned. Of code it is the last
-/// fenced block, or, where a function's head is continued, the body: all up to the next line that is not indented.
+/// Finds the answer in `text`, or in what follows `</think>` in it: the last box; else a last line, or a number, behind
+/// `####`; else what follows the last "answer is" or "answer:" that a value follows; else, for a choice, the letter that the
+/// text begins with or the last one in parentheses, and for the rest the last number. For a choice each of them must choose a
+/// letter, and the letter is what is returned. Of code it is the last fenced block that holds a function, or, where a
+/// function's head is continued, the body: all up to the next line that is not indented.
 ///
 /// ```
 /// use espalier_task::{AnswerKind, FoundBy, extract};
@@ -48,81 +50,110 @@ pub enum FoundBy {
 /// assert_eq!(extract("It must be (C).", AnswerKind::Choice), Some(("C".to_owned(), FoundBy::Letter)));
 /// ```
 pub fn extract(text: &str, kind: AnswerKind) -> Option<(String, FoundBy)> {
-    let marked = text.rsplit_once("####").map(|(_, after)| after.lines().next().unwrap_or_default());
+    let text = text.rsplit_once("</think>").map_or(text, |(_, said)| said);
+    if kind == AnswerKind::Code && boxed(text).is_none() {
+        return Some((program(text).to_owned(), FoundBy::Program));
+    }
+    let owned = |found: Option<&str>| found.map(str::to_owned);
     let candidates = [
-        (boxed(text), FoundBy::Boxed),
-        (marked, FoundBy::Mark),
-        (after_phrase(text), FoundBy::Phrase),
+        (boxed(text).map(std::borrow::Cow::into_owned), FoundBy::Boxed),
+        (owned(marked(text)), FoundBy::Mark),
+        (phrase::value(text, kind).map(str::to_owned), FoundBy::Phrase),
         match kind {
-            AnswerKind::Math => (last_number(text), FoundBy::LastNumber),
-            AnswerKind::Choice => (last_letter(text).or(Some(text)), FoundBy::Letter),
+            AnswerKind::Math => (owned(last_number(text)), FoundBy::LastNumber),
+            AnswerKind::Choice => (owned(letter(text)), FoundBy::Letter),
             AnswerKind::Code => return Some((program(text).to_owned(), FoundBy::Program)),
         },
     ];
     candidates.into_iter().find_map(|(found, by)| {
-        let found = found?.trim();
+        let found = found?;
+        let found = found.trim();
         match kind {
             AnswerKind::Math | AnswerKind::Code => (!found.is_empty()).then(|| (found.to_owned(), by)),
-            AnswerKind::Choice => chosen(&tidy(without_option(found))).map(|letter| (letter.to_string(), by)),
+            AnswerKind::Choice => chosen(&tidy(found)).map(|letter| (letter.to_string(), by)),
         }
     })
 }
 
-/// The program of a text.
+/// What stands behind the last `####` that is no heading: GSM8K's mark is followed by a value, or by the text's last line.
+fn marked(text: &str) -> Option<&str> {
+    text.rmatch_indices("####").find_map(|(at, mark)| {
+        let after = &text[at + mark.len()..];
+        let line = after.lines().next().unwrap_or_default();
+        let is_last = after.trim().len() == line.trim().len();
+        let is_value = line.trim_start().starts_with(|c: char| c.is_ascii_digit() || "$-+.\\(−€£".contains(c));
+        (is_last || is_value).then_some(line)
+    })
+}
+
+/// The program of a text: the body that continues a head, if it begins with one; else what the last fenced block that
+/// defines a function holds, or the last at all. A fence that is never closed holds all that follows it. What uses the
+/// function behind it is cut off.
 fn program(text: &str) -> &str {
     const FENCE: &str = "```";
-    let fenced = || {
-        let (before, _) = text.rsplit_once(FENCE)?;
-        let (_, block) = before.rsplit_once(FENCE)?;
-        block.split_once('\n').map(|(_language, code)| code)
-    };
-    fenced().unwrap_or_else(|| {
-        let mut end = 0;
-        for line in text.split_inclusive('\n') {
-            let is_inside = end == 0 || line.trim().is_empty() || line.starts_with([' ', '\t']);
-            if !is_inside {
-                break;
-            }
-            end += line.len();
-        }
-        &text[..end]
+    if is_inside(text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default()) {
+        return up_to(text, |_, line| !is_inside(line));
+    }
+    let (mut blocks, mut rest) = (Vec::new(), text);
+    while let Some((_, after)) = rest.split_once(FENCE) {
+        let (block, next) = after.split_once(FENCE).unwrap_or((after, ""));
+        blocks.extend(block.split_once('\n').map(|(_language, code)| code));
+        rest = next;
+    }
+    let defines = |code: &&&str| code.lines().any(|line| line.starts_with("def "));
+    let code = blocks.iter().rev().find(defines).or(blocks.last()).copied().unwrap_or(text);
+    up_to(code, |before, line| {
+        let goes_on =
+            ["def ", "class ", "import ", "from ", "@", "#", "async def "].iter().any(|head| line.starts_with(head));
+        !is_inside(line) && !goes_on && before.lines().any(|line| line.starts_with([' ', '\t']))
     })
 }
 
-/// `option B` and `choice B` as `B`.
-fn without_option(text: &str) -> &str {
-    let start = ["option ", "choice ", "Option ", "Choice "].into_iter().find_map(|word| text.strip_prefix(word));
-    start.unwrap_or(text).trim_start()
+/// Whether a line belongs to what stands above it.
+fn is_inside(line: &str) -> bool {
+    line.trim().is_empty() || line.starts_with([' ', '\t'])
 }
 
-/// What follows the last "answer is" or "answer:" up to the end of its sentence, without the marks around it.
-fn after_phrase(text: &str) -> Option<&str> {
-    // ASCII lower case keeps every byte where it is.
-    let lower = text.to_ascii_lowercase();
-    let after = ["answer is", "answer:", "answer**:"]
-        .into_iter()
-        .filter_map(|phrase| Some(lower.rfind(phrase)? + phrase.len()));
-    let mut rest = text[after.max()?..].trim_start_matches([':', '*', ' ', '\n']);
-    if let Some(inside) = rest.strip_prefix("\\(").or_else(|| rest.strip_prefix("\\["))
-        && let Some((formula, _)) = inside.split_once("\\)").or_else(|| inside.split_once("\\]"))
-    {
-        return Some(formula);
+/// The lines before the first one that `ends` them, which is told what stands before it.
+fn up_to(text: &str, ends: impl Fn(&str, &str) -> bool) -> &str {
+    let mut end = 0;
+    for line in text.split_inclusive('\n') {
+        if ends(&text[..end], line) {
+            break;
+        }
+        end += line.len();
     }
-    if let Some(inside) = rest.strip_prefix('$')
-        && let Some((formula, _)) = inside.split_once('$')
-        && !formula.contains('\n')
-    {
-        return Some(formula);
-    }
-    rest = rest.lines().next()?;
-    rest = rest.find(". ").map_or(rest, |end| &rest[..end]);
-    Some(rest.trim().trim_end_matches(['.', '*', '!', ' ', '<']))
+    &text[..end]
 }
 
-/// The last number, with its sign, its separators, and its denominator.
+/// The last number, with its sign, its separators, and its denominator; exponents and indices are none.
 fn last_number(text: &str) -> Option<&str> {
     let bytes = text.as_bytes();
-    let end = bytes.iter().rposition(u8::is_ascii_digit)? + 1;
+    let mut end = text.len();
+    loop {
+        end = bytes[..end].iter().rposition(u8::is_ascii_digit)? + 1;
+        let mut start = number_start(bytes, end);
+        if text[..start].ends_with(['^', '_']) || text[..start].ends_with("^{") || text[..start].ends_with("_{") {
+            end = start;
+            continue;
+        }
+        let mut end = end;
+        if let Some((from, to)) = fraction_around(text, start, end) {
+            (start, end) = (from, to);
+        }
+        let before = &text[..start];
+        let Some(sign) = before.chars().next_back().filter(|c| matches!(c, '-' | '\u{2212}' | '\u{2013}')) else {
+            return Some(&text[start..end]);
+        };
+        // A minus sign after a digit or a letter is a subtraction or a hyphen.
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == ')';
+        let is_sign = !before[..before.len() - sign.len_utf8()].ends_with(is_part);
+        return Some(&text[start - if is_sign { sign.len_utf8() } else { 0 }..end]);
+    }
+}
+
+/// Where the number begins that ends at `end`.
+fn number_start(bytes: &[u8], end: usize) -> usize {
     let is_part = |at: usize| {
         let digit_after = bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
         let digit_before = at > 0 && bytes[at - 1].is_ascii_digit();
@@ -137,15 +168,24 @@ fn last_number(text: &str) -> Option<&str> {
     while start > 0 && is_part(start - 1) {
         start -= 1;
     }
-    // A minus sign after a digit or a letter is a subtraction or a hyphen.
-    let has_sign = start > 0 && bytes[start - 1] == b'-';
-    let is_negative =
-        has_sign && (start == 1 || !(bytes[start - 2].is_ascii_alphanumeric() || bytes[start - 2] == b')'));
-    Some(&text[start - usize::from(is_negative)..end])
+    start
 }
 
-/// The last letter in parentheses.
-fn last_letter(text: &str) -> Option<&str> {
+/// The `\frac{a}{b}` whose denominator this number is.
+fn fraction_around(text: &str, start: usize, end: usize) -> Option<(usize, usize)> {
+    let over = text[..start].strip_suffix("}{")?;
+    let command = over.rfind("frac{")?;
+    let from = over[..command].rfind('\\')?;
+    let is_plain = over[command + 5..].chars().all(|c| c.is_ascii_digit() || "-.,".contains(c));
+    (is_plain && text[end..].starts_with('}') && over.len() - command < 40).then_some((from, end + 1))
+}
+
+/// The letter that a text begins with, as a line of its own or with its option, else the last one in parentheses.
+fn letter(text: &str) -> Option<&str> {
+    let first = text.trim_start().lines().next()?;
+    if chosen(&tidy(first)).is_some() {
+        return Some(first);
+    }
     let enclosed = |&(at, _): &(usize, &str)| text[at..].chars().nth(2) == Some(')');
     let (at, _) = text.rmatch_indices('(').find(enclosed)?;
     text.get(at..at + text[at..].find(')')? + 1)
@@ -178,6 +218,30 @@ mod tests {
         ] {
             assert_eq!(extract(text, AnswerKind::Math), Some((answer.to_owned(), by)), "{text}");
         }
+        for (text, answer) in [
+            ("<think>It may be \\boxed{3}.</think> It is 4.", "4"),
+            ("#### Step 2: divide\n8 / 2 = 4\n\nThe answer is 4.", "4"),
+            ("#### Dividing\nSo each has 4.", "4"),
+            (r"The answer is $$\frac{1}{4}$$.", r"\frac{1}{4}"),
+            ("The answer is $12, not $15.", "$12"),
+            ("The answer is $12 per hour because she pays $3 less.", "$12 per hour"),
+            (r"**Answer: \$12 per hour.**", r"\$12 per hour"),
+            ("The answer is 4<|eot_id|>", "4"),
+            ("The answer is 4</s>", "4"),
+            ("The answer is 4, since 2 + 2 = 4.", "4"),
+            ("The answer is \"4\".", "4"),
+            ("The answer is 4. I think this answer is correct.", "4"),
+            ("Answer: Tom has 3 apples. He buys 1 more. So he has 4 apples.", "4"),
+            ("The answer is approximately 4.", "4"),
+            ("The answer is not 3. It is 4.", "4"),
+            ("the answer is blue", "blue"),
+            ("So it falls by \u{2212}4.", "\u{2212}4"),
+            (r"Hence $y=-\frac{3}{8}$.", r"-\frac{3}{8}"),
+            ("The area is 4 cm^2.", "4"),
+            (r"a_1 + a_2 = 4 m^{3}", "4"),
+        ] {
+            assert_eq!(extract(text, AnswerKind::Math).map(|(answer, _)| answer), Some(answer.to_owned()), "{text}");
+        }
         for text in ["", "none", r"\boxed{}"] {
             assert_eq!(extract(text, AnswerKind::Math), None, "{text}");
         }
@@ -188,13 +252,21 @@ mod tests {
         for (text, letter, by) in [
             (r"\boxed{\text{(B)}}", "B", FoundBy::Boxed),
             (r"\boxed{12}. The answer is C.", "C", FoundBy::Phrase),
-            ("The correct answer is option D, as shown", "", FoundBy::Phrase),
+            ("The correct answer is option D, as shown", "D", FoundBy::Phrase),
             ("The answer is (A) because", "A", FoundBy::Phrase),
             ("Answer: **E**", "E", FoundBy::Phrase),
             ("#### B", "B", FoundBy::Mark),
             ("B", "B", FoundBy::Letter),
             ("B) twelve", "B", FoundBy::Letter),
             ("(A) is too small, so (C).", "C", FoundBy::Letter),
+            ("The answer is C because (B) is too small.", "C", FoundBy::Phrase),
+            ("The answer is C, not (B).", "C", FoundBy::Phrase),
+            ("The correct choice is C.", "C", FoundBy::Phrase),
+            ("The answer is \"C\".", "C", FoundBy::Phrase),
+            ("C. leaves\n\n(B) is wrong.", "C", FoundBy::Letter),
+            ("<think>(B)?</think>C", "C", FoundBy::Letter),
+            (r"\boxed{C - the third}", "C", FoundBy::Boxed),
+            ("[C]", "C", FoundBy::Letter),
         ] {
             let found = extract(text, AnswerKind::Choice);
             let wanted = (!letter.is_empty()).then(|| (letter.to_owned(), by));
@@ -215,6 +287,14 @@ mod tests {
                 "def add(a, b):\n    return a + b\n",
             ),
             (body, body),
+            // A fence that is never closed, a use behind the function, and imports before it.
+            ("```python\ndef f():\n    pass\n", "def f():\n    pass\n"),
+            ("```python\ndef f():\n    pass\n```\nUse it:\n```python\nf()\n```", "def f():\n    pass\n"),
+            ("    return a + b\n```\nUse it:\n```python\nprint(1)\n```", "    return a + b\n"),
+            (
+                "from typing import List\n\ndef f():\n    pass\n\nprint(f())\n",
+                "from typing import List\n\ndef f():\n    pass\n\n",
+            ),
             ("", ""),
             ("```", "```"),
         ] {

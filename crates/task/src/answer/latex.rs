@@ -13,7 +13,7 @@ const TEXT_COMMANDS: [&str; 7] =
 pub(super) const ROW_ENDS: char = '\u{4}';
 
 /// Spellings replaced one after the other; what is left of each pair becomes what is right of it.
-const REPLACEMENTS: [(&str, &str); 74] = [
+const REPLACEMENTS: [(&str, &str); 79] = [
     ("\\\\", "\u{4}"),
     ("\\(", ""),
     ("\\)", ""),
@@ -85,6 +85,11 @@ const REPLACEMENTS: [(&str, &str); 74] = [
     ("½", "\\frac{1}{2}"),
     ("¼", "\\frac{1}{4}"),
     ("¾", "\\frac{3}{4}"),
+    ("⅓", "\\frac{1}{3}"),
+    ("⅔", "\\frac{2}{3}"),
+    ("⅕", "\\frac{1}{5}"),
+    ("⅛", "\\frac{1}{8}"),
+    ("≈", "\\approx "),
     ("’", "'"),
     ("\u{a0}", " "),
     ("\u{202f}", "\u{2009}"),
@@ -97,8 +102,8 @@ const WORDS: [(&str, &str); 6] =
 /// The text with spacing, sizing, and style commands removed, one spelling per symbol, and the content of `\text{..}`
 /// between [`TEXT_OPENS`] and [`TEXT_CLOSES`].
 pub(super) fn tidy(text: &str) -> String {
-    let mut tidied: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    tidied = mark_text(tidied);
+    let mut tidied: String = text.chars().map(|c| if c.is_control() { ' ' } else { narrow(c) }).collect();
+    tidied = plain_words(&mark_text(tidied));
     for (from, to) in REPLACEMENTS {
         if tidied.contains(from) {
             tidied = tidied.replace(from, to);
@@ -120,6 +125,83 @@ pub(super) fn tidy(text: &str) -> String {
     // An answer that is text as a whole, `\text{18}`, is just that text.
     let inner = bare.strip_prefix(TEXT_OPENS).and_then(|rest| rest.strip_suffix(TEXT_CLOSES));
     inner.filter(|inner| !inner.contains(TEXT_OPENS)).unwrap_or(bare).trim().to_owned()
+}
+
+/// The ASCII character that a full-width one is, as Chinese and Japanese texts have it.
+fn narrow(c: char) -> char {
+    match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from((u32::from(c) - 0xfee0) as u8),
+        c => c,
+    }
+}
+
+/// Formulas as they are typed, in LaTeX: `sqrt(13)`, `pi`, `inf`, `√13`, `x⁴`.
+fn plain_words(text: &str) -> String {
+    const SUPERSCRIPTS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+    let mut plain = String::with_capacity(text.len() + 8);
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let (before, rest) = (&text[..at], &text[at..]);
+        let begins_word = !before.ends_with(|c: char| c.is_ascii_alphabetic() || c == '\\' || c == TEXT_OPENS);
+        let is_word = |word: &str| {
+            begins_word
+                && rest.strip_prefix(word).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphabetic()))
+        };
+        let mut skip = |count: usize| (0..count).for_each(|_| _ = chars.next());
+        if let Some(digit) = SUPERSCRIPTS.iter().position(|&superscript| superscript == c) {
+            if !before.ends_with(SUPERSCRIPTS) {
+                plain.push_str("^{");
+            }
+            plain.push(char::from(b'0' + digit as u8));
+            if !rest[c.len_utf8()..].starts_with(SUPERSCRIPTS) {
+                plain.push('}');
+            }
+        } else if c == '√' {
+            let digits: String = rest[c.len_utf8()..].chars().take_while(char::is_ascii_digit).collect();
+            plain.push_str(if digits.is_empty() { "\\sqrt " } else { "\\sqrt{" });
+            if !digits.is_empty() {
+                plain.push_str(&digits);
+                plain.push('}');
+                skip(digits.len());
+            } else if let Some(inner) = parenthesised(&rest[c.len_utf8()..]) {
+                plain.push('{');
+                plain.push_str(&plain_words(inner));
+                plain.push('}');
+                skip(inner.chars().count() + 2);
+            }
+        } else if is_word("sqrt")
+            && let Some(inner) = parenthesised(&rest[4..])
+        {
+            plain.push_str("\\sqrt{");
+            plain.push_str(&plain_words(inner));
+            plain.push('}');
+            skip(3 + inner.chars().count() + 2);
+        } else if is_word("pi") {
+            plain.push_str("\\pi ");
+            skip(1);
+        } else if let Some(word) = ["infinity", "inf", "oo"].into_iter().find(|word| is_word(word)) {
+            plain.push_str("\\infty ");
+            skip(word.len() - 1);
+        } else {
+            plain.push(c);
+        }
+    }
+    plain
+}
+
+/// What stands in the parentheses that a text begins with.
+fn parenthesised(text: &str) -> Option<&str> {
+    let mut depth = 0_usize;
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' if depth == 1 => return Some(&text[1..at]),
+            ')' => depth = depth.checked_sub(1)?,
+            _ if depth == 0 => return None,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Replaces `\text{..}` by its content between marks. Braces inside keep it as it is.
@@ -199,7 +281,7 @@ fn brace_arguments(text: &str) -> String {
     braced + rest
 }
 
-/// A bare text in which every comma groups digits, `12,345\\pi`, without these commas; any other text as it is.
+/// A bare text in which every comma groups digits, `12,345\pi`, without these commas; any other text as it is.
 pub(super) fn ungrouped(text: &str) -> String {
     let bytes = text.as_bytes();
     let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();

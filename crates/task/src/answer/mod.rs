@@ -14,11 +14,13 @@ mod equivalent;
 mod expression;
 mod extract;
 mod latex;
+mod phrase;
 mod quantity;
 mod rational;
 mod relation;
 #[cfg(test)]
 mod tests;
+mod unit;
 
 pub use boxed::boxed;
 pub use equivalent::equivalent;

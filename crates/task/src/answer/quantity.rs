@@ -1,7 +1,7 @@
 //! Numbers with an optional unit.
 
-use super::latex::{TEXT_CLOSES, TEXT_OPENS};
 use super::rational::Rational;
+use super::unit::{PERCENT, unit};
 
 /// A number, exactly, and what it counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,90 +12,25 @@ pub(super) struct Quantity {
     unit: Option<String>,
 }
 
-const PERCENT: &str = "%";
-
-/// Words after a number that change its value or make it something else than a quantity.
-const NOT_UNITS: [&str; 47] = [
-    "pi",
-    "sqrt",
-    "sin",
-    "cos",
-    "tan",
-    "log",
-    "ln",
-    "exp",
-    "inf",
-    "infinity",
-    "or",
-    "and",
-    "to",
-    "plus",
-    "minus",
-    "times",
-    "over",
-    "by",
-    "less",
-    "more",
-    "than",
-    "mod",
-    "base",
-    "squared",
-    "cubed",
-    "cube",
-    "root",
-    "choose",
-    "half",
-    "halves",
-    "third",
-    "thirds",
-    "quarter",
-    "quarters",
-    "fourths",
-    "fifths",
-    "sixths",
-    "eighths",
-    "tenths",
-    "hundred",
-    "hundreds",
-    "thousand",
-    "thousands",
-    "million",
-    "billion",
-    "trillion",
-    "dozen",
-];
-
-/// Short and irregular names of units, in the singular.
-const UNIT_NAMES: [(&str, &str); 20] = [
-    ("inche", "inch"),
-    ("feet", "foot"),
-    ("ft", "foot"),
-    ("lb", "pound"),
-    ("oz", "ounce"),
-    ("mi", "mile"),
-    ("min", "minute"),
-    ("hr", "hour"),
-    ("sec", "second"),
-    ("mm", "millimeter"),
-    ("cm", "centimeter"),
-    ("km", "kilometer"),
-    ("centimetre", "centimeter"),
-    ("kilometre", "kilometer"),
-    ("metre", "meter"),
-    ("mg", "milligram"),
-    ("kg", "kilogram"),
-    ("ml", "milliliter"),
-    ("mph", "mile per hour"),
-    ("sq", "square"),
+/// Marks that stand before an amount.
+const CURRENCIES: [(&str, &str); 9] = [
+    ("$", "dollar"),
+    ("US$", "dollar"),
+    ("€", "euro"),
+    ("£", "pound"),
+    ("₹", "rupee"),
+    ("Rs.", "rupee"),
+    ("Rs", "rupee"),
+    ("¥", "yen"),
+    ("₩", "won"),
 ];
 
 /// Reads tidied text as a quantity: an integer with or without thousands separators, a decimal, a fraction, or a mixed
 /// number, with a sign, and with a currency sign before it or a unit after it. `None` for anything else.
 pub(super) fn quantity(tidied: &str) -> Option<Quantity> {
     let (mut negative, mut rest) = sign(tidied.trim());
-    let currency = [("$", "dollar"), ("€", "euro"), ("£", "pound")]
-        .into_iter()
-        .find_map(|(mark, unit)| rest.strip_prefix(mark).map(|after| (unit, after.trim_start())));
+    let currency =
+        CURRENCIES.into_iter().find_map(|(mark, unit)| rest.strip_prefix(mark).map(|after| (unit, after.trim_start())));
     if let Some((_, after)) = currency {
         let (inner_negative, after) = sign(after);
         if negative && inner_negative {
@@ -106,6 +41,10 @@ pub(super) fn quantity(tidied: &str) -> Option<Quantity> {
     let (magnitude, rest) = magnitude(rest)?;
     let unit = match (currency, unit(rest)?) {
         (Some((before, _)), None) => Some(before.to_owned()),
+        // A rate of money is money: `$18 per day`.
+        (Some((before, _)), Some(after)) if after.starts_with("per ") || after == "each" || after == "apiece" => {
+            Some(before.to_owned())
+        }
         (Some((before, _)), Some(after)) if after != before => return None,
         (_, after) => after,
     };
@@ -143,6 +82,9 @@ fn magnitude(text: &str) -> Option<(Rational, &str)> {
         return latex_fraction(text);
     }
     let (number, rest) = decimal(text)?;
+    if let Some((scaled, rest)) = scaled(number, rest) {
+        return Some((scaled, rest));
+    }
     if let Some(after) = rest.trim_start().strip_prefix('/') {
         let (divisor, rest) = decimal(after.trim_start())?;
         return Some((number.checked_div(divisor)?, rest));
@@ -179,11 +121,36 @@ fn braced(text: &str) -> Option<(Rational, &str)> {
     left_over.trim().is_empty().then_some((number, rest))
 }
 
-/// An unsigned decimal and what follows it: `12`, `1,234`, `1,234.5`, `.5`.
+/// A number with a power of ten, `1.2e-4`, and what follows it.
+fn scaled(number: Rational, rest: &str) -> Option<(Rational, &str)> {
+    let (negative, exponent) = sign(rest.strip_prefix(['e', 'E'])?);
+    let (exponent, rest) = digits(exponent);
+    let power = Rational::new(10, 1)?.checked_pow(exponent.parse().ok().filter(|exponent| *exponent < 30)?)?;
+    let ends = !rest.starts_with(|c: char| c.is_alphanumeric() || c == '^');
+    let scaled = if negative { number.checked_div(power) } else { number.checked_mul(power) };
+    scaled.filter(|_| ends).map(|scaled| (scaled, rest))
+}
+
+/// The digits of `\overline{36}` that repeat for ever after a decimal, and what follows them.
+fn repeated(text: &str) -> Option<(&str, &str)> {
+    let (inside, rest) = text.strip_prefix("\\overline{")?.split_once('}')?;
+    (!inside.is_empty() && inside.len() < 16 && inside.bytes().all(|byte| byte.is_ascii_digit()))
+        .then_some((inside, rest))
+}
+
+/// An unsigned decimal and what follows it: `12`, `1,234`, `1,234.5`, `10 000`, `.5`, `0.\overline{3}`.
 fn decimal(text: &str) -> Option<(Rational, &str)> {
     let (head, mut rest) = digits(text);
     let mut whole = head.to_owned();
     let groups = (1..=3).contains(&head.len()) && !head.starts_with('0');
+    while groups && let Some(after) = rest.strip_prefix(' ') {
+        let (group, after) = digits(after);
+        if group.len() != 3 || after.starts_with([',', '/']) {
+            break;
+        }
+        whole.push_str(group);
+        rest = after;
+    }
     while let Some(after) = rest.strip_prefix(',').filter(|after| after.starts_with(|c: char| c.is_ascii_digit())) {
         let (group, after) = digits(after);
         if !groups || group.len() != 3 {
@@ -196,6 +163,13 @@ fn decimal(text: &str) -> Option<(Rational, &str)> {
         Some(after) => digits(after),
         None => ("", rest),
     };
+    if let Some((repeated, after)) = repeated(rest).filter(|_| text[..text.len() - rest.len()].contains('.')) {
+        // The digits once, divided by as many nines, behind the decimals before them.
+        let nines = Rational::from_digits(&"9".repeat(repeated.len()), "")?;
+        let shift = Rational::new(10_i128.checked_pow(u32::try_from(decimals.len()).ok()?)?, 1)?;
+        let part = Rational::from_digits(repeated, "")?.checked_div(nines)?.checked_div(shift)?;
+        return Some((Rational::from_digits(&format!("0{whole}"), decimals)?.checked_add(part)?, after));
+    }
     if whole.is_empty() && decimals.is_empty() {
         return None;
     }
@@ -205,47 +179,6 @@ fn decimal(text: &str) -> Option<(Rational, &str)> {
 /// Leading ASCII digits and what follows them.
 fn digits(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
-}
-
-/// The unit that the whole of `text` is: `Some(None)` for no text, `None` for text that is no unit.
-#[expect(clippy::option_option, reason = "no unit and not a unit are different answers")]
-pub(super) fn unit(text: &str) -> Option<Option<String>> {
-    let spaced = text.is_empty() || text.starts_with(char::is_whitespace);
-    let text = text.trim();
-    match text {
-        "" => return Some(None),
-        "%" | "percent" | "per cent" => return Some(Some(PERCENT.to_owned())),
-        "°" => return Some(Some("degree".to_owned())),
-        "$" => return Some(Some("dollar".to_owned())),
-        _ => {}
-    }
-    // Words need a space before them (`5 apples`, not `5x`) or must be marked as text (`5\text{cm}`).
-    let marked = text.starts_with(TEXT_OPENS);
-    let power = ["^2", "^3", "^{2}", "^{3}"].into_iter().find(|power| text.ends_with(power)).unwrap_or_default();
-    let words: String =
-        text[..text.len() - power.len()].chars().filter(|&c| c != TEXT_OPENS && c != TEXT_CLOSES).collect();
-    let words: Vec<String> = words.split_whitespace().map(str::to_lowercase).collect();
-    let is_unit_word = |word: &String| {
-        let long_enough = marked || word.chars().count() > 1;
-        let letters = word.chars().all(|c| c.is_alphabetic() || matches!(c, '/' | '-'));
-        long_enough && letters && !NOT_UNITS.contains(&word.as_str())
-    };
-    if !(spaced || marked) || words.is_empty() || words.len() > 4 || !words.iter().all(is_unit_word) {
-        return None;
-    }
-    // A square alone is no unit: `5 square`.
-    if words.last().is_some_and(|word| matches!(word.as_str(), "square" | "cubic")) {
-        return None;
-    }
-    let singular = |word: &String| {
-        let word = match word.strip_suffix('s') {
-            Some(stem) if stem.chars().count() > 1 && !stem.ends_with('s') => stem,
-            _ => word,
-        };
-        UNIT_NAMES.iter().find(|(name, _)| *name == word).map_or(word, |(_, full)| full).to_owned()
-    };
-    let unit = words.iter().map(singular).collect::<Vec<_>>().join(" ") + power.trim_matches(['{', '}']);
-    Some(Some(unit.replace("^{", "^")))
 }
 
 #[cfg(test)]
@@ -318,7 +251,8 @@ mod tests {
             "5 or 6",
             "2^3",
             "1.2.3",
-            "5e3",
+            "5e",
+            "5e3x",
         ] {
             assert_eq!(quantity(&tidy(text)), None, "{text}");
         }

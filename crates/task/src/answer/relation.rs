@@ -3,6 +3,7 @@
 use super::collection::{has_joints, items, split_at_depth_0};
 use super::equivalent::same;
 use super::expression::{Expr, parse, same_expression};
+use super::latex::{TEXT_CLOSES, TEXT_OPENS};
 
 const SIGNS: [char; 6] = ['=', '<', '>', '≤', '≥', '≠'];
 
@@ -21,6 +22,60 @@ pub(super) fn assigned(text: &str) -> Option<(&str, &str)> {
     });
     let is_value = !value.contains(SIGNS) && !value.trim().is_empty();
     ((is_letter(variable) || is_call) && is_value).then_some((variable, value.trim()))
+}
+
+/// The values that a text states: what a name is said to be, or what stands on all sides of equal signs between values, or
+/// before an approximation of it. `None` for a text that states none, and for equations.
+pub(super) fn stated(text: &str) -> Option<Vec<&str>> {
+    let (exact, rounded) = match text.split_once("\\approx") {
+        Some((exact, rounded)) => (exact.trim(), Some(rounded.trim())),
+        None => (text, None),
+    };
+    if exact.is_empty() {
+        return rounded.filter(|value| !value.is_empty() && !value.contains(SIGNS)).map(|value| vec![value]);
+    }
+    if exact.contains(['<', '>', '≤', '≥', '≠'])
+        || has_joints(exact)
+        || rounded.is_some_and(|value| value.contains(SIGNS))
+    {
+        return None;
+    }
+    let sides = split_at_depth_0(exact, |rest| rest.starts_with('=').then_some(1))?;
+    if sides.iter().any(|side| side.is_empty() || side.contains('=')) {
+        return None;
+    }
+    match &sides[..] {
+        [value] => rounded.map(|_| vec![*value]),
+        [name, between @ .., value] if is_name(name) => {
+            let calculates = between.iter().all(|side| !side.contains(|c: char| c.is_alphabetic()));
+            calculates.then(|| vec![*value])
+        }
+        // `5 = 5` says nothing.
+        [first, others @ ..] => {
+            let is_number = |value: &&str| super::quantity::quantity(value).is_some();
+            (others.iter().all(|value| value != first) && sides.iter().all(is_number)).then_some(sides)
+        }
+        [] => None,
+    }
+}
+
+/// Whether a text names something: `x`, `AB`, `\theta`, `S_{10}`, `a_n`, `(x, y)`, `f(2)`, `\angle ABC`.
+fn is_name(text: &str) -> bool {
+    let text = text.trim();
+    if let Some(inner) = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
+        return items(inner).is_some_and(|names| names.len() > 1 && names.iter().all(|name| is_name(name)));
+    }
+    let (stem, index) = text.split_once(['_', '(']).unwrap_or((text, ""));
+    let stem = stem.trim().trim_start_matches('|').trim_end_matches('|');
+    let letters = |text: &str| {
+        let text = text.trim_start_matches("\\angle").trim_start_matches("\\triangle").trim();
+        (1..=4).contains(&text.chars().count()) && text.chars().all(char::is_alphabetic)
+    };
+    let command = |text: &str| {
+        text.strip_prefix('\\').is_some_and(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphabetic()))
+    };
+    let is_index = index.chars().all(|c| c.is_alphanumeric() || matches!(c, '{' | '}' | ')' | ',' | ' '));
+    (letters(stem) || command(stem)) && is_index
 }
 
 /// Sides and the signs between them, from left to right; `None` without a sign, and for several relations.
@@ -95,8 +150,23 @@ fn have_the_same_solutions(one: &[&str], other: &[&str]) -> Option<bool> {
     Some(false)
 }
 
-/// The interval that an inequality of one letter describes: `x > 5` as `(5,\infty)`, `1 \le x < 2` as `[1,2)`.
+/// The interval that an inequality of one letter describes: `x > 5` as `(5,\infty)`, `1 \le x < 2` as `[1,2)`, and so for
+/// two that "and" joins; also that of all real numbers.
 pub(super) fn as_interval(text: &str) -> Option<String> {
+    if text.trim() == "\\mathbb{R}" {
+        return Some("(-\\infty,\\infty)".to_owned());
+    }
+    for joint in [format!(" {TEXT_OPENS}and{TEXT_CLOSES}"), " and ".to_owned()] {
+        if let Some((one, other)) = text.split_once(joint.as_str()) {
+            let (one, other) = (as_interval(one)?, as_interval(other)?);
+            let (from_one, from_other) = (one.ends_with(",\\infty)"), other.ends_with(",\\infty)"));
+            let (above, below) = if from_one { (one, other) } else { (other, one) };
+            let joined = from_one != from_other && below.starts_with("(-\\infty,");
+            return joined.then(|| {
+                format!("{},{}", above.trim_end_matches(",\\infty)"), below.trim_start_matches("(-\\infty,"))
+            });
+        }
+    }
     let (mut sides, mut signs) = sides(text)?;
     if matches!(signs[0], '>' | '≥') {
         sides.reverse();

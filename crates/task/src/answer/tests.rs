@@ -4,16 +4,109 @@ use super::*;
 use proptest::prelude::*;
 
 #[test]
-fn boxes_nest_and_the_last_one_counts() {
-    assert_eq!(boxed(r"\boxed{5}"), Some("5"));
-    assert_eq!(boxed(r"\boxed{\sqrt{\frac{1}{2}}} is it"), Some(r"\sqrt{\frac{1}{2}}"));
-    assert_eq!(boxed(r"\boxed{1} then \boxed{2}"), Some("2"));
-    assert_eq!(boxed(r"\boxed{\{1, 2\}}"), Some(r"\{1, 2\}"));
-    assert_eq!(boxed(r"\boxed{}"), Some(""));
-    assert_eq!(boxed(r"\boxed{1} then \boxed{2"), None, "a cut box is no answer, and the one before was given up");
-    assert_eq!(boxed(r"\boxed{\}"), None);
-    assert_eq!(boxed("5"), None);
-    assert_eq!(boxed(r"\boxed 5"), None);
+fn boxes_nest_and_the_last_one_that_holds_something_counts() {
+    for (text, content) in [
+        (r"\boxed{5}", "5"),
+        (r"\boxed{\sqrt{\frac{1}{2}}} is it", r"\sqrt{\frac{1}{2}}"),
+        (r"\boxed{1} then \boxed{2}", "2"),
+        (r"\boxed{\{1, 2\}}", r"\{1, 2\}"),
+        // Empty, or cut by a limit.
+        (r"\boxed{1}, in the form \boxed{}.", "1"),
+        (r"\boxed{1} then \boxed{2", "1"),
+        // LaTeX's other forms.
+        (r"\boxed {5}", "5"),
+        (r"\boxed 5", "5"),
+        (r"$\boxed 12$, that is", "12"),
+        (r"\boxed 1,250.", "1,250"),
+        (r"\boxed\frac{1}{2}.", r"\frac{1}{2}"),
+        (r"\boxed\frac12 of it", r"\frac12"),
+        (r"\boxed\pi", r"\pi"),
+        (r"\fbox{\frac{2}{7}}", r"\frac{2}{7}"),
+        // One list in several boxes.
+        (r"$\boxed{2}$ and $\boxed{3}$", "2, 3"),
+        (r"\boxed{1}, \boxed{2}, or \boxed{3}", "1, 2, 3"),
+        (r"\boxed{1} \boxed{2}", "2"),
+    ] {
+        assert_eq!(boxed(text).as_deref(), Some(content), "{text}");
+    }
+    for text in [r"\boxed{}", r"\boxed{ }", r"\boxed{\}", r"\boxed", r"\boxedup{5}", "5", ""] {
+        assert_eq!(boxed(text), None, "{text}");
+    }
+}
+
+#[test]
+fn answers_as_people_write_them() {
+    for (reference, answer) in [
+        ("60", r"\theta = 60^\circ"),
+        ("5", "PQ = 5"),
+        ("7", r"\angle ABC = 7"),
+        ("12", "T_{4} = 12"),
+        ("(3,4)", "(u,v) = (3,4)"),
+        ("3n-1", "b_n = 3n - 1"),
+        ("8", "y = 3+5 = 8"),
+        (r"\frac{3}{4}", r"\frac{3}{4} = 0.75"),
+        (r"\frac{1}{3}", r"\frac{1}{3} \approx 0.333"),
+        ("2.71", "≈ 2.71"),
+        ("20", r"\$20 per week"),
+        ("9", "$9 each"),
+        ("300", "Rs. 300"),
+        ("300", "₹300"),
+        ("45", "¥45"),
+        ("2000000", "2e6"),
+        ("0.00012", "1.2e-4"),
+        ("25000", "25 000"),
+        (r"\frac{2}{3}", r"0.\overline{6}"),
+        (r"\frac{1}{6}", r"0.1\overline{6}"),
+        ("12", "１２"),
+        ("(3,4)", "（3，4）"),
+        (r"\sqrt{17}", "sqrt(17)"),
+        (r"\sqrt{17}", "√17"),
+        (r"\sqrt{x+1}", "√(x+1)"),
+        (r"\frac{\pi}{3}", "pi/3"),
+        (r"[1,\infty)", "[1, inf)"),
+        (r"\frac{2}{3}", "⅔"),
+        ("y^5", "y⁵"),
+        ("x^{12}", "x¹²"),
+        (r"(-\infty,\infty)", r"\mathbb{R}"),
+        ("(2,9)", r"x>2 \text{ and } x<9"),
+        ("ab+cd", "cd + ab"),
+        ("3 men", "3"),
+        ("Yes", "yes"),
+        ("Evelyn", "evelyn"),
+    ] {
+        assert!(equivalent(reference, answer), "{reference} and {answer}");
+    }
+    for (reference, answer) in [
+        ("4", "4 dozens"),
+        ("6", "6 millions"),
+        ("6", "6 bn"),
+        ("4", "4 tenths"),
+        ("3", "3 lakh"),
+        ("1", "1 sixth"),
+        ("7", "7 above zero"),
+        ("7", "7 is incorrect"),
+        ("4", "4 ab"),
+        ("4", r"4\,ab"),
+        ("x^2", "x^2 yz"),
+        (r"3\text{ MW}", r"3\text{ mW}"),
+        ("3 Mg", "3 mg"),
+        (r"\frac{u}{t}", r"\frac{du}{dt}"),
+        ("NO", "No2"),
+        ("CO", "Co"),
+        ("AB", "ab"),
+        ("A", "(A) or (B)"),
+        ("A", "A, C"),
+        ("B", "B) is wrong"),
+        ("5", "AB = 6"),
+        ("5", "x + 1 = 5"),
+        ("5", "5 = 5"),
+        ("0.5", r"\frac{1}{2} = 0.6"),
+        ("0.333", r"\frac{1}{3} \approx 0.333"),
+        ("(2,9)", r"x>2 \text{ or } x<9"),
+        ("15", "1e5"),
+    ] {
+        assert!(!equivalent(reference, answer), "{reference} and {answer}");
+    }
 }
 
 #[test]
@@ -158,6 +251,12 @@ proptest! {
                 // A percent sign may be left out, so `50%` is the same as `50` and as `0.5`: not a matter of value alone.
                 let percentages = [&one, &other].iter().filter(|text| text.contains('%')).count();
                 if percentages == 1 && a * d != b * c {
+                    continue;
+                }
+                // Miles are neither dollars nor a share, whatever their number.
+                let has = |unit| one.contains(unit) || other.contains(unit);
+                if has("miles") && (has(r"\$") || has("%")) {
+                    prop_assert!(!equivalent(&one, &other), "{} and {}", one, other);
                     continue;
                 }
                 prop_assert_eq!(equivalent(&one, &other), a * d == b * c, "{} and {}", one, other);

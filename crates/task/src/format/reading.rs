@@ -5,7 +5,7 @@ use crate::answer::boxed;
 
 /// The solution that `body` is, if it has a boxed answer that is not empty.
 pub(super) fn solution(body: &str) -> StepText {
-    match boxed(body).map(str::trim) {
+    match boxed(body).as_deref().map(str::trim) {
         Some(answer) if !answer.is_empty() => StepText::Solution { answer: answer.to_owned() },
         _ => StepText::Malformed,
     }

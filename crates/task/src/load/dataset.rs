@@ -2,7 +2,7 @@
 
 use super::layout::{bbh, choices, code, words};
 use super::row::Row;
-use super::{json, table};
+use super::{json, parquet, table};
 use crate::error::TaskError;
 use crate::problem::Problem;
 use crate::sandbox::Sandbox;
@@ -88,7 +88,9 @@ pub fn load_dataset(path: &Path, dataset: Dataset, limit: Option<usize>, seed: u
 
 fn load_file(root: &Path, file: &Path, dataset: Dataset, limit: usize, seed: u64) -> Result<Vec<Problem>, TaskError> {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let is_parquet = file.extension().is_some_and(|extension| extension == "parquet");
     let rows = match dataset {
+        _ if is_parquet => parquet::read_all(file, limit)?,
         Dataset::Asdiv => return words::asdiv(file, limit),
         Dataset::Bbh => bbh::rows(file, limit)?,
         Dataset::Mmlu | Dataset::MmluStem => table::headerless(file, &choices::MMLU_COLUMNS, limit)?,
@@ -124,8 +126,8 @@ fn files(path: &Path, dataset: Dataset) -> Result<Vec<PathBuf>, TaskError> {
     let extensions: &[&str] = match dataset {
         Dataset::Mmlu | Dataset::MmluStem | Dataset::Gpqa => &["csv"],
         Dataset::Asdiv => &["xml"],
-        Dataset::Math | Dataset::Bbh => &["json"],
-        _ => &["jsonl", "json"],
+        Dataset::Bbh => &["json"],
+        _ => &["jsonl", "json", "parquet"],
     };
     let mut found = Vec::new();
     let mut folders = vec![path.to_owned()];

@@ -4,6 +4,7 @@ use super::row::Row;
 use crate::error::TaskError;
 use espalier_files::read_input_text;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::path::Path;
 
 fn read_text(path: &Path) -> Result<String, TaskError> {
@@ -24,7 +25,8 @@ fn rows_of_lines(path: &Path, text: &str, limit: usize) -> Result<Vec<Row>, Task
     lines
         .take(limit)
         .map(|(index, line)| {
-            let value = serde_json::from_str(line).map_err(|error| broken(path, index + 1, &error))?;
+            let value =
+                serde_json::from_str(&with_all_digits(line)).map_err(|error| broken(path, index + 1, &error))?;
             super::row(path, "line", index + 1, value)
         })
         .collect()
@@ -39,7 +41,8 @@ pub(super) fn read_array(path: &Path, limit: usize) -> Result<Vec<Row>, TaskErro
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }
-    let values: Vec<Value> = serde_json::from_str(&text).map_err(|error| broken(path, error.line(), &error))?;
+    let values: Vec<Value> =
+        serde_json::from_str(&with_all_digits(&text)).map_err(|error| broken(path, error.line(), &error))?;
     let rows = values.into_iter().take(limit).enumerate();
     rows.map(|(index, value)| super::row(path, "row", index + 1, value)).collect()
 }
@@ -58,6 +61,32 @@ pub(super) fn read_value(path: &Path, limit: usize) -> Result<Vec<Row>, TaskErro
     };
     let rows = values.into_iter().take(limit).enumerate();
     rows.map(|(index, value)| super::row(path, "row", index + 1, value)).collect()
+}
+
+/// JSON whose whole numbers beyond 64 bits are texts: as numbers they would be rounded, and no answer could be right.
+fn with_all_digits(json: &str) -> Cow<'_, str> {
+    const SAFE_DIGITS: usize = 18;
+    let (mut kept, mut copied, mut at) = (String::new(), 0, 0);
+    let (bytes, mut in_text) = (json.as_bytes(), false);
+    while at < bytes.len() {
+        match bytes[at] {
+            b'"' => in_text = !in_text,
+            b'\\' => at += 1,
+            b'0'..=b'9' | b'-' if !in_text => {
+                let length = bytes[at..].iter().take_while(|byte| b"0123456789+-.eE".contains(byte)).count();
+                let number = &json[at..at + length];
+                if length > SAFE_DIGITS && number.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit()) {
+                    kept.push_str(&json[copied..at]);
+                    kept.extend(["\"", number, "\""]);
+                    copied = at + length;
+                }
+                at += length - 1;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    if copied == 0 { json.into() } else { (kept + &json[copied..]).into() }
 }
 
 fn broken(path: &Path, line: usize, error: &serde_json::Error) -> TaskError {

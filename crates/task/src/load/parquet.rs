@@ -4,8 +4,8 @@ use super::row::{ANSWER, OPTIONAL, QUESTION, Row};
 use crate::error::TaskError;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{
-    DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
-    UInt64Type,
+    DataType, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use espalier_files::{TableBytes, open_input, rows_at_a_time};
 use parquet::arrow::ProjectionMask;
@@ -18,15 +18,23 @@ const BATCH_ROWS: usize = 1024;
 
 /// Reads the columns that a problem can have; others may be of any type.
 pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<Row>, TaskError> {
+    let known = [&QUESTION[..], &ANSWER[..], &OPTIONAL[..]].concat();
+    read_columns(path, limit, |name| known.contains(&name))
+}
+
+/// Reads all columns, for publishers' layouts.
+pub(super) fn read_all(path: &Path, limit: usize) -> Result<Vec<Row>, TaskError> {
+    read_columns(path, limit, |_| true)
+}
+
+fn read_columns(path: &Path, limit: usize, counts: impl Fn(&str) -> bool) -> Result<Vec<Row>, TaskError> {
     let broken =
         |error: &dyn std::fmt::Display| TaskError::Parquet { path: path.to_owned(), reason: error.to_string() };
     let unreadable = |source| TaskError::Read { path: path.to_owned(), source };
     let file = open_input(path).map_err(unreadable)?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| broken(&error))?;
-    let known = [&QUESTION[..], &ANSWER[..], &OPTIONAL[..]].concat();
     let wanted = builder.schema().fields().iter().enumerate();
-    let wanted: Vec<usize> =
-        wanted.filter(|(_, field)| known.contains(&field.name().as_str())).map(|(column, _)| column).collect();
+    let wanted: Vec<usize> = wanted.filter(|(_, field)| counts(field.name())).map(|(column, _)| column).collect();
     let columns = ProjectionMask::roots(builder.parquet_schema(), wanted);
     let parts = builder.metadata().row_groups().iter().flat_map(|group| group.columns().iter().enumerate());
     let sizes = parts.filter(|(leaf, _)| columns.leaf_included(*leaf)).map(|(_, part)| part.uncompressed_size());
@@ -48,10 +56,12 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<Row>, TaskError> {
 fn fields(path: &Path, batch: &RecordBatch, row: usize, number: usize) -> Result<Map<String, Value>, TaskError> {
     let schema = batch.schema();
     let names = schema.fields().iter().map(|field| field.name());
+    let is_needed = |name: &str| QUESTION.contains(&name) || ANSWER.contains(&name);
     names
         .zip(batch.columns())
         .map(|(name, column)| match cell(column, row) {
             Some(value) => Ok((name.clone(), value)),
+            None if !is_needed(name) => Ok((name.clone(), Value::Null)),
             None => Err(TaskError::Row {
                 path: path.to_owned(),
                 place: format!("row {number}"),
@@ -81,8 +91,11 @@ fn cell(array: &ArrayRef, row: usize) -> Option<Value> {
         DataType::UInt32 => array.as_primitive::<UInt32Type>().value(row).into(),
         DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).into(),
         // Not a number: null, so that the row is reported as lacking the field.
-        DataType::Float32 => array.as_primitive::<Float32Type>().value(row).into(),
+        // The shortest decimal of a float32 is what was meant: 0.1, not 0.10000000149011612.
+        DataType::Float32 => array.as_primitive::<Float32Type>().value(row).to_string().parse::<f64>().ok()?.into(),
         DataType::Float64 => array.as_primitive::<Float64Type>().value(row).into(),
+        DataType::Decimal128(_, _) => array.as_primitive::<Decimal128Type>().value_as_string(row).into(),
+        DataType::Decimal256(_, _) => array.as_primitive::<Decimal256Type>().value_as_string(row).into(),
         DataType::Dictionary(_, _) => {
             let dictionary = array.as_any_dictionary();
             return cell(dictionary.values(), *dictionary.normalized_keys().get(row)?);

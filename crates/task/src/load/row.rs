@@ -37,7 +37,7 @@ impl Row {
         let solution = self.solution()?;
         let answer = match (self.first(&ANSWER), &solution) {
             (Some((name, value)), _) => answer(name, value)?,
-            (None, Some(worked)) => boxed(&worked.solution).unwrap_or_default().trim().to_owned(),
+            (None, Some(worked)) => boxed(&worked.solution).as_deref().unwrap_or_default().trim().to_owned(),
             (None, None) => return Err(self.missing("answer", &ANSWER)),
         };
         if answer.is_empty() {

@@ -5,8 +5,8 @@ use crate::problem::Worked;
 use crate::write::write_jsonl;
 use ::parquet::arrow::ArrowWriter;
 use arrow::array::{
-    ArrayRef, BinaryArray, DictionaryArray, Float64Array, Int64Array, LargeStringArray, ListBuilder, RecordBatch,
-    StringArray, StringBuilder, StringViewArray, StructArray,
+    ArrayRef, BinaryArray, Date32Array, Decimal128Array, DictionaryArray, Float32Array, Float64Array, Int64Array,
+    LargeStringArray, ListBuilder, RecordBatch, StringArray, StringBuilder, StringViewArray, StructArray,
 };
 use arrow::datatypes::{DataType, Field, Int8Type};
 use std::path::PathBuf;
@@ -145,6 +145,49 @@ fn reads_worked_solutions_from_parquet() {
     assert_eq!((problem.id.as_str(), problem.answer.as_str()), ("set-000001", "2.5"));
     let worked = Worked { plan: vec!["Plan 1: a".into(), "Plan 2: b".into()], solution: "\\boxed{2.5}".into() };
     assert_eq!(problem.solution, Some(worked));
+}
+
+#[test]
+fn numbers_keep_their_digits() {
+    let problems = load(
+        "big.jsonl",
+        "{\"id\": 98765432109876543210987, \"question\": \"12345678901234567890?\", \"answer\": -12345678901234567890123}\n\
+         {\"id\": 98765432109876543210988, \"question\": \"a \\\"b\\\" 2?\", \"answer\": 18446744073709551616}\n\
+         {\"question\": \"c?\", \"answer\": 0.1234567890123456789}\n",
+    );
+    let problems = problems.unwrap();
+    let read: Vec<_> = problems.iter().map(|problem| (problem.id.as_str(), problem.answer.as_str())).collect();
+    assert_eq!(read[0], ("98765432109876543210987", "-12345678901234567890123"));
+    assert_eq!(read[1], ("98765432109876543210988", "18446744073709551616"));
+    assert_eq!(read[2].1, "0.12345678901234568", "a fraction is a number as ever");
+    assert_eq!(problems[0].question, "12345678901234567890?");
+
+    let floats: ArrayRef = Arc::new(Float32Array::from(vec![0.1, 3.0, 2.5]));
+    let questions: ArrayRef = Arc::new(StringArray::from(vec!["a?", "b?", "c?"]));
+    let (_folder, path) = parquet_file(vec![("question", Arc::clone(&questions)), ("answer", floats)]);
+    let answers =
+        |path: &Path| load_problems(path, None).unwrap().into_iter().map(|one| one.answer).collect::<Vec<_>>();
+    assert_eq!(answers(&path), ["0.1", "3", "2.5"]);
+    let decimals = Decimal128Array::from(vec![35, 120, -5]).with_precision_and_scale(4, 1).unwrap();
+    let (_folder, path) = parquet_file(vec![("question", questions), ("answer", Arc::new(decimals))]);
+    assert_eq!(answers(&path), ["3.5", "12.0", "-0.5"]);
+}
+
+#[test]
+fn columns_that_a_problem_can_do_without_may_be_of_any_type() {
+    let questions: ArrayRef = Arc::new(StringArray::from(vec!["a?", "b?"]));
+    let dates: ArrayRef = Arc::new(Date32Array::from(vec![1, 2]));
+    let answers: ArrayRef = Arc::new(Int64Array::from(vec![5, 6]));
+    let (_folder, path) = parquet_file(vec![
+        ("question", Arc::clone(&questions)),
+        ("answer", answers),
+        ("index", Arc::clone(&dates)),
+        ("difficulty", Arc::clone(&dates)),
+    ]);
+    let problems = load_problems(&path, None).unwrap();
+    assert_eq!((problems[1].id.as_str(), problems[1].answer.as_str()), ("set-000002", "6"));
+    let (_folder, path) = parquet_file(vec![("question", questions), ("answer", dates)]);
+    assert!(load_problems(&path, None).unwrap_err().to_string().contains("`answer` is Date32"));
 }
 
 #[test]

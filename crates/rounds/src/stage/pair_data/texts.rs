@@ -21,11 +21,21 @@ use std::path::Path;
 const BATCH_ROWS: usize = 1024;
 /// The columns that a row of texts may have beside prompt, chosen and rejected.
 const NUMBERS: [&str; 5] = ["weight", "q_chosen", "q_rejected", "visits_chosen", "visits_rejected"];
-const TEXTS: [&str; 3] = ["prompt", "chosen", "rejected"];
+const TEXTS: [&str; 4] = ["prompt", STEPS_SO_FAR, "chosen", "rejected"];
+/// The steps between prompt and pair, in the data that Step-DPO's authors published.
+const STEPS_SO_FAR: &str = "initial_reason_steps";
+/// Columns of other tables that change what a prompt says, and are not read.
+const UNREAD: [&str; 4] = ["system", "tools", "images", "documents"];
 
-/// One object a line; blank lines are no rows.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// One object a line, blank lines being no rows, or an array of objects.
 pub(super) fn json_rows(path: &Path) -> Result<Vec<Map<String, Value>>> {
     let text = read_input_text(path)?;
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
+    if text.trim_start().starts_with('[') {
+        return Ok(serde_json::from_str(text)?);
+    }
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(number, line)| {
@@ -38,8 +48,9 @@ pub(super) fn json_rows(path: &Path) -> Result<Vec<Map<String, Value>>> {
 pub(super) fn first_row_has(path: &Path, field: &str) -> Result<bool> {
     for line in input_lines(path)? {
         let line = line?;
+        let line = line.trim_start_matches(BYTE_ORDER_MARK);
         if !line.trim().is_empty() {
-            return Ok(serde_json::from_str::<Map<String, Value>>(&line).is_ok_and(|row| row.contains_key(field)));
+            return Ok(serde_json::from_str::<Map<String, Value>>(line).is_ok_and(|row| row.contains_key(field)));
         }
     }
     Ok(false)
@@ -71,6 +82,11 @@ pub(super) fn parquet_rows(path: &Path) -> Result<Vec<Map<String, Value>>> {
 /// The known columns of a batch, texts as text and numbers as float32.
 fn columns(batch: &RecordBatch) -> Result<Vec<(&'static str, ArrayRef)>> {
     let mut columns = Vec::new();
+    let unread =
+        UNREAD.iter().find(|name| batch.column_by_name(name).is_some_and(|column| column.null_count() < column.len()));
+    if let Some(name) = unread {
+        bail!("column {name} is not read; write it into the prompt, or take it out");
+    }
     for (names, kind) in [(&TEXTS[..], DataType::Utf8), (&NUMBERS[..], DataType::Float32)] {
         for name in names {
             let Some(column) = batch.column_by_name(name) else { continue };
@@ -119,13 +135,27 @@ fn encode(fields: &Map<String, Value>, tokenizer: &Tokenizer, append_eos: bool) 
         Some(_) => Err(format!("its {name} is no text")),
     };
     let number = |name: &str, absent: f32| match fields.get(name) {
-        None => Ok(absent),
+        None | Some(Value::Null) => Ok(absent),
         Some(value) => {
             value.as_f64().map(|number| number as f32).ok_or_else(|| format!("its {name} is {value}, no number"))
         }
     };
     let ids = |text: &str| tokenizer.encode_prompt(text).map_err(|error| error.to_string());
-    let prompt = text("prompt")?;
+    let is_said = |value: &Value| !matches!(value, Value::Null) && *value != Value::String(String::new());
+    if let Some(name) = UNREAD.iter().find(|name| fields.get(**name).is_some_and(is_said)) {
+        return Err(format!("its {name} is not read; write it into the prompt, or take it out"));
+    }
+    let weight = number("weight", 1.0)?;
+    if weight.is_nan() || weight < 0.0 {
+        return Err(format!(
+            "its weight is {weight}, but must be at least 0: less would train towards the rejected step"
+        ));
+    }
+    let so_far = match fields.get(STEPS_SO_FAR) {
+        None | Some(Value::Null) => "",
+        Some(_) => text(STEPS_SO_FAR)?,
+    };
+    let prompt = &format!("{}{so_far}", text("prompt")?);
     let prompt_ids = ids(prompt)?;
     let step = |name: &str| {
         let text = text(name)?;
@@ -151,8 +181,57 @@ fn encode(fields: &Map<String, Value>, tokenizer: &Tokenizer, append_eos: bool) 
         q_rejected: number("q_rejected", 0.0)?,
         visits_chosen: number("visits_chosen", 1.0)? as u32,
         visits_rejected: number("visits_rejected", 1.0)? as u32,
-        weight: number("weight", 1.0)?,
+        weight,
         q_scale: 1.0,
         reference: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(row: &Value) -> Result<PreferencePair, String> {
+        let tokenizer = Tokenizer::train_bpe(["What?"], 300, &["<s>"]).unwrap();
+        encode(row.as_object().unwrap(), &tokenizer, false)
+    }
+
+    fn row(more: &Value) -> Value {
+        let mut row = json!({ "prompt": "What? ", "chosen": "Yes", "rejected": "No" });
+        row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        row
+    }
+
+    #[test]
+    fn nulls_are_absent_and_negative_weights_are_refused() {
+        let pair = read(&row(&json!({ "weight": null, "q_chosen": null, "system": null, "tools": "" }))).unwrap();
+        assert_eq!((pair.weight, pair.q_chosen, pair.visits_chosen), (1.0, 0.0, 1));
+        assert!(read(&row(&json!({ "weight": -1 }))).unwrap_err().contains("its weight is -1, but must be at least 0"));
+        assert_eq!(read(&row(&json!({ "weight": 0 }))).unwrap().weight, 0.0);
+    }
+
+    #[test]
+    fn what_stands_between_prompt_and_pair_is_read_or_refused() {
+        let plain = read(&row(&json!({}))).unwrap();
+        let pair = read(&row(&json!({ "initial_reason_steps": "1. Add. " }))).unwrap();
+        assert!(pair.prompt_ids.len() > plain.prompt_ids.len() && pair.prompt_ids.starts_with(&plain.prompt_ids));
+        assert_eq!(pair.chosen_ids, plain.chosen_ids);
+        assert!(read(&row(&json!({ "system": "Be brief." }))).unwrap_err().contains("its system is not read"));
+    }
+
+    #[test]
+    fn arrays_and_byte_order_marks_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pairs.json");
+        let (one, two) = (row(&json!({})), row(&json!({ "weight": 2 })));
+        for text in
+            [format!("[{one},\n {two}]"), format!("\u{feff}{one}\n\n{two}\n"), format!("\u{feff}[{one}, {two}]")]
+        {
+            espalier_files::publish_bytes(&path, text.as_bytes()).unwrap();
+            let rows = json_rows(&path).unwrap();
+            assert_eq!((rows.len(), &rows[1]["weight"]), (2, &json!(2)), "{text}");
+            assert!(text.contains('[') || first_row_has(&path, "prompt").unwrap());
+        }
+    }
 }

@@ -41,7 +41,10 @@ pub(in crate::load) fn aqua(row: &Row, stem: &str) -> Result<Problem, String> {
     };
     let bare = |option: &Value| {
         let option = option.as_str().ok_or("an option is no text")?;
-        Ok(option.split_once(')').map_or(option, |(_letter, text)| text).trim().to_owned())
+        // `A)text`, but not `f(3)`.
+        let text =
+            option.split_once(')').filter(|(letter, _)| letter.trim().len() == 1).map_or(option, |(_, text)| text);
+        Ok(text.trim().to_owned())
     };
     let options = options.iter().map(bare).collect::<Result<Vec<_>, String>>()?;
     let options: Vec<&str> = options.iter().map(String::as_str).collect();

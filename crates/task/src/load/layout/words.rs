@@ -31,8 +31,8 @@ pub(in crate::load) fn gsm8k(row: &Row, stem: &str) -> Result<Problem, String> {
 pub(in crate::load) fn math(row: &Row, id: &str) -> Result<Problem, String> {
     let solution = row.text("solution")?;
     let answer = match row.get("answer") {
-        Some(Value::String(answer)) => answer.as_str(),
-        _ => boxed_loosely(solution).ok_or("`solution` has no boxed answer")?,
+        Some(Value::String(answer)) => answer.as_str().into(),
+        _ => boxed(solution).ok_or("`solution` has no boxed answer")?,
     };
     let level = match row.get("level") {
         Some(Value::String(level)) => level.rsplit(' ').next().and_then(|level| level.parse().ok()),
@@ -47,7 +47,7 @@ pub(in crate::load) fn math(row: &Row, id: &str) -> Result<Problem, String> {
     };
     let is_boxed = boxed(solution).is_some();
     let solution = is_boxed.then(|| Worked { plan: Vec::new(), solution: solution.to_owned() });
-    Ok(Problem { family, difficulty: level, solution, ..question(id, row.text("problem")?, answer)? })
+    Ok(Problem { family, difficulty: level, solution, ..question(id, row.text("problem")?, &answer)? })
 }
 
 /// Names of MATH's files occur once in each subject: `algebra/12`.
@@ -55,18 +55,6 @@ pub(in crate::load) fn math_id(root: &Path, file: &Path) -> String {
     let inside = file.strip_prefix(root).unwrap_or(file).with_extension("");
     let inside = if inside.as_os_str().is_empty() { file.file_stem().unwrap_or_default().into() } else { inside };
     inside.to_string_lossy().replace('\\', "/")
-}
-
-/// The box as some solutions have it: `\boxed 5`, `\fbox{5}`.
-fn boxed_loosely(solution: &str) -> Option<&str> {
-    if let Some(answer) = boxed(solution) {
-        return Some(answer);
-    }
-    if let Some((_, after)) = solution.rsplit_once("\\boxed ") {
-        return after.split(['$', ' ']).next().filter(|answer| !answer.is_empty());
-    }
-    let (_, after) = solution.rsplit_once("\\fbox{")?;
-    after.split('}').next()
 }
 
 /// `{"iIndex", "sQuestion", "lSolutions": [8.0]}`, or `{"input", "target"}`.
