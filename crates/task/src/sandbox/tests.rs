@@ -22,7 +22,7 @@ fn verdict(sandbox: &Sandbox, program: &str, tests: &str) -> Verdict {
 
 /// A body of `add` that does something first.
 fn with(act: &str, last: &str) -> String {
-    let body: String = act.lines().map(|line| format!("    {line}\n")).collect();
+    let body = act.lines().fold(String::new(), |body, line| body + "    " + line + "\n");
     format!("{HEAD}{body}    {last}\n")
 }
 
