@@ -103,7 +103,7 @@ fn two_policies_are_compared_problem_by_problem() {
 
     let missing = step_train().arg("compare-evals").arg(&before).arg(root.path().join("no.json")).output().unwrap();
     assert_eq!(missing.status.code(), Some(2));
-    assert!(text(&missing.stderr).contains("no.samples.parquet"));
+    assert!(text(&missing.stderr).contains("no.json"));
 }
 
 #[test]

@@ -19,4 +19,5 @@ mod settings;
 mod shards;
 mod stages;
 mod tiny;
+mod untrusted;
 mod whole_run;

@@ -98,7 +98,7 @@ fn a_printed_configuration_can_be_given_back() {
     let table: toml::Table = toml::from_str(&config).unwrap();
     assert_eq!(table["search"]["c_puct"].as_float(), Some(0.1));
     assert_eq!(table["search"]["first_play"].as_str(), Some("-0.25"));
-    assert_eq!(table["search"]["evaluation"]["rollouts"]["count"].as_integer(), Some(4));
+    assert_eq!(table["search"]["evaluation"].as_str(), Some("rollouts:4"));
     assert_eq!(table["pairs"]["balance"].as_bool(), Some(true));
     let prefer = [
         "--set",

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 
 /// Largest file that is read whole, in bytes.
-const LARGEST_FILE: u64 = 4 << 30;
+const LARGEST_FILE: u64 = 2 << 30;
 /// Longest line, in bytes.
 const LONGEST_LINE: u64 = 256 << 20;
 /// What a table of other people's may take in memory at a time, in bytes.
@@ -26,7 +26,7 @@ pub fn open_input(path: &Path) -> io::Result<File> {
 /// The bytes of a regular file.
 ///
 /// # Errors
-/// As [`open_input`], and [`ErrorKind::FileTooLarge`] above 4 GiB.
+/// As [`open_input`], and [`ErrorKind::FileTooLarge`] above 2 GiB.
 pub fn read_input(path: &Path) -> io::Result<Vec<u8>> {
     bounded(open_input(path)?, LARGEST_FILE)
 }
@@ -93,7 +93,7 @@ impl TableBytes {
     /// Adds a batch of so many bytes.
     ///
     /// # Errors
-    /// [`ErrorKind::FileTooLarge`] once all are more than 4 GiB.
+    /// [`ErrorKind::FileTooLarge`] once all are more than 2 GiB.
     pub fn add(&mut self, bytes: usize) -> io::Result<()> {
         self.0 = self.0.saturating_add(bytes as u64);
         if self.0 > LARGEST_FILE { Err(too_large("a table in memory", LARGEST_FILE)) } else { Ok(()) }
@@ -160,6 +160,6 @@ mod tests {
         assert_eq!(rows_at_a_time([1 << 30], 1024).unwrap(), 1);
         assert_eq!(rows_at_a_time([(1 << 30) + 1], 1024).unwrap_err().kind(), ErrorKind::FileTooLarge);
         let mut bytes = TableBytes::default();
-        assert!(bytes.add(4 << 30).is_ok() && bytes.add(1).is_err());
+        assert!(bytes.add(2 << 30).is_ok() && bytes.add(1).is_err());
     }
 }

@@ -20,7 +20,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 const OUTAGE: u32 = 3;
 
 /// A server that asks to be left alone for longer (`Retry-After`) is asked again after this time all the same.
-const LONGEST_ASKED_FOR: Duration = Duration::from_mins(5);
+const LONGEST_ASKED_FOR: Duration = Duration::from_secs(300);
 
 /// Takes what people should know of the servers, a line at a time.
 pub(crate) type Notice = Arc<dyn Fn(&str) + Send + Sync>;
@@ -228,7 +228,7 @@ mod tests {
         let retry_after = Some(Duration::from_secs(9_223_372_036));
         endpoints.release(&permit, Some(&Failure::Passing { problem: "429".into(), retry_after }));
         let until = endpoints.lock().servers[0].resting_until.unwrap();
-        assert!(until <= Instant::now() + Duration::from_mins(5));
+        assert!(until <= Instant::now() + Duration::from_secs(300));
     }
 
     #[test]

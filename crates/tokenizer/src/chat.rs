@@ -10,11 +10,16 @@ use minijinja_contrib::pycompat::unknown_method_callback;
 use serde::Serialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 const TEMPLATE_FILE: &str = "chat_template.jinja";
 /// What a template may spend on one conversation, which comes with a model from anywhere: 1 for a step, or for 64 bytes
 /// that it writes or holds. Conversations of some megabytes fit.
 const FUEL: u64 = 1 << 21;
+/// How long it may take, on however busy a machine.
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// One message of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -80,8 +85,20 @@ impl ChatTemplate {
         Ok(Some(ChatTemplate { path, environment, bos_token: token("bos_token"), eos_token: token("eos_token") }))
     }
 
+    /// As [`render`](Self::render), for a while: lists that are doubled again and again cost time and memory that the
+    /// budget does not see. What is given up goes on until the process ends.
+    pub fn render_in_time(self: &Arc<Self>, messages: &[Message]) -> Result<String, TokenizerError> {
+        let (template, messages) = (Arc::clone(self), messages.to_vec());
+        let (sender, rendered) = channel();
+        std::thread::spawn(move || sender.send(template.render(&messages)));
+        rendered.recv_timeout(LONGEST).unwrap_or_else(|_| {
+            let problem = format!("it takes more than {} s", LONGEST.as_secs());
+            Err(TokenizerError::ChatTemplate { path: self.path.clone(), problem })
+        })
+    }
+
     /// The conversation, and the beginning of the assistant's next answer.
-    pub fn render(&self, messages: &[Message]) -> Result<String, TokenizerError> {
+    fn render(&self, messages: &[Message]) -> Result<String, TokenizerError> {
         let template = self.environment.get_template("chat");
         let rendered = template.and_then(|template| {
             template.render(context! {

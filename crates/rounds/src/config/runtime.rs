@@ -9,7 +9,7 @@ settings! {
     pub struct RuntimeConfig {
         /// Where models run.
         pub device: String = "cpu".into(), such_that("cpu, cuda or cuda:N", |name: &String| name == "cpu" || cuda_index(name).is_some());
-        /// Threads of LibTorch; 0 takes every core.
+        /// Threads of LibTorch; 0 takes as many as the model is large enough for, one for each 32 MiB of weights, and at most the cores left to this process.
         pub threads: usize = 0, between(0, 1024);
         /// Sequences decoded at the same time; with servers, requests to them.
         pub max_rows: usize = 96, at_least(1);

@@ -11,7 +11,7 @@ use crate::run::problems::ProblemSets;
 use crate::stage::eval::{self, EvalReport, Group};
 use crate::stage::extrapolate;
 use crate::stage::pairs;
-use crate::stage::policy_source::PolicySource;
+use crate::stage::policy_source::{PolicySource, servers_of_run};
 use crate::stage::search::{self, Search};
 use crate::stage::train::{TrainManifest, Training};
 use anyhow::Result;
@@ -31,6 +31,8 @@ const EXTRAPOLATED: &str = "extrapolated";
 /// # Errors
 /// What a stage fails with; the stages before it are kept.
 pub fn run(run: &RunFolder, round: u32, context: &Context) -> Result<RoundManifest> {
+    // What a later stage would refuse is refused before the first one trains.
+    servers_of_run(context.config)?;
     let out = run.round(round);
     let place = Place::folder(&out, |_| false, &[]);
     let work = match contract::begin(place, identity(round, context.config)?, context)? {

@@ -5,14 +5,16 @@ use crate::context::Context;
 use crate::contract::{self, Begun, Identity, Place};
 use crate::stage::policy_source::PolicySource;
 use crate::stage::search::{Skipped, settings};
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 use espalier_eval::{
-    AnswerJournal, Answered, Answering, EvalError, GroupScore, Sample, grade, samples_beside, write_samples,
+    AnswerJournal, Answered, Answering, EvalError, GroupScore, ProblemSamples, Sample, grade, read_samples,
+    samples_beside, write_samples,
 };
-use espalier_files::fingerprint;
-use espalier_task::{Format, Grader, Granularity, Problem};
+use espalier_files::{fingerprint, read_input_text};
+use espalier_task::{Format, Grader, Granularity, Problem, TaskError};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A named set of problems.
@@ -81,12 +83,19 @@ pub fn run(groups: &[Group], source: &PolicySource, out: &Path, title: &str, con
         context.observer.advanced(done as u64, total, "");
         Ok(work.note()?)
     })?;
-    let answered: Vec<Answered> = answered.into_iter().map(Option::unwrap_or_default).collect();
+    let mut answered: Vec<Answered> = answered.into_iter().map(Option::unwrap_or_default).collect();
 
     let samples = problems
         .par_iter()
-        .zip(&answered)
-        .map(|(problem, answered)| grade(&grader, problem, answered))
+        .zip(&mut answered)
+        .map(|(problem, answered)| match grade(&grader, problem, answered) {
+            // Tests that cannot be run say nothing about the answer, and are no fault of the other problems.
+            Err(EvalError::Grade { source: error @ TaskError::Tests { .. }, .. }) => {
+                answered.skipped = Some(error.to_string());
+                Ok(Vec::new())
+            }
+            graded => graded,
+        })
         .collect::<Result<Vec<Vec<Sample>>, EvalError>>()?;
     let mut left = samples.as_slice();
     let mut scores = Vec::new();
@@ -117,6 +126,29 @@ pub fn run(groups: &[Group], source: &PolicySource, out: &Path, title: &str, con
     work.finish(&report, &result)?;
     context.observer.finished(&result);
     Ok(report)
+}
+
+/// Reads a report with the samples beside it, which must be those that it was made of.
+///
+/// # Errors
+/// A file that is missing, damaged or another evaluation's.
+pub fn read(path: &Path) -> Result<(EvalReport, Vec<ProblemSamples>)> {
+    let shown = path.display();
+    let text = read_input_text(path).with_context(|| format!("cannot read {shown}"))?;
+    let report: EvalReport =
+        serde_json::from_str(&text).with_context(|| format!("{shown} is damaged, or no report of `eval`"))?;
+    let samples = read_samples(&samples_beside(path))?;
+    let mut tallies: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for problem in &samples {
+        let (problems, correct) = tallies.entry(&problem.group).or_default();
+        *problems += 1;
+        *correct += usize::from(problem.samples.iter().any(|sample| sample.chosen && sample.correct));
+    }
+    let stated = report.groups.iter().map(|group| (group.name.as_str(), (group.all.problems, group.all.correct)));
+    if stated.filter(|(_, (problems, _))| *problems > 0).collect::<BTreeMap<_, _>>() != tallies {
+        bail!("{shown} does not say what the samples beside it say; evaluate again, or give the report they belong to");
+    }
+    Ok((report, samples))
 }
 
 /// What decides the answers.

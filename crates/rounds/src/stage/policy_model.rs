@@ -22,7 +22,7 @@ impl PolicyFolder {
     }
 
     fn load_in(&self, precision: Precision, config: &RunConfig) -> Result<(Transformer, Tokenizer)> {
-        use_threads(config);
+        use_threads(self.path(), config);
         let tokenizer = self.tokenizer()?;
         let model = Transformer::load(self.path(), device(&config.runtime)?, espalier_policy::kind(precision));
         let model = model.with_context(|| format!("cannot load the policy {}", self.path().display()))?;
@@ -128,11 +128,43 @@ pub fn device(runtime: &RuntimeConfig) -> Result<Device> {
     Ok(Device::Cuda(index))
 }
 
-/// LibTorch's threads; results are the same for the same number.
-pub fn use_threads(config: &RunConfig) {
+/// Bytes of weights for which one more thread pays: with fewer, waking it for each operation costs more than it does. Small
+/// models keep to one thread on every machine, so that their results are the same on all of them.
+const WEIGHTS_PER_THREAD: u64 = 32 << 20;
+
+/// Sets LibTorch's threads for the model in a folder; results are the same for the same number.
+fn use_threads(folder: &Path, config: &RunConfig) {
+    // What the scheduler and a container's quota leave to this process.
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = match config.runtime.threads {
-        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        0 => threads_for(weight_bytes(folder), cores),
         threads => threads,
     };
     tch::set_num_threads(threads as i32);
+}
+
+fn threads_for(weights: u64, cores: usize) -> usize {
+    cores.min(1 + (weights / WEIGHTS_PER_THREAD) as usize)
+}
+
+/// Bytes of the weights in a folder; 0 where it cannot be read, which the loading of the model reports.
+fn weight_bytes(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let weights = files.filter(|file| file.path().extension().is_some_and(|kind| kind == "safetensors"));
+    weights.filter_map(|file| Some(file.metadata().ok()?.len())).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_models_keep_to_one_thread_and_large_ones_take_all() {
+        // The embedded policy has about 4 MB, SmolLM2-135M 538 MB in float32, a model of 7B 14 GB in bfloat16.
+        let threads = |bytes| [1, 2, 64].map(|cores| threads_for(bytes, cores));
+        assert_eq!(threads(0), [1, 1, 1]);
+        assert_eq!(threads(4_000_000), [1, 1, 1]);
+        assert_eq!(threads(538_000_000), [1, 2, 17]);
+        assert_eq!(threads(14_000_000_000), [1, 2, 64]);
+    }
 }

@@ -137,20 +137,8 @@ impl PolicySource {
     /// What a policy needs and the folder lacks, and settings of servers that do not go together.
     pub fn of_run(path: &Path, config: &RunConfig) -> Result<PolicySource> {
         let folder = PolicyFolder::open(path)?;
-        let serving = &config.serving;
-        if serving.urls.is_empty() {
-            return Ok(PolicySource::Folder(folder));
-        }
-        if serving.command.trim().is_empty() {
-            bail!("serving.urls names servers, but serving.command does not say how a policy is served there");
-        }
-        if config.search.evaluation == Evaluation::ValueHead {
-            bail!(
-                "search.evaluation is value_head, which the servers of serving.urls do not have; take rollouts:N or zero"
-            );
-        }
-        let servers = Servers::parse(serving.urls.iter().map(String::as_str)).context("serving.urls")?;
-        let timeout = Duration::try_from_secs_f64(serving.request_timeout_s).unwrap_or(Duration::MAX);
+        let Some(servers) = servers_of_run(config)? else { return Ok(PolicySource::Folder(folder)) };
+        let timeout = Duration::try_from_secs_f64(config.serving.request_timeout_s).unwrap_or(Duration::MAX);
         Ok(PolicySource::Served(folder, ServerSource::new(servers, path, timeout)?))
     }
 
@@ -212,4 +200,24 @@ impl PolicySource {
         }
         Ok(())
     }
+}
+
+/// The servers that sample a run's policies, if it has some.
+///
+/// # Errors
+/// Settings of servers that do not go together.
+pub fn servers_of_run(config: &RunConfig) -> Result<Option<Servers>> {
+    let serving = &config.serving;
+    if serving.urls.is_empty() {
+        return Ok(None);
+    }
+    if serving.command.trim().is_empty() {
+        bail!("serving.urls names servers, but serving.command does not say how a policy is served there");
+    }
+    if config.search.evaluation == Evaluation::ValueHead {
+        bail!(
+            "search.evaluation is value_head, which the servers of serving.urls do not have; take rollouts:N or zero"
+        );
+    }
+    Servers::parse(serving.urls.iter().map(String::as_str)).context("serving.urls").map(Some)
 }

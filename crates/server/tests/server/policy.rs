@@ -177,7 +177,8 @@ fn what_is_never_answered_gives_up_one_tree() {
     let expected = undisturbed(6);
     let cases = [
         (Some((400, "bad words in the prompt")), "400 Bad Request: bad words in the prompt"),
-        (None, "failed 11 times while others were answered"),
+        (Some((500, "out of luck")), "failed 11 times while others were answered"),
+        (None, "log-probabilities; so it was 5 times"),
     ];
     for (refusal, words) in cases {
         let brain = Picky { inventor: Inventor::new(), problem: "What is 3 + 7?", refusal };

@@ -105,7 +105,7 @@ def described(error):
     try:
         return f"{type(error).__name__}: {error}"[:1000]
     except BaseException:
-        return "an exception that cannot be printed"
+        return "Exception: one that cannot be printed"
 
 
 def answer_calls(received, say):
@@ -122,14 +122,14 @@ def answer_calls(received, say):
     say("defined")
     for line in received:
         try:
-            arguments, named = unpack(json.loads(line))
-            before = pack([arguments, named])
+            call = json.loads(line)
+            arguments, named = unpack(call)
             answer = {"returned": pack(entry(*arguments, **named))}
             after = pack([arguments, named])
-            if after != before:
+            if after != call:
                 answer["arguments"] = after
         except BaseException as error:
-            answer = {"raised": [type(error).__name__, described(error)]}
+            answer = {"raised": described(error).split(": ", 1)}
         say("answer", answer)
 
 
@@ -160,9 +160,9 @@ def run_tests(received, say):
             known = getattr(builtins, name, None)
             is_exception = isinstance(known, type) and issubclass(known, Exception)
             try:
-                error = known(message) if is_exception else Exception(message)
+                error = known(message) if is_exception else Exception(f"{name}: {message}")
             except TypeError:
-                error = Exception(message)
+                error = Exception(f"{name}: {message}")
             raise error
         if "arguments" in answer:
             changed_arguments, changed_named = unpack(answer["arguments"])

@@ -15,7 +15,7 @@ const DRIVER: &str = include_str!("driver.py");
 
 /// Largest address space, in bytes. A program is one process, and no memory outlives it: all that it can hold.
 const MEMORY_BYTES: u64 = 1 << 30;
-/// Most threads.
+/// Most threads; for a plain user, the shell that waits for the program counts as one.
 const THREADS: u32 = 16;
 /// Longest line that is read.
 const MAX_LINE_BYTES: u64 = 1 << 24;

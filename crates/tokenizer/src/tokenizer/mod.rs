@@ -10,6 +10,7 @@ use espalier_files::{publish_bytes, publish_json, read_input};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The tokenizer proper.
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
@@ -33,7 +34,7 @@ pub struct Tokenizer {
     pub(crate) eos_ids: Vec<u32>,
     /// The tokens that the model expects before a prompt: Llama's begin-of-text, nothing in most others.
     pub(crate) prompt_start: Vec<u32>,
-    pub(crate) chat_template: Option<ChatTemplate>,
+    pub(crate) chat_template: Option<Arc<ChatTemplate>>,
     /// Names and bytes of the files that the tokenizer is saved as.
     pub(crate) files: Vec<(String, Vec<u8>)>,
 }
@@ -70,7 +71,7 @@ impl Tokenizer {
         }
         let eos_ids = end_ids(folder, |token| inner.token_to_id(token))?;
         let prompt_start = prompt_start(folder, &inner)?;
-        let chat_template = ChatTemplate::load(folder)?;
+        let chat_template = ChatTemplate::load(folder)?.map(Arc::new);
         Ok(Tokenizer { vocab_size: vocab_size(&inner), inner, eos_ids, prompt_start, chat_template, files })
     }
 
@@ -156,7 +157,7 @@ impl Tokenizer {
     /// # Errors
     /// When the folder has no chat template, or the template refuses the messages.
     pub fn chat(&self, messages: &[Message]) -> Result<String, TokenizerError> {
-        self.chat_template.as_ref().ok_or(TokenizerError::NoChatTemplate)?.render(messages)
+        self.chat_template.as_ref().ok_or(TokenizerError::NoChatTemplate)?.render_in_time(messages)
     }
 
     /// The text of ids, special tokens included. Bytes that are no UTF-8 become U+FFFD; ids that do not exist become
