@@ -145,6 +145,11 @@ fn adapters_lie_beside_the_policy_that_they_are_merged_into() {
     assert!(out.join("adapter/adapter_model.safetensors").is_file() && out.join("model.safetensors").is_file());
     let bytes = |folder: &Path| fs::read(folder.join("model.safetensors")).unwrap();
     assert_ne!(bytes(&out), bytes(&shared().1.join("policy-000")));
+
+    // No adapter of an earlier training beside a policy that was trained without one.
+    fs::remove_dir_all(&out).unwrap();
+    succeed(&mut prefer(&path, &out, &["--overwrite"]));
+    assert!(out.join("model.safetensors").is_file() && !out.join("adapter").exists());
 }
 
 #[test]

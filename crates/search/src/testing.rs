@@ -203,7 +203,7 @@ pub fn candidates_come_in_order_and_keep_the_limit(subject: &Subject) {
     }
 }
 
-/// A stop string stands at the end of a text or nowhere, and a text that ends with one says [`Finish::Stop`].
+/// A stop string ends a text, in whose last token it is complete, and a text with one says [`Finish::Stop`].
 pub fn stop_strings_end_candidates_and_are_part_of_the_text(subject: &Subject) {
     let mut policy = (subject.open)();
     let (mut stopped, mut tree) = (0, 0);
@@ -214,12 +214,8 @@ pub fn stop_strings_end_candidates_and_are_part_of_the_text(subject: &Subject) {
             let stops = request.stop_strings().to_vec();
             for candidate in expansions(&mut *policy, vec![request]).remove(0).candidates {
                 let text = candidate.text;
-                for stop in &stops {
-                    let at = text.find(stop.as_str());
-                    assert!(at.is_none_or(|at| at + stop.len() == text.len()), "{stop:?} stands in {text:?}");
-                }
-                if stops.iter().any(|stop| text.ends_with(stop.as_str())) {
-                    assert_eq!(candidate.finish, Finish::Stop);
+                if stops.iter().any(|stop| text.contains(stop.as_str())) {
+                    assert_eq!(candidate.finish, Finish::Stop, "{text:?}");
                     stopped += 1;
                 }
             }

@@ -9,7 +9,7 @@ use crate::exit::Outcome;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use espalier_files::read_stream_text;
-use espalier_search::{Candidate, Finish, StepRequest, Stops, Unit, ask_all};
+use espalier_search::{Candidate, Finish, StepRequest, Stops, Unit, ask_all, last_stop};
 use espalier_tokenizer::Message;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -104,7 +104,9 @@ pub fn run(args: &CompleteArgs) -> Result<Outcome> {
                 Finish::Stop => "stop",
                 Finish::Length => "length",
             };
-            let Candidate { text, token_ids, logprobs, .. } = candidate;
+            let Candidate { mut text, token_ids, logprobs, .. } = candidate;
+            // The tokens stay whole; people are shown the text up to the stop that they asked for.
+            text.truncate(last_stop(&text, &args.stop).unwrap_or(text.len()));
             print_line(&mut out, &Line { text, token_ids, logprobs, ending })?;
         }
         anyhow::Ok(())

@@ -24,6 +24,9 @@ pub struct ProblemFlags {
 impl ProblemFlags {
     /// Reads the problems; the seed draws the order of choices that a publisher leaves open.
     pub fn load(&self, seed: u64) -> Result<Vec<Problem>> {
+        if self.limit == Some(0) {
+            bail!("--limit is 0, but must be at least 1");
+        }
         Ok(match self.dataset {
             Some(dataset) => load_dataset(&self.problems, dataset, self.limit, seed)?,
             None => load_problems(&self.problems, self.limit)?,

@@ -137,7 +137,8 @@ impl Training<'_> {
         let adapter = self.work.join("adapter");
         let published = Published {
             prompting: prompting.or(source.prompting()),
-            adapter: adapter.exists().then_some((adapter.as_path(), self.policy)),
+            // One that lies there without adapters in this training is an earlier one's.
+            adapter: (config.lora.rank > 0 && adapter.exists()).then_some((adapter.as_path(), self.policy)),
             record: Some(work.record()),
         };
         policy_model::save(self.out, Existing::Replaced, &model, &tokenizer, &published)?;

@@ -313,8 +313,8 @@ fn steps_whose_stop_strings_end_inside_tokens_are_read_whole() {
     let (searched, overhangs) = search(Evaluation::Zero);
     let tree = searched.tree();
     let first = NodeId(1);
-    assert_eq!(children(tree, NodeId::ROOT), [(a.to_owned(), Ending::None)], "one step, sampled twice");
-    assert_eq!(children(tree, first), [(b.to_owned(), Ending::None), (c.to_owned(), Ending::Wrong)]);
+    assert_eq!(children(tree, NodeId::ROOT), [(a.to_owned(), Ending::Exhausted)], "one step, sampled twice");
+    assert_eq!(children(tree, first), [(b.to_owned(), Ending::Exhausted), (c.to_owned(), Ending::Wrong)]);
     assert_eq!(children(tree, NodeId(2)), [(end.to_owned(), Ending::Correct)]);
     // A token is a byte here, so only the last byte of a step can be an overhang.
     assert_eq!(overhangs, ["", "<", "\n"]);
