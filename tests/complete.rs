@@ -99,10 +99,10 @@ fn greedy_ignores_the_seed_and_stops_where_it_is_told() {
     let greedy = complete(&policy, &prompt, &["--greedy", "--seed", "1"]);
     assert_eq!(greedy, complete(&policy, &prompt, &["--greedy", "--seed", "2"]));
     let whole = greedy[0]["text"].as_str().unwrap();
-    // The tag is one token, so that the text goes on to its end: text, ids and log-probabilities tell the same.
+    // The tag is one token: the text is cut in it, ids and log-probabilities are what was sampled.
     assert!(whole.starts_with("<step>"), "{whole:?}");
     let cut = complete(&policy, &prompt, &["--greedy", "--stop", "st"]);
-    assert_eq!((&cut[0]["text"], &cut[0]["ending"]), (&"<step>".into(), &"stop".into()));
+    assert_eq!((&cut[0]["text"], &cut[0]["ending"]), (&"<st".into(), &"stop".into()));
     for key in ["token_ids", "logprobs"] {
         assert_eq!(cut[0][key].as_array(), Some(&vec![greedy[0][key][0].clone()]), "{key}");
     }

@@ -38,7 +38,7 @@ pub struct CompleteArgs {
     /// Take the likeliest token at every place: temperature 0
     #[arg(long, conflicts_with = "temperature")]
     greedy: bool,
-    /// End a sample with the token in which this text ends; may be given several times
+    /// End a sample after this text; may be given several times. The token that it ends in is listed whole
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
     #[command(flatten)]
