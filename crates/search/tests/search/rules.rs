@@ -4,7 +4,7 @@ use super::{PROMPT, child, endings, info, plan, solution, tree_of};
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeSource, FakeState, FakeTable, FakeTexts};
 use espalier_search::{
     Candidate, Converged, Evaluation, Expansion, Finish, Judge, Next, Prior, RequestBuffer, SearchConfig, SearchError,
-    Stop, StopWhen, Stops, TreeSearch, Unit, Verdict, last_stop,
+    Stop, StopWhen, TreeSearch, Unit, Verdict, last_stop,
 };
 use espalier_tree::{Ending, NodeId, Tree, TreeInfo};
 use std::sync::Arc;
@@ -301,24 +301,19 @@ fn steps_whose_stop_strings_end_inside_tokens_are_read_whole() {
         let ids: Vec<u32> = PROMPT.bytes().map(u32::from).collect();
         let info = TreeInfo { reference_answer: "2".into(), ..info(0) };
         let mut search = TreeSearch::new(&Arc::new(config), 0, info, PROMPT, &ids).expect("a valid configuration");
-        let stops = Stops { step: ["</step>".to_owned(), "</solution>".to_owned()].into(), ..Stops::default() };
-        let (mut buffer, mut overhangs) = (RequestBuffer::new(&stops), Vec::new());
+        let mut buffer = RequestBuffer::default();
         while let Next::Request(request) = search.next(&mut buffer) {
-            let decode = |ids: &[u32]| ids.iter().map(|&id| char::from(id as u8)).collect();
-            overhangs.push(request.overhang(decode));
             search.answer(&table.answer(&request), &ByStops).expect("a valid answer");
         }
-        (search, overhangs)
+        search
     };
-    let (searched, overhangs) = search(Evaluation::Zero);
+    let searched = search(Evaluation::Zero);
     let tree = searched.tree();
     let first = NodeId(1);
     assert_eq!(children(tree, NodeId::ROOT), [(a.to_owned(), Ending::Exhausted)], "one step, sampled twice");
     assert_eq!(children(tree, first), [(b.to_owned(), Ending::Exhausted), (c.to_owned(), Ending::Wrong)]);
     assert_eq!(children(tree, NodeId(2)), [(end.to_owned(), Ending::Correct)]);
-    // A token is a byte here, so only the last byte of a step can be an overhang.
-    assert_eq!(overhangs, ["", "<", "\n"]);
-    let (rolled, _) = search(Evaluation::Rollouts { count: 1 });
+    let rolled = search(Evaluation::Rollouts { count: 1 });
     assert_eq!(rolled.tree().node(first).value_estimate(), None);
     assert!(rolled.tree().node(first).q() > -1.0, "the rollout below it is right");
 }
