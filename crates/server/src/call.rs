@@ -124,11 +124,16 @@ fn read(mut response: Response<ureq::Body>) -> Result<Vec<u8>, Failure> {
 }
 
 /// The seconds of a `Retry-After` header. Its other form, a date, is left to the backoff.
-fn seconds(value: &str) -> Option<Duration> {
+pub(crate) fn seconds(value: &str) -> Option<Duration> {
     value.trim().parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
 }
 
-fn of_status(status: StatusCode, body: &[u8], retry_after: Option<Duration>, location: Option<&str>) -> Failure {
+pub(crate) fn of_status(
+    status: StatusCode,
+    body: &[u8],
+    retry_after: Option<Duration>,
+    location: Option<&str>,
+) -> Failure {
     let said = format!("{status}: {}", error_message(body));
     match status.as_u16() {
         401 | 403 => Failure::Fatal(format!("{said}; it wants another API key (environment variable OPENAI_API_KEY)")),

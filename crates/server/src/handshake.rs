@@ -8,7 +8,7 @@ use crate::call::{Caller, Failure};
 use crate::candidate::{Dialect, Model, checked};
 use crate::error::ServerError;
 use crate::tokens::{Tokens, Unreadable};
-use crate::wire::{Ask, Completion, Models, Prompt};
+use crate::wire::{self, Ask, Completion, Models, Prompt};
 use std::time::{Duration, Instant};
 
 const PROBE: &str = "Once upon a time there was a little";
@@ -30,11 +30,7 @@ pub(crate) struct Found {
 /// The model's name and context, as one server lists them. `wanted` is the name that the user gave.
 pub(crate) fn find_model(caller: &Caller, url: &str, wanted: Option<&str>) -> Result<Found, Failure> {
     let listed = match caller.get(&format!("{url}/models")) {
-        Ok(body) => {
-            serde_json::from_slice::<Models>(&body)
-                .map_err(|error| Failure::passing(format!("its list of models cannot be read: {error}")))?
-                .data
-        }
+        Ok(body) => read_models(&body)?,
         // Some servers of one model have no list.
         Err(Failure::Fatal(problem)) if problem.starts_with("404") => match wanted {
             Some(_) => Vec::new(),
@@ -42,10 +38,21 @@ pub(crate) fn find_model(caller: &Caller, url: &str, wanted: Option<&str>) -> Re
         },
         Err(failure) => return Err(failure),
     };
+    choose_model(&listed, url, wanted)
+}
+
+/// The models of a body.
+pub(crate) fn read_models(body: &[u8]) -> Result<Vec<wire::Model>, Failure> {
+    let models = serde_json::from_slice::<Models>(body);
+    Ok(models.map_err(|error| Failure::passing(format!("its list of models cannot be read: {error}")))?.data)
+}
+
+/// The model that is wanted, or the only one there is.
+pub(crate) fn choose_model(listed: &[wire::Model], url: &str, wanted: Option<&str>) -> Result<Found, Failure> {
     let names = || listed.iter().map(|model| model.id.as_str()).collect::<Vec<_>>().join(", ");
     let found = match wanted {
         Some(wanted) => listed.iter().find(|model| model.id == wanted),
-        None => match listed.as_slice() {
+        None => match listed {
             [one] => Some(one),
             _ => {
                 return Err(Failure::Fatal(format!(
@@ -207,8 +214,12 @@ pub(crate) fn is_well(caller: &Caller, url: &str, model: &Model) -> bool {
 /// Sends a body once.
 pub(crate) fn complete(caller: &Caller, url: &str, ask: &Ask) -> Result<Completion, Failure> {
     let body = serde_json::to_vec(ask).map_err(|error| Failure::Fatal(error.to_string()))?;
-    let answer = caller.post(&format!("{url}/completions"), &body)?;
-    let answer = serde_json::from_slice(&answer)
+    read_completion(&caller.post(&format!("{url}/completions"), &body)?)
+}
+
+/// The answer of a body.
+pub(crate) fn read_completion(body: &[u8]) -> Result<Completion, Failure> {
+    let answer = serde_json::from_slice(body)
         .map_err(|error| Failure::passing(format!("its answer is not what it should be: {error}")))?;
     checked(answer)
 }

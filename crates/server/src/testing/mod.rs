@@ -6,7 +6,10 @@
 
 #![expect(clippy::missing_panics_doc, reason = "a fake may panic where a test is wrong")]
 
+mod answers;
 mod http;
+
+pub use answers::Answers;
 
 use espalier_search::{Candidate, Finish, Policy, StepRequest, Stops, Unit};
 use http::listen;
