@@ -91,3 +91,61 @@ impl PairRules {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_plain_data() {
+        let read = |text: &str| serde_json::from_str::<PairRules>(text);
+        assert_eq!(read("{}").unwrap(), PairRules::default());
+        let names = [
+            ("sign", PairRule::Sign),
+            ("margin", PairRule::Margin),
+            ("best_worst", PairRule::BestWorst),
+            ("all", PairRule::All),
+            ("first_error", PairRule::FirstError),
+            ("reward_to_go", PairRule::RewardToGo),
+            ("mcts_dpo", PairRule::MctsDpo),
+            ("ranked", PairRule::Ranked),
+        ];
+        for (name, rule) in names {
+            assert_eq!(read(&format!("{{\"rule\": \"{name}\"}}")).unwrap().rule, rule);
+        }
+        let rules = PairRules {
+            rule: PairRule::Margin,
+            min_margin: 0.3,
+            min_visits: 5,
+            max_pairs_per_problem: Some(9),
+            dedup: false,
+            balance: true,
+            curriculum: Curriculum::Margin,
+        };
+        let text = serde_json::to_string(&rules).unwrap();
+        let names = r#"{"rule":"margin","min_margin":0.3,"min_visits":5,"max_pairs_per_problem":9,"dedup":false,"balance":true,"curriculum":"margin"}"#;
+        assert_eq!(text, names);
+        assert_eq!(read(&text).unwrap(), rules);
+        assert!(read("{\"min_margins\": 1}").is_err());
+        assert!(read("{\"rule\": \"signs\"}").is_err());
+    }
+
+    #[test]
+    fn rules_that_select_nothing_are_refused() {
+        let message = |rules: PairRules| rules.check().unwrap_err().to_string();
+        let default = PairRules::default();
+        default.check().unwrap();
+        PairRules { rule: PairRule::Margin, min_margin: 2.0, ..default.clone() }.check().unwrap();
+        assert_eq!(
+            message(PairRules { rule: PairRule::Margin, ..default.clone() }),
+            "min_margin is 0, but must be more than 0 under the rule margin"
+        );
+        for min_margin in [-0.1, 2.1, f64::NAN] {
+            let text = message(PairRules { min_margin, ..default.clone() });
+            assert_eq!(text, format!("min_margin is {min_margin}, but must be between 0 and 2"));
+        }
+        assert!(
+            message(PairRules { max_pairs_per_problem: Some(0), ..default }).starts_with("max_pairs_per_problem is 0")
+        );
+    }
+}
