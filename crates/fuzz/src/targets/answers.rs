@@ -3,6 +3,7 @@
 use super::{Begun, Target};
 use crate::scratch::Scratch;
 use espalier_task::{AnswerKind, Format, Granularity, StepText, Worked, boxed, equivalent, extract};
+use std::borrow::Cow;
 
 /// Answers with what is the same, as the tests of this project judge them.
 const JUDGED: &str = include_str!("../../../task/tests/answers.tsv");
@@ -106,7 +107,10 @@ fn extraction(_: Scratch) -> Begun {
     Begun::new(seeds, |input| {
         let text = String::from_utf8_lossy(input);
         let found = [AnswerKind::Math, AnswerKind::Choice, AnswerKind::Code].map(|kind| extract(&text, kind));
-        assert!(boxed(&text).is_none_or(|inner| text.contains(inner)), "a box stands in the text");
+        assert!(
+            boxed(&text).is_none_or(|inner| matches!(inner, Cow::Owned(_)) || text.contains(&*inner)),
+            "a box stands in the text"
+        );
         found.iter().take(2).any(Option::is_some)
     })
 }
