@@ -33,7 +33,7 @@ pub enum ModelPolicyError {
     /// The tokenizer knows tokens that the model does not.
     #[error("the tokenizer has {tokenizer} ids, but the model's vocabulary only {model}; they belong to two models")]
     Vocabulary {
-        /// One more than the tokenizer's highest id.
+        /// One more than the tokenizer's highest id, added tokens aside.
         tokenizer: usize,
         /// The model's `vocab_size`.
         model: usize,

@@ -65,9 +65,10 @@ impl ModelPolicy {
         let own_context = model.config().max_position_embeddings;
         let max_context_tokens = config.max_context_tokens.map_or(own_context, |context| context.min(own_context));
         let vocabulary = model.config().vocab_size;
-        let choices = tokenizer.vocab_size();
-        if choices > vocabulary {
-            return Err(ModelPolicyError::Vocabulary { tokenizer: choices, model: vocabulary });
+        // A token that was added for padding, say, needs no place in the model until a text holds it.
+        let own = tokenizer.own_vocab_size();
+        if own > vocabulary {
+            return Err(ModelPolicyError::Vocabulary { tokenizer: own, model: vocabulary });
         }
         Ok(ModelPolicy {
             max_context_tokens,

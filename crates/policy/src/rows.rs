@@ -50,7 +50,7 @@ impl SampledRow {
         let generator = &mut self.generator;
         let drawn = draw(
             logits,
-            context.tokenizer.vocab_size(),
+            context.tokenizer.vocab_size().min(logits.len()),
             limits.temperature,
             context.sampling,
             seen,

@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests prepare folders of foreign files"))]
 
+mod added;
 mod caught;
 mod chat;
 mod continuation;

@@ -63,6 +63,7 @@ impl Tokenizer {
         let files = vec![(TOKENIZER.to_owned(), bytes)];
         Ok(Tokenizer {
             vocab_size: tokenizer::vocab_size(&inner),
+            added: Vec::new(),
             inner,
             eos_ids: vec![end],
             prompt_start: Vec::new(),

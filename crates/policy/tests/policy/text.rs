@@ -148,6 +148,26 @@ fn a_tokenizer_with_more_ids_than_the_model_is_refused() {
 }
 
 #[test]
+fn an_added_token_that_the_model_lacks_is_neither_sampled_nor_read() {
+    let folder = tempfile::tempdir().unwrap();
+    tokenizer().save(folder.path()).unwrap();
+    let config_with_pad =
+        r#"{"eos_token": "<|endoftext|>", "added_tokens_decoder": {"9999": {"content": "<|pad|>", "special": true}}}"#;
+    std::fs::write(folder.path().join("tokenizer_config.json"), config_with_pad).unwrap();
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    let vocabulary = tokenizer.vocab_size() - 1;
+    let mut policy = ModelPolicy::new(model(&crate::tiny::tokenizer()), tokenizer, config()).unwrap();
+    assert_eq!(policy.model().config().vocab_size, vocabulary);
+    let step = Step { k: 4, max_tokens: 8, temperature: 1.0, seed: 1 };
+    let request = root(&policy, 0, "first second", step);
+    let candidates = answer_all(&mut policy, vec![request]).remove(0).candidates;
+    assert!(candidates.iter().flat_map(|one| &one.token_ids).all(|&id| (id as usize) < vocabulary));
+    let request = root(&policy, 1, "first <|pad|>", step);
+    let error = policy.submit(request).unwrap_err();
+    assert!(error.reason().contains("is not among the model's"), "{}", error.reason());
+}
+
+#[test]
 fn a_stop_string_inside_a_token_leaves_text_and_tokens_in_agreement() {
     let (tokenizer, mut policy) = (tokenizer(), policy());
     let prompt = "first second third";

@@ -1,28 +1,24 @@
 //! Text to token ids and back, in Hugging Face's files.
 
+use crate::added::add_missing;
 use crate::caught::{caught, encoded};
 use crate::chat::{ChatTemplate, Message};
 use crate::end_ids::end_ids;
 use crate::error::TokenizerError;
-use crate::names::{GENERATION_CONFIG, TOKENIZER_CONFIG};
+use crate::names::{GENERATION_CONFIG, SPECIAL_TOKENS_MAP, TOKENIZER_CONFIG};
 use crate::prompt_start::prompt_start;
 use espalier_files::{publish_bytes, publish_json, read_input};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::sync::Arc;
+use tokenizers::AddedToken;
 
 /// The tokenizer proper.
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
 /// Further files that transformers may keep beside them; carried along as they are.
-const COMPANIONS: [&str; 6] = [
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "chat_template.jinja",
-    "vocab.json",
-    "merges.txt",
-    "tokenizer.model",
-];
+const COMPANIONS: [&str; 6] =
+    [SPECIAL_TOKENS_MAP, "added_tokens.json", "chat_template.jinja", "vocab.json", "merges.txt", "tokenizer.model"];
 
 /// Texts behind which a text is encoded that must not be encoded alone.
 const ANCHORS: [&str; 4] = ["\n", "a", ".", "0"];
@@ -31,6 +27,8 @@ const ANCHORS: [&str; 4] = ["\n", "a", ".", "0"];
 pub struct Tokenizer {
     pub(crate) inner: tokenizers::Tokenizer,
     pub(crate) vocab_size: usize,
+    /// Tokens that `tokenizer.json` itself does not have.
+    pub(crate) added: Vec<AddedToken>,
     pub(crate) eos_ids: Vec<u32>,
     /// The tokens that the model expects before a prompt: Llama's begin-of-text, nothing in most others.
     pub(crate) prompt_start: Vec<u32>,
@@ -62,6 +60,7 @@ impl Tokenizer {
         // Files may ask for texts to be cut or filled up; neither may happen to a prompt here.
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|error| TokenizerError::broken(&path, error))?;
+        let added = add_missing(folder, &mut inner)?;
         let mut files = vec![(TOKENIZER.to_owned(), bytes)];
         for name in [TOKENIZER_CONFIG, GENERATION_CONFIG].into_iter().chain(COMPANIONS) {
             let path = folder.join(name);
@@ -72,7 +71,7 @@ impl Tokenizer {
         let eos_ids = end_ids(folder, |token| inner.token_to_id(token))?;
         let prompt_start = prompt_start(folder, &inner)?;
         let chat_template = ChatTemplate::load(folder)?.map(Arc::new);
-        Ok(Tokenizer { vocab_size: vocab_size(&inner), inner, eos_ids, prompt_start, chat_template, files })
+        Ok(Tokenizer { vocab_size: vocab_size(&inner), inner, added, eos_ids, prompt_start, chat_template, files })
     }
 
     /// Saves `tokenizer.json`, `tokenizer_config.json` and `generation_config.json` into an existing folder, loadable as
@@ -179,6 +178,9 @@ impl Tokenizer {
             hash.update(bytes);
         }
         hash.update(format!("{:?} {:?}", self.prompt_start, self.eos_ids));
+        if !self.added.is_empty() {
+            hash.update(format!("{:?}", self.added));
+        }
         hex::encode(hash.finalize())
     }
 
@@ -202,6 +204,12 @@ impl Tokenizer {
     /// One more than the highest id.
     pub fn vocab_size(&self) -> usize {
         self.vocab_size
+    }
+
+    /// One more than the highest id of the tokens that are not added ones: a model has at least so many.
+    pub fn own_vocab_size(&self) -> usize {
+        let own = self.inner.get_vocab(false);
+        own.values().max().map_or(0, |&id| id as usize + 1)
     }
 
     /// The id of one token, if there is such a token.

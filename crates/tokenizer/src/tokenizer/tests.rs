@@ -166,6 +166,26 @@ fn chats_are_written_by_the_folders_template() {
     assert!(trained().chat(&[Message::user("a")]).unwrap_err().to_string().contains("chat_template"));
 }
 
+#[test]
+fn tokens_that_only_the_configuration_names_are_tokens() {
+    let before = trained();
+    let decoder = json!({ "291": { "content": "<|b|>" }, "290": { "content": "<|a|>", "special": true } });
+    let config = json!({ "eos_token": "</step>", "added_tokens_decoder": decoder });
+    let folder = folder_with(&config.to_string());
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    let next = before.vocab_size() as u32;
+    assert_eq!(tokenizer.encode("<|b|><|a|>").unwrap(), [next + 1, next]);
+    assert_eq!(
+        (tokenizer.vocab_size(), tokenizer.own_vocab_size()),
+        (before.vocab_size() + 2, before.own_vocab_size())
+    );
+    assert_eq!(tokenizer.decode(&[next, next + 1]), "<|a|><|b|>");
+    assert_ne!(tokenizer.fingerprint(), Tokenizer::load(folder_with("{}").path()).unwrap().fingerprint());
+    let broken = json!({ "added_tokens_decoder": { "x": { "content": "<|b|>" } } });
+    let error = Tokenizer::load(folder_with(&broken.to_string()).path()).unwrap_err().to_string();
+    assert!(error.contains("\"x\" is no id"), "{error}");
+}
+
 /// A tokenizer of single characters and some words, which writes a space as "▁" and one before each text; `normalizer` and
 /// `pre_tokenizer` say how.
 fn sentence_piece(normalizer: &Value, pre_tokenizer: &Value) -> Tokenizer {

@@ -1,14 +1,22 @@
 //! Conversations as a model was trained to read them: the Jinja template of its folder.
 
+mod dialect;
+mod json;
+#[cfg(test)]
+mod tests;
+
 use crate::error::TokenizerError;
-use crate::names::TOKENIZER_CONFIG;
+use crate::names::{SPECIAL_TOKENS_MAP, TOKENIZER_CONFIG};
+use dialect::translated;
 use espalier_files::{read_input, read_input_text};
+use json::tojson;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, Error, ErrorKind, context};
 use minijinja_contrib::pycompat::unknown_method_callback;
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -37,52 +45,51 @@ impl Message {
     }
 }
 
+/// Roles of special tokens that templates may name, as transformers hands them over.
+const TOKENS: [&str; 7] = ["bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token"];
+
 /// The template and the tokens that it may name.
 pub(crate) struct ChatTemplate {
     /// Where it stands.
     path: PathBuf,
     environment: Environment<'static>,
-    bos_token: String,
-    eos_token: String,
+    /// What the template itself has wrong, which is said when it is needed first: many who load a folder never chat.
+    broken: Option<String>,
+    /// Special tokens by their roles.
+    tokens: BTreeMap<&'static str, String>,
 }
 
 impl ChatTemplate {
     /// The template of `chat_template.jinja`, else that of `tokenizer_config.json`; of several the one named `default`.
     pub fn load(folder: &Path) -> Result<Option<ChatTemplate>, TokenizerError> {
-        let config_path = folder.join(TOKENIZER_CONFIG);
-        let fields: Value = if config_path.exists() {
-            let text = read_input(&config_path).map_err(TokenizerError::read(&config_path))?;
-            serde_json::from_slice(&text).map_err(|error| TokenizerError::broken(&config_path, error))?
-        } else {
-            Value::Null
+        let fields = |name: &str| -> Result<Value, TokenizerError> {
+            let path = folder.join(name);
+            if !path.exists() {
+                return Ok(Value::Null);
+            }
+            let text = read_input(&path).map_err(TokenizerError::read(&path))?;
+            serde_json::from_slice(&text).map_err(|error| TokenizerError::broken(&path, error))
         };
+        let (config, map) = (fields(TOKENIZER_CONFIG)?, fields(SPECIAL_TOKENS_MAP)?);
         let own_path = folder.join(TEMPLATE_FILE);
         let (path, source) = if own_path.exists() {
             let source = read_input_text(&own_path).map_err(TokenizerError::read(&own_path))?;
             (own_path, Some(source))
         } else {
-            let template = &fields["chat_template"];
+            let template = &config["chat_template"];
             let named = template.as_array().and_then(|all| all.iter().find(|one| one["name"] == "default"));
             let source = template.as_str().or_else(|| named.and_then(|one| one["template"].as_str()));
-            (config_path, source.map(str::to_owned))
+            (folder.join(TOKENIZER_CONFIG), source.map(str::to_owned))
         };
         let Some(source) = source else { return Ok(None) };
-        let mut environment = Environment::new();
-        environment.set_fuel(Some(FUEL));
-        // As transformers sets Jinja up.
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-        environment.set_syntax(syntax.map_err(|error| TokenizerError::broken(&path, error))?);
-        environment.set_unknown_method_callback(unknown_method_callback);
-        environment.add_function("raise_exception", |problem: String| -> Result<String, Error> {
-            Err(Error::new(ErrorKind::InvalidOperation, problem))
-        });
-        let added = environment.add_template_owned("chat", source);
-        added.map_err(|error| TokenizerError::broken(&path, format!("its chat template: {error}")))?;
-        let token = |name: &str| {
-            let token = fields[name].as_str().or_else(|| fields[name]["content"].as_str());
-            token.unwrap_or_default().to_owned()
+        let mut environment = environment().map_err(|error| TokenizerError::broken(&path, error))?;
+        let added = environment.add_template_owned("chat", translated(&source));
+        let broken = added.err().map(|error| error.to_string());
+        let token = |name: &'static str| {
+            let named = |fields: &Value| Some(fields[name].as_str().or(fields[name]["content"].as_str())?.to_owned());
+            Some((name, named(&config).or_else(|| named(&map))?))
         };
-        Ok(Some(ChatTemplate { path, environment, bos_token: token("bos_token"), eos_token: token("eos_token") }))
+        Ok(Some(ChatTemplate { path, environment, broken, tokens: TOKENS.into_iter().filter_map(token).collect() }))
     }
 
     /// As [`render`](Self::render), for a while: lists that are doubled again and again cost time and memory that the
@@ -99,13 +106,18 @@ impl ChatTemplate {
 
     /// The conversation, and the beginning of the assistant's next answer.
     fn render(&self, messages: &[Message]) -> Result<String, TokenizerError> {
+        if let Some(problem) = &self.broken {
+            return Err(TokenizerError::ChatTemplate { path: self.path.clone(), problem: problem.clone() });
+        }
         let template = self.environment.get_template("chat");
         let rendered = template.and_then(|template| {
             template.render(context! {
                 messages => Serde(messages),
                 add_generation_prompt => true,
-                bos_token => self.bos_token.as_str(),
-                eos_token => self.eos_token.as_str(),
+                // Nothing is there, which is not the same as a name that nobody knows.
+                tools => (),
+                documents => (),
+                ..Serde(&self.tokens)
             })
         });
         rendered.map_err(|error| {
@@ -116,4 +128,20 @@ impl ChatTemplate {
             TokenizerError::ChatTemplate { path: self.path.clone(), problem }
         })
     }
+}
+
+/// Jinja as transformers sets it up.
+fn environment() -> Result<Environment<'static>, Error> {
+    let mut environment = Environment::new();
+    environment.set_fuel(Some(FUEL));
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    environment.set_unknown_method_callback(unknown_method_callback);
+    environment.add_filter("tojson", tojson);
+    let failed = |problem: String| Error::new(ErrorKind::InvalidOperation, problem);
+    environment
+        .add_function("raise_exception", move |problem: String| -> Result<String, Error> { Err(failed(problem)) });
+    environment.add_function("strftime_now", move |format: String| {
+        jiff::fmt::strtime::format(&format, &jiff::Zoned::now()).map_err(|error| failed(error.to_string()))
+    });
+    Ok(environment)
 }

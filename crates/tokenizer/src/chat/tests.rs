@@ -1,0 +1,45 @@
+use crate::{Message, Tokenizer, TokenizerError};
+use serde_json::{Value, json};
+use std::fs;
+
+/// The conversation of one user's message by a template, with files beside it.
+fn chat(template: &str, beside: &[(&str, Value)]) -> Result<String, TokenizerError> {
+    let folder = tempfile::tempdir().unwrap();
+    Tokenizer::train_bpe(["a"], 300, &["<s>"]).unwrap().save(folder.path()).unwrap();
+    fs::write(folder.path().join("chat_template.jinja"), template).unwrap();
+    for (name, content) in beside {
+        fs::write(folder.path().join(name), content.to_string()).unwrap();
+    }
+    Tokenizer::load(folder.path()).unwrap().chat(&[Message::user("2 < 3 & \"é\"")])
+}
+
+#[test]
+fn what_transformers_knows_is_known() {
+    let cases = [
+        ("{% generation %}{{ messages[0].content }}{% endgeneration %}", "2 < 3 & \"é\""),
+        ("{% if tools is not none or documents is not none %}tools{% endif %}none", "none"),
+        ("{{ tools is defined }}{{ nothing is defined }}{{ pad_token is defined }}", "truefalsetrue"),
+        ("{{ messages[0]|tojson }}", r#"{"role": "user", "content": "2 < 3 & \"é\""}"#),
+        ("{% for k, v in {'zeta': 1, 'alpha': 2}.items() %}{{ k }}={{ v }};{% endfor %}", "zeta=1;alpha=2;"),
+        ("{{ '%s: %d' % (messages[0].role, 7) }}{{ '<%s>' % messages[0]['role'] }}", "user: 7<user>"),
+    ];
+    for (template, expected) in cases {
+        assert_eq!(chat(template, &[]).unwrap(), expected, "{template}");
+    }
+    let day = chat("{{ strftime_now('%Y-%m-%d') }}", &[]).unwrap();
+    assert!(day.len() == 10 && day.starts_with("20") && day.matches('-').count() == 2, "{day}");
+    assert!(chat("{{ strftime_now('%!') }}", &[]).is_err());
+}
+
+#[test]
+fn special_tokens_stand_in_either_file() {
+    let map = ("special_tokens_map.json", json!({ "bos_token": { "content": "<b>" }, "eos_token": "<e>" }));
+    let config = ("tokenizer_config.json", json!({ "eos_token": "<s>" }));
+    assert_eq!(chat("{{ bos_token }}{{ eos_token }}{{ sep_token }}", &[map, config]).unwrap(), "<b><s>");
+}
+
+#[test]
+fn a_broken_template_is_an_error_of_the_chat_alone() {
+    let error = chat("{% if %}", &[]).unwrap_err().to_string();
+    assert!(error.contains("chat_template.jinja") && error.contains("syntax error"), "{error}");
+}
