@@ -106,13 +106,14 @@ impl Walk<'_> {
             }
             STRUCT => loop {
                 let head = self.byte()?;
-                if head & 15 == 0 {
+                let kind = head & 15;
+                if kind == 0 {
                     return Ok(());
                 }
                 if head >> 4 == 0 {
                     self.number()?;
                 }
-                self.skip(head & 15, depth)?;
+                self.skip(kind, depth)?;
             },
             _ => Err(Stop::Malformed),
         }
