@@ -1,4 +1,4 @@
-//! Parquet of strangers: footers that would keep their reader busy for ever.
+//! Parquet of strangers: footers and pages that would keep their reader busy for ever.
 
 use crate::input::open_input;
 use std::fs::File;
@@ -8,6 +8,10 @@ use std::path::Path;
 /// The footer's length and the mark at the end of a file.
 const END_BYTES: u64 = 8;
 const MARK: &[u8; 4] = b"PAR1";
+/// Bytes that are read of a page to find the end of its head.
+const HEAD_BYTES: u64 = 1 << 12;
+/// The field of a page's head that has the length of its body.
+const BODY_BYTES: u64 = 3;
 /// Structures in structures; a Parquet footer has six.
 const MAX_DEPTH: u32 = 64;
 /// All lists of a footer together hold at most so many items for each of its bytes: an item of any list takes a byte, and
@@ -40,6 +44,44 @@ pub fn open_parquet(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Makes sure that no head of a page claims more than it can hold; `chunks` are the beginnings and lengths of the parts of
+/// columns, in bytes. Past the end of the file, the library goes on counting items that are not there.
+///
+/// # Errors
+/// The system's, and [`ErrorKind::InvalidData`] for such a head, or one that the file ends in.
+pub fn check_pages(file: &File, chunks: impl IntoIterator<Item = (u64, u64)>) -> io::Result<()> {
+    let file_len = file.metadata()?.len();
+    for (start, len) in chunks {
+        let (mut at, end) = (start, start.saturating_add(len).min(file_len));
+        while at < end {
+            let Some(page_bytes) = page(file, at, file_len)? else { break };
+            at = at.saturating_add(page_bytes);
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of the page that begins at `at`, with its head; nothing where there is none.
+fn page(mut file: &File, at: u64, file_len: u64) -> io::Result<Option<u64>> {
+    // Heads have some dozens of bytes, but with statistics of long texts more.
+    for window in [HEAD_BYTES, file_len] {
+        let mut head = vec![0; window.min(file_len - at) as usize];
+        file.seek(SeekFrom::Start(at))?;
+        file.read_exact(&mut head)?;
+        let mut walk = Walk { rest: &head, items: ITEMS_PER_BYTE * head.len() as u64 };
+        match walk.page() {
+            Ok(body) => return Ok(Some((head.len() - walk.rest.len()) as u64 + body)),
+            Err(Stop::Items(items)) => {
+                let problem = format!("a page at byte {at} claims a list of {items} items");
+                return Err(io::Error::new(ErrorKind::InvalidData, problem));
+            }
+            Err(Stop::Malformed) => return Ok(None),
+            Err(Stop::End) => {}
+        }
+    }
+    Err(io::Error::new(ErrorKind::InvalidData, format!("the file ends in the head of the page at byte {at}")))
+}
+
 fn check(footer: &[u8]) -> io::Result<()> {
     let mut walk = Walk { rest: footer, items: ITEMS_PER_BYTE * footer.len() as u64 };
     match walk.skip(STRUCT, MAX_DEPTH) {
@@ -48,7 +90,7 @@ fn check(footer: &[u8]) -> io::Result<()> {
             Err(io::Error::new(ErrorKind::InvalidData, problem))
         }
         // What is wrong with it otherwise is for the reader to say.
-        Ok(()) | Err(Stop::Malformed) => Ok(()),
+        Ok(()) | Err(Stop::Malformed | Stop::End) => Ok(()),
     }
 }
 
@@ -66,6 +108,8 @@ const UUID: u8 = 13;
 
 enum Stop {
     Malformed,
+    /// There are no more bytes.
+    End,
     Items(u64),
 }
 
@@ -77,6 +121,25 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// Passes the head of a page and gives the bytes of its body.
+    fn page(&mut self) -> Result<u64, Stop> {
+        let (mut id, mut body) = (0, 0);
+        loop {
+            let head = self.byte()?;
+            let kind = head & 15;
+            match (kind, head >> 4) {
+                (0, _) => return Ok(body),
+                (_, 0) => id = self.number()? >> 1,
+                (_, step) => id += u64::from(step),
+            }
+            match (id, kind) {
+                // Whole numbers have their sign in the lowest bit; no page has a negative size.
+                (BODY_BYTES, 4..=6) => body = self.number()? >> 1,
+                _ => self.skip(kind, MAX_DEPTH)?,
+            }
+        }
+    }
+
     fn skip(&mut self, kind: u8, depth: u32) -> Result<(), Stop> {
         let depth = depth.checked_sub(1).ok_or(Stop::Malformed)?;
         match kind {
@@ -125,14 +188,14 @@ impl Walk<'_> {
     }
 
     fn byte(&mut self) -> Result<u8, Stop> {
-        let (&first, rest) = self.rest.split_first().ok_or(Stop::Malformed)?;
+        let (&first, rest) = self.rest.split_first().ok_or(Stop::End)?;
         self.rest = rest;
         Ok(first)
     }
 
     fn bytes(&mut self, len: u64) -> Result<(), Stop> {
         let len = usize::try_from(len).map_err(|_| Stop::Malformed)?;
-        self.rest = self.rest.get(len..).ok_or(Stop::Malformed)?;
+        self.rest = self.rest.get(len..).ok_or(Stop::End)?;
         Ok(())
     }
 
@@ -185,5 +248,22 @@ mod tests {
         for broken in [&footer[..3], &[], &[0x1f], &[0x0c; 300], &[0x19, 0xf5, 0x80]] {
             assert!(opened(broken).is_ok(), "{broken:?}");
         }
+    }
+
+    #[test]
+    fn the_head_of_a_page_claims_no_more_than_the_file_can_hold() {
+        let checked = |bytes: &[u8]| {
+            let mut file = tempfile::tempfile().unwrap();
+            std::io::Write::write_all(&mut file, bytes).unwrap();
+            check_pages(&file, [(0, bytes.len() as u64)]).map_err(|error| error.to_string())
+        };
+        // A data page (0) of 2 bytes, packed as 2 (zigzag: 4), and its body; twice.
+        let page = [0x15, 0, 0x15, 4, 0x15, 4, 0, b'x', b'y'];
+        assert_eq!(checked(&page.repeat(2)), Ok(()));
+        // Field 15 of the second is a list of 2^31 - 1 floats, of which the file has none.
+        let list = [&page[..], &[0x15, 0, 0xe9, 0xf7, 0xff, 0xff, 0xff, 0xff, 0x07, 0]].concat();
+        assert_eq!(checked(&list).unwrap_err(), "a page at byte 9 claims a list of 2147483647 items");
+        let cut = [&page[..], &[0x15, 0, 0xe8, 100]].concat();
+        assert_eq!(checked(&cut).unwrap_err(), "the file ends in the head of the page at byte 9");
     }
 }

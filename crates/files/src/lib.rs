@@ -47,7 +47,7 @@ pub use fingerprint::{fingerprint, hash_file, hash_path};
 pub use folder::{
     Existing, ensure_creatable, ensure_writable, publish_folder, refuse_existing, remove_file, remove_folder, sweep,
 };
-pub use footer::open_parquet;
+pub use footer::{check_pages, open_parquet};
 pub use input::{TableBytes, input_lines, open_input, read_input, read_input_text, read_stream_text, rows_at_a_time};
 pub use journal::Journal;
 pub use lock::Lock;

@@ -5,12 +5,12 @@ use crate::schema::FORMAT_VERSION_KEY;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use espalier_files::{Unpublished, caught, open_parquet};
+use espalier_files::{Unpublished, caught, check_pages, open_parquet};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{ColumnChunkMetaData, KeyValue, RowGroupMetaData};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -81,8 +81,13 @@ impl ParquetFile {
     /// Opens a file and reads its footer.
     pub(crate) fn open(path: &Path) -> Result<ParquetFile, TreeError> {
         let file = open_parquet(path).map_err(TreeError::read(path))?;
-        let builder =
-            caught(|| ParquetRecordBatchReaderBuilder::try_new(file)).map_err(ParquetError::General).flatten();
+        let builder = caught(|| {
+            let builder = ParquetRecordBatchReaderBuilder::try_new(file.try_clone()?)?;
+            let parts = builder.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
+            check_pages(&file, parts.map(ColumnChunkMetaData::byte_range))?;
+            Ok(builder)
+        });
+        let builder = builder.map_err(ParquetError::General).flatten();
         Ok(ParquetFile { path: path.to_owned(), builder: builder.map_err(TreeError::decode(path))? })
     }
 

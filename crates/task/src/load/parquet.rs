@@ -8,10 +8,11 @@ use arrow::datatypes::{
     UInt64Type,
 };
 use arrow::error::ArrowError;
-use espalier_files::{TableBytes, caught, open_parquet, rows_at_a_time};
+use espalier_files::{TableBytes, caught, check_pages, open_parquet, rows_at_a_time};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use serde_json::{Map, Value};
 use std::path::Path;
 
@@ -24,7 +25,13 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<Row>, TaskError> {
         |error: &dyn std::fmt::Display| TaskError::Parquet { path: path.to_owned(), reason: error.to_string() };
     let unreadable = |source| TaskError::Read { path: path.to_owned(), source };
     let file = open_parquet(path).map_err(unreadable)?;
-    let builder = caught(|| ParquetRecordBatchReaderBuilder::try_new(file)).map_err(ParquetError::General).flatten();
+    let builder = caught(|| {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file.try_clone()?)?;
+        let parts = builder.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
+        check_pages(&file, parts.map(ColumnChunkMetaData::byte_range))?;
+        Ok(builder)
+    });
+    let builder = builder.map_err(ParquetError::General).flatten();
     let builder = builder.map_err(|error| broken(&error))?;
     let known = [&QUESTION[..], &ANSWER[..], &OPTIONAL[..]].concat();
     let wanted = builder.schema().fields().iter().enumerate();

@@ -9,7 +9,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type};
 use arrow::error::ArrowError;
-use espalier_files::{TableBytes, caught, input_lines, open_parquet, read_input_text, rows_at_a_time};
+use espalier_files::{TableBytes, caught, check_pages, input_lines, open_parquet, read_input_text, rows_at_a_time};
 use espalier_tokenizer::Tokenizer;
 use espalier_trainer::PreferencePair;
 use espalier_tree::Loaded;
@@ -75,7 +75,13 @@ pub(super) fn parquet_rows(path: &Path) -> Result<Vec<Map<String, Value>>> {
 /// A Parquet file whose footer was read.
 fn opened(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
     let file = open_parquet(path)?;
-    Ok(caught(|| ParquetRecordBatchReaderBuilder::try_new(file)).map_err(ParquetError::General).flatten()?)
+    let builder = caught(|| {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file.try_clone()?)?;
+        let parts = builder.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
+        check_pages(&file, parts.map(ColumnChunkMetaData::byte_range))?;
+        Ok(builder)
+    });
+    Ok(builder.map_err(ParquetError::General).flatten()?)
 }
 
 /// The known columns of a batch, texts as text and numbers as float32.
