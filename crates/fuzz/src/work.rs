@@ -95,7 +95,7 @@ fn try_all(target: &Target, wanted: &Run, current: &File, progress: &Progress) -
     let begin = Instant::now();
     let mut slowest = Duration::ZERO;
     for _ in 0..wanted.inputs {
-        let input = mutator.next();
+        let input = mutator.draw();
         keep(current, &input).expect("the input under way can be kept");
         progress.step();
         let began = Instant::now();
