@@ -47,6 +47,10 @@ doc:
 kills:
     cargo nextest run --release --workspace --run-ignored only --no-capture -E 'test(every_kill)'
 
+# broken, hostile and strange inputs for every loader and parser: ten million (a quarter of an hour)
+fuzz *ARGS:
+    cargo run --release -p espalier-fuzz --features torch -- --inputs 10000000 {{ARGS}}
+
 # time the hot paths
 bench *ARGS:
     cargo bench {{ARGS}}

@@ -153,7 +153,8 @@ fn with_serving(
     child.args(args).stdout(Stdio::null()).stderr(fs::File::create(&errors).unwrap());
     let mut child = child.spawn().unwrap();
     let status = loop {
-        match (fs::read_to_string(&begun), brain.0.lock().unwrap().is_some()) {
+        let serves = brain.0.lock().unwrap().is_some();
+        match (fs::read_to_string(&begun), serves) {
             (Ok(policy), false) if policy.ends_with('\n') => {
                 let policy = PathBuf::from(policy.trim());
                 served.push(policy.file_name().unwrap().to_string_lossy().into_owned());

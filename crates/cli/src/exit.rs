@@ -39,8 +39,8 @@ pub fn print_result(text: Arguments<'_>) {
 /// an error: it is said in one line, and ends as what could not run.
 pub fn run(command: impl FnOnce() -> anyhow::Result<Outcome>) -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
-        // What the tokenizer makes an error of is reported as such.
-        if !espalier_tokenizer::catches_panics() {
+        // What becomes an error is reported as such.
+        if !espalier_files::catches_panics() {
             let place = panic.location().map(|place| format!(" ({}:{})", place.file(), place.line()));
             say(format_args!("error: {}{}", first_line(panic.payload()), place.unwrap_or_default()));
         }

@@ -3,14 +3,16 @@
 use crate::error::EvalError;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::{Float64Type, UInt32Type};
-use espalier_files::{FilesError, publish_bytes};
+use arrow::error::ArrowError;
+use espalier_files::{FilesError, caught, check_pages, open_parquet, publish_bytes};
 use espalier_task::Problem;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::properties::WriterProperties;
 use std::error::Error;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -119,11 +121,19 @@ pub fn write_samples(
 /// # Errors
 /// A file that cannot be read, lacks a column or holds no sample.
 pub fn read_samples(path: &Path) -> Result<Vec<ProblemSamples>, EvalError> {
-    let file = File::open(path).map_err(|source| FilesError::Read { path: path.to_owned(), source })?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(failed(path, "read"))?;
+    let file = open_parquet(path).map_err(|source| FilesError::Read { path: path.to_owned(), source })?;
+    let builder = caught(|| {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file.try_clone()?)?;
+        let parts = builder.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
+        check_pages(&file, parts.map(ColumnChunkMetaData::byte_range))?;
+        Ok(builder)
+    });
+    let builder = builder.map_err(ParquetError::General).flatten();
+    let batches = caught(|| builder?.build()).map_err(ParquetError::General).flatten();
+    let mut batches = batches.map_err(failed(path, "read"))?;
+    let mut next = || caught(|| batches.next().transpose()).map_err(ArrowError::ParquetError).flatten();
     let mut problems: Vec<ProblemSamples> = Vec::new();
-    for batch in builder.build().map_err(failed(path, "read"))? {
-        let batch = batch.map_err(failed(path, "read"))?;
+    while let Some(batch) = next().map_err(failed(path, "read"))? {
         let lacks = |column, wanted| EvalError::Column { path: path.to_owned(), column, wanted };
         let column = |name| batch.column_by_name(name);
         let text = |name| {
@@ -223,5 +233,25 @@ mod tests {
         assert_eq!(ids, [("x", "a"), ("x", "b"), ("y", "a")]);
         assert_eq!(read.iter().map(|problem| problem.samples.clone()).collect::<Vec<_>>(), samples);
         assert_eq!((read[0].family.as_deref(), read[1].question.as_str()), (Some("f"), "b?"));
+    }
+
+    #[test]
+    fn a_footer_with_one_wrong_byte_is_an_error_or_a_table_and_never_a_panic() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("eval.samples.parquet");
+        write_samples(&path, &["in"], &[&Problem::default()], &[vec![Sample::default()]]).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let footer = bytes.len() - 8 - u32::from_le_bytes(bytes[bytes.len() - 8..][..4].try_into().unwrap()) as usize;
+        let mut refused = 0;
+        for place in (footer..bytes.len() - 8).step_by(3) {
+            for value in [0, bytes[place] ^ 1] {
+                let mut damaged = bytes.clone();
+                damaged[place] = value;
+                std::fs::write(&path, damaged).unwrap();
+                refused += usize::from(read_samples(&path).is_err());
+            }
+        }
+        // The library itself panics where a part of a column would begin before the file, or divides by a length of 0.
+        assert!(refused > 100, "{refused}");
     }
 }

@@ -1,5 +1,6 @@
 //! Inputs that others wrote: regular files, read within bounds.
 
+use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
@@ -31,12 +32,12 @@ pub fn read_input(path: &Path) -> io::Result<Vec<u8>> {
     bounded(open_input(path)?, LARGEST_FILE)
 }
 
-/// The text of a regular file.
+/// The text of a regular file, unpacked where it is gzip.
 ///
 /// # Errors
-/// As [`read_input`], and [`ErrorKind::InvalidData`] for what is no UTF-8.
+/// As [`read_input`], the bound being that of the unpacked text, and [`ErrorKind::InvalidData`] for what is no UTF-8.
 pub fn read_input_text(path: &Path) -> io::Result<String> {
-    text(read_input(path)?)
+    text(bounded(unpacked(open_input(path)?)?, LARGEST_FILE)?)
 }
 
 /// The text of a file or of a pipe, up to its end.
@@ -44,15 +45,15 @@ pub fn read_input_text(path: &Path) -> io::Result<String> {
 /// # Errors
 /// As [`read_input_text`], but for pipes.
 pub fn read_stream_text(path: &Path) -> io::Result<String> {
-    text(bounded(File::open(path)?, LARGEST_FILE)?)
+    text(bounded(unpacked(File::open(path)?)?, LARGEST_FILE)?)
 }
 
-/// The lines of a regular file, without their ends.
+/// The lines of a regular file, without their ends, unpacked where it is gzip.
 ///
 /// # Errors
 /// As [`read_input_text`], also while the lines are read, and [`ErrorKind::FileTooLarge`] for a line above 256 MiB.
 pub fn input_lines(path: &Path) -> io::Result<impl Iterator<Item = io::Result<String>>> {
-    let mut reader = BufReader::new(open_input(path)?);
+    let mut reader = BufReader::new(unpacked(open_input(path)?)?);
     Ok(std::iter::from_fn(move || {
         let mut line = Vec::new();
         match reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line) {
@@ -100,7 +101,17 @@ impl TableBytes {
     }
 }
 
-fn bounded(file: File, limit: u64) -> io::Result<Vec<u8>> {
+/// The file's bytes, or what they are the gzip of. No text in UTF-8 begins as gzip does.
+fn unpacked(file: File) -> io::Result<Box<dyn Read>> {
+    let mut reader = BufReader::new(file);
+    Ok(if reader.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
+        Box::new(MultiGzDecoder::new(reader))
+    } else {
+        Box::new(reader)
+    })
+}
+
+fn bounded(file: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit { Err(too_large("a file that is read whole", limit)) } else { Ok(bytes) }
@@ -117,6 +128,33 @@ fn too_large(what: &str, limit: u64) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_are_unpacked_within_their_bound() {
+        use std::io::Write;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines.jsonl.gz");
+        let packed = |texts: &[&str]| {
+            let mut bytes = Vec::new();
+            for text in texts {
+                let mut encoder = flate2::write::GzEncoder::new(&mut bytes, flate2::Compression::default());
+                encoder.write_all(text.as_bytes()).unwrap();
+                encoder.finish().unwrap();
+            }
+            bytes
+        };
+        // Two members one after the other are one text.
+        std::fs::write(&path, packed(&["one\ntwo", "\nthree\n"])).unwrap();
+        assert_eq!(read_input_text(&path).unwrap(), "one\ntwo\nthree\n");
+        assert_eq!(input_lines(&path).unwrap().map(Result::unwrap).collect::<Vec<_>>(), ["one", "two", "three"]);
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
+        assert_eq!(read_input_text(&path).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+        // A line of 300 MB in some hundred kilobytes.
+        std::fs::write(&path, packed(&["x".repeat(300 << 20).as_str()])).unwrap();
+        let line = input_lines(&path).unwrap().next().unwrap();
+        assert_eq!(line.unwrap_err().kind(), ErrorKind::FileTooLarge);
+    }
 
     #[test]
     fn devices_and_folders_are_no_inputs() {

@@ -5,7 +5,8 @@
 //!   publish_folder ─────────────────────────────┘                                   ─► the folder of the target synced
 //!   Journal   records appended one by one, each with its length and checksum; what a kill tore is cut off
 //!   Lock      one process an output; a second one is told who is there
-//!   open_input, read_input   what others wrote: regular files, lines and tables within bounds
+//!   open_input, open_parquet, read_input   what others wrote: regular files, lines and tables within bounds
+//!   caught    panics of the libraries that decode it, as errors
 //!   fingerprint, hash_file, hash_path, seed_from, unit_interval
 //! ```
 //!
@@ -28,9 +29,11 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::disallowed_methods, reason = "the one crate that the others' files go through")]
 
+mod caught;
 mod error;
 mod fingerprint;
 mod folder;
+mod footer;
 mod input;
 mod journal;
 mod kill;
@@ -38,11 +41,13 @@ mod lock;
 mod publish;
 mod seed;
 
+pub use caught::{catches_panics, caught};
 pub use error::FilesError;
 pub use fingerprint::{fingerprint, hash_file, hash_path};
 pub use folder::{
     Existing, ensure_creatable, ensure_writable, publish_folder, refuse_existing, remove_file, remove_folder, sweep,
 };
+pub use footer::{check_pages, open_parquet};
 pub use input::{TableBytes, input_lines, open_input, read_input, read_input_text, read_stream_text, rows_at_a_time};
 pub use journal::Journal;
 pub use lock::Lock;

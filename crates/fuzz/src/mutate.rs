@@ -66,7 +66,7 @@ impl Mutator {
     }
 
     /// The next input: a seed, changed once to five times.
-    pub fn next(&mut self) -> Vec<u8> {
+    pub fn draw(&mut self) -> Vec<u8> {
         let mut input = self.seed().clone();
         // Half of the inputs are one change away from what is valid: only those come far.
         let changes = if self.random.random_bool(0.5) { 1 } else { self.random.random_range(2..6) };
@@ -263,7 +263,7 @@ mod tests {
         let seeds = vec![b"{\"a\": [1, 20], \"b\": \"text\"}".to_vec(), b"[(x), 3.5]".to_vec()];
         let mut mutator = Mutator::new("test", seed, seeds, &["word"]);
         let draw = |_| {
-            let input = mutator.next();
+            let input = mutator.draw();
             mutator.accepted(input.clone());
             input
         };

@@ -16,6 +16,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// Inputs that take longer are within the limit, and worth a look.
+const SLOW: Duration = Duration::from_secs(1);
 /// The stack of threads that are not told otherwise: what is parsed in a stage has no more.
 const STACK_BYTES: usize = 2 << 20;
 
@@ -50,7 +52,7 @@ pub struct Outcome {
 /// When the system gives no thread or no file.
 pub fn work(target: &Target, run: &Run, current: &Path, limits: Limits) -> Outcome {
     std::panic::set_hook(Box::new(|panic| {
-        if !espalier_tokenizer::catches_panics() {
+        if !espalier_files::catches_panics() {
             PANIC.set(Some(panic.to_string()));
         }
     }));
@@ -93,7 +95,7 @@ fn try_all(target: &Target, wanted: &Run, current: &File, progress: &Progress) -
     let begin = Instant::now();
     let mut slowest = Duration::ZERO;
     for _ in 0..wanted.inputs {
-        let input = mutator.next();
+        let input = mutator.draw();
         keep(current, &input).expect("the input under way can be kept");
         progress.step();
         let began = Instant::now();
@@ -105,6 +107,13 @@ fn try_all(target: &Target, wanted: &Run, current: &File, progress: &Progress) -
             result = tried(&mut *run, &input);
             took = took.min(began.elapsed());
             slowest = slowest.max(took);
+            if took > SLOW {
+                eprintln!(
+                    "{} takes {took:.1?}: {}",
+                    target.name,
+                    save(&wanted.failures, target.name, &input).display()
+                );
+            }
         }
         outcome.inputs += 1;
         match result {

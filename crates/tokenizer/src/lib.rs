@@ -36,7 +36,6 @@ mod stream;
 mod tokenizer;
 mod train;
 
-pub use caught::catches_panics;
 pub use chat::Message;
 pub use continuation::{Continuation, End};
 pub use error::TokenizerError;

@@ -4,11 +4,13 @@ use crate::error::TreeError;
 use crate::schema::FORMAT_VERSION_KEY;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use espalier_files::{Unpublished, open_input};
+use arrow::error::ArrowError;
+use espalier_files::{Unpublished, caught, check_pages, open_parquet};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::metadata::KeyValue;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, KeyValue, RowGroupMetaData};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -78,9 +80,15 @@ pub(crate) struct ParquetFile {
 impl ParquetFile {
     /// Opens a file and reads its footer.
     pub(crate) fn open(path: &Path) -> Result<ParquetFile, TreeError> {
-        let file = open_input(path).map_err(TreeError::read(path))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(TreeError::decode(path))?;
-        Ok(ParquetFile { path: path.to_owned(), builder })
+        let file = open_parquet(path).map_err(TreeError::read(path))?;
+        let builder = caught(|| {
+            let builder = ParquetRecordBatchReaderBuilder::try_new(file.try_clone()?)?;
+            let parts = builder.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
+            check_pages(&file, parts.map(ColumnChunkMetaData::byte_range))?;
+            Ok(builder)
+        });
+        let builder = builder.map_err(ParquetError::General).flatten();
+        Ok(ParquetFile { path: path.to_owned(), builder: builder.map_err(TreeError::decode(path))? })
     }
 
     /// A value of the file's metadata.
@@ -101,7 +109,9 @@ impl ParquetFile {
     /// The rows.
     pub(crate) fn batches(self) -> Result<Batches, TreeError> {
         let path = self.path;
-        let reader = self.builder.with_batch_size(READ_ROWS).build().map_err(TreeError::decode(&path))?;
+        let reader =
+            caught(|| self.builder.with_batch_size(READ_ROWS).build()).map_err(ParquetError::General).flatten();
+        let reader = Some(reader.map_err(TreeError::decode(&path))?);
         Ok(Batches { path, reader })
     }
 }
@@ -109,14 +119,20 @@ impl ParquetFile {
 /// The rows of a file, batch by batch.
 pub(crate) struct Batches {
     path: PathBuf,
-    reader: ParquetRecordBatchReader,
+    /// Nothing once it has failed.
+    reader: Option<ParquetRecordBatchReader>,
 }
 
 impl Iterator for Batches {
     type Item = Result<RecordBatch, TreeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.reader.next().map(|batch| batch.map_err(TreeError::decode(&self.path)))
+        let reader = self.reader.as_mut()?;
+        let batch = caught(|| reader.next().transpose()).map_err(ArrowError::ParquetError).flatten();
+        if batch.is_err() {
+            self.reader = None;
+        }
+        batch.map_err(TreeError::decode(&self.path)).transpose()
     }
 }
 

@@ -29,12 +29,15 @@ pub struct Target {
     pub begin: fn(Scratch) -> Begun,
 }
 
+/// Tries an input: whether it is valid. What must hold of every input is asserted.
+pub type Try = Box<dyn FnMut(&[u8]) -> bool>;
+
 /// A target that is ready.
 pub struct Begun {
     /// Valid inputs.
     pub seeds: Vec<Vec<u8>>,
-    /// Tries an input: whether it is valid. What must hold of every input is asserted.
-    pub run: Box<dyn FnMut(&[u8]) -> bool>,
+    /// Tries an input.
+    pub run: Try,
 }
 
 impl Begun {

@@ -114,7 +114,7 @@ fn index(scratch: Scratch) -> Begun {
 fn with_lengths(input: &[u8]) -> Vec<u8> {
     const LARGEST: u64 = 1 << 16;
     let mut bytes = input.to_vec();
-    let Some(rest) = bytes.get(8..).filter(|_| bytes[0] % 2 == 0) else { return bytes };
+    let Some(rest) = bytes.get(8..).filter(|_| bytes[0].is_multiple_of(2)) else { return bytes };
     let mut header = serde_json::Deserializer::from_slice(rest).into_iter::<IgnoredAny>();
     if !matches!(header.next(), Some(Ok(_))) {
         return bytes;

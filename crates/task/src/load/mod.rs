@@ -31,15 +31,18 @@ use std::path::Path;
 /// # Errors
 /// Any [`TaskError`] about files: unreadable, unknown extension, broken, lacking a field, with an id twice, or empty.
 pub fn load_problems(path: &Path, limit: Option<usize>) -> Result<Vec<Problem>, TaskError> {
-    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let extension_of = |path: &Path| path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let is_packed = extension_of(path) == "gz";
+    let named = if is_packed { path.with_extension("") } else { path.to_owned() };
+    let extension = extension_of(&named);
     let limit = limit.unwrap_or(usize::MAX);
     let rows = match extension.as_str() {
         "jsonl" | "ndjson" => json::read_lines(path, limit)?,
         "json" => json::read_array(path, limit)?,
-        "parquet" => parquet::read(path, limit)?,
+        "parquet" if !is_packed => parquet::read(path, limit)?,
         _ => return Err(TaskError::Extension { path: path.to_owned(), extension }),
     };
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let stem = named.file_stem().unwrap_or_default().to_string_lossy();
     let problems = rows
         .into_iter()
         .map(|row| {

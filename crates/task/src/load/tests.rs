@@ -318,3 +318,24 @@ fn what_is_written_is_read_back() {
     let below_a_file = write_jsonl(&path.join("such.jsonl"), &problems).unwrap_err().to_string();
     assert!(below_a_file.starts_with("cannot write ") && below_a_file.contains("held_out.jsonl"), "{below_a_file}");
 }
+
+#[test]
+fn a_footer_with_one_wrong_byte_is_an_error_or_a_table_and_never_a_panic() {
+    let (_folder, path) = parquet_file(vec![
+        ("question", Arc::new(StringArray::from(vec!["A", "B"]))),
+        ("answer", Arc::new(StringArray::from(vec!["1", "2"]))),
+    ]);
+    let bytes = std::fs::read(&path).unwrap();
+    let footer = bytes.len() - 8 - u32::from_le_bytes(bytes[bytes.len() - 8..][..4].try_into().unwrap()) as usize;
+    let mut refused = 0;
+    for place in (footer..bytes.len() - 8).step_by(3) {
+        for value in [0, bytes[place] ^ 1] {
+            let mut damaged = bytes.clone();
+            damaged[place] = value;
+            std::fs::write(&path, damaged).unwrap();
+            refused += usize::from(load_problems(&path, None).is_err());
+        }
+    }
+    // The library itself panics where a part of a column would begin before the file, or divides by a length of 0.
+    assert!(refused > 100, "{refused}");
+}

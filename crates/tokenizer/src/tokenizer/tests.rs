@@ -283,7 +283,7 @@ fn a_regular_expression_without_end_is_an_error_of_its_text() {
     let tokenizer = Tokenizer::load(folder.path()).unwrap();
     let error = tokenizer.encode(&format!("{}!", "a".repeat(40))).unwrap_err().to_string();
     assert!(error.contains("retry-limit-in-match"), "{error}");
-    assert!(!crate::catches_panics());
+    assert!(!espalier_files::catches_panics());
     assert_eq!(tokenizer.decode(&tokenizer.encode("aaa").unwrap()), "aaa", "other texts are read");
 }
 

@@ -159,3 +159,22 @@ fn a_published_shard_is_as_open_as_any_other_file() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&shard), mode(&plain));
 }
+
+#[test]
+fn a_footer_with_one_wrong_byte_is_an_error_or_a_table_and_never_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "part-00000.parquet", &[grown(1, 3)]);
+    let bytes = fs::read(&path).unwrap();
+    let footer = bytes.len() - 8 - u32::from_le_bytes(bytes[bytes.len() - 8..][..4].try_into().unwrap()) as usize;
+    let mut refused = 0;
+    for place in (footer..bytes.len() - 8).step_by(3) {
+        for value in [0, bytes[place] ^ 1] {
+            let mut damaged = bytes.clone();
+            damaged[place] = value;
+            fs::write(&path, damaged).unwrap();
+            refused += usize::from(read_shard(&path).is_err());
+        }
+    }
+    // The library itself panics where a part of a column would begin before the file, or divides by a length of 0.
+    assert!(refused > 100, "{refused}");
+}
