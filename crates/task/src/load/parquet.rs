@@ -34,10 +34,6 @@ fn read_columns(path: &Path, limit: usize, counts: impl Fn(&str) -> bool) -> Res
     let broken =
         |error: &dyn std::fmt::Display| TaskError::Parquet { path: path.to_owned(), reason: error.to_string() };
     let unreadable = |source| TaskError::Read { path: path.to_owned(), source };
-<<<<<<< HEAD
-    let file = open_input(path).map_err(unreadable)?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| broken(&error))?;
-=======
     let file = open_parquet(path).map_err(unreadable)?;
     let builder = caught(|| {
         let builder = ParquetRecordBatchReaderBuilder::try_new(file.try_clone()?)?;
@@ -47,8 +43,6 @@ fn read_columns(path: &Path, limit: usize, counts: impl Fn(&str) -> bool) -> Res
     });
     let builder = builder.map_err(ParquetError::General).flatten();
     let builder = builder.map_err(|error| broken(&error))?;
-    let known = [&QUESTION[..], &ANSWER[..], &OPTIONAL[..]].concat();
->>>>>>> help-c
     let wanted = builder.schema().fields().iter().enumerate();
     let wanted: Vec<usize> = wanted.filter(|(_, field)| counts(field.name())).map(|(column, _)| column).collect();
     let columns = ProjectionMask::roots(builder.parquet_schema(), wanted);

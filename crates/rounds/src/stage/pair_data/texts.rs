@@ -206,8 +206,11 @@ fn encode(fields: &Map<String, Value>, tokenizer: &Tokenizer, append_eos: bool) 
 #[cfg(test)]
 mod tests {
     use super::*;
-<<<<<<< HEAD
+    use arrow::array::StringArray;
+    use parquet::arrow::ArrowWriter;
     use serde_json::json;
+    use std::fs;
+    use std::sync::Arc;
 
     fn read(row: &Value) -> Result<PreferencePair, String> {
         let tokenizer = Tokenizer::train_bpe(["What?"], 300, &["<s>"]).unwrap();
@@ -250,11 +253,7 @@ mod tests {
             assert_eq!((rows.len(), &rows[1]["weight"]), (2, &json!(2)), "{text}");
             assert!(text.contains('[') || first_row_has(&path, "prompt").unwrap());
         }
-=======
-    use arrow::array::StringArray;
-    use parquet::arrow::ArrowWriter;
-    use std::fs;
-    use std::sync::Arc;
+    }
 
     #[test]
     fn a_footer_with_one_wrong_byte_is_an_error_or_a_table_and_never_a_panic() {
@@ -278,6 +277,5 @@ mod tests {
         }
         // The library itself panics where a part of a column would begin before the file, or divides by a length of 0.
         assert!(refused > 100, "{refused}");
->>>>>>> help-c
     }
 }
