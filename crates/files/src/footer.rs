@@ -10,8 +10,14 @@ const END_BYTES: u64 = 8;
 const MARK: &[u8; 4] = b"PAR1";
 /// Bytes that are read of a page to find the end of its head.
 const HEAD_BYTES: u64 = 1 << 12;
-/// The field of a page's head that has the length of its body.
+/// Fields of a page's head: bytes of its body, unpacked and as it stands in the file; the head of a dictionary, and in that
+/// the number of values.
+const PLAIN_BYTES: u64 = 2;
 const BODY_BYTES: u64 = 3;
+const DICTIONARY: u64 = 7;
+const VALUES: u64 = 1;
+/// Values of a dictionary; writers stop at a body of one MiB.
+const MAX_VALUES: u64 = 1 << 24;
 /// Structures in structures; a Parquet footer has six.
 const MAX_DEPTH: u32 = 64;
 /// All lists of a footer together hold at most so many items for each of its bytes: an item of any list takes a byte, and
@@ -123,21 +129,44 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Passes the head of a page and gives the bytes of its body.
     fn page(&mut self) -> Result<u64, Stop> {
-        let (mut id, mut body) = (0, 0);
-        loop {
-            let head = self.byte()?;
-            let kind = head & 15;
-            match (kind, head >> 4) {
-                (0, _) => return Ok(body),
-                (_, 0) => id = self.number()? >> 1,
-                (_, step) => id += u64::from(step),
-            }
+        let (mut id, mut plain, mut body) = (0, 0, 0);
+        while let Some(kind) = self.field(&mut id)? {
             match (id, kind) {
                 // Whole numbers have their sign in the lowest bit; no page has a negative size.
+                (PLAIN_BYTES, 4..=6) => plain = self.number()? >> 1,
                 (BODY_BYTES, 4..=6) => body = self.number()? >> 1,
+                (DICTIONARY, STRUCT) => self.dictionary(plain)?,
                 _ => self.skip(kind, MAX_DEPTH)?,
             }
         }
+        Ok(body)
+    }
+
+    /// Passes the head of a dictionary. The library makes room for all its values before it looks at the first.
+    fn dictionary(&mut self, plain: u64) -> Result<(), Stop> {
+        let mut id = 0;
+        while let Some(kind) = self.field(&mut id)? {
+            if id != VALUES || !(4..=6).contains(&kind) {
+                self.skip(kind, MAX_DEPTH)?;
+                continue;
+            }
+            let values = self.number()? >> 1;
+            if values > plain.min(MAX_VALUES) {
+                return Err(Stop::Items(values));
+            }
+        }
+        Ok(())
+    }
+
+    /// The type of the next field of a struct, whose number `id` becomes; nothing at its end.
+    fn field(&mut self, id: &mut u64) -> Result<Option<u8>, Stop> {
+        let head = self.byte()?;
+        match (head & 15, head >> 4) {
+            (0, _) => return Ok(None),
+            (_, 0) => *id = self.number()? >> 1,
+            (_, step) => *id = id.saturating_add(u64::from(step)),
+        }
+        Ok(Some(head & 15))
     }
 
     fn skip(&mut self, kind: u8, depth: u32) -> Result<(), Stop> {
@@ -167,17 +196,12 @@ impl Walk<'_> {
                     self.skip(kinds & 15, depth)
                 })
             }
-            STRUCT => loop {
-                let head = self.byte()?;
-                let kind = head & 15;
-                if kind == 0 {
-                    return Ok(());
+            STRUCT => {
+                while let Some(kind) = self.field(&mut 0)? {
+                    self.skip(kind, depth)?;
                 }
-                if head >> 4 == 0 {
-                    self.number()?;
-                }
-                self.skip(kind, depth)?;
-            },
+                Ok(())
+            }
             _ => Err(Stop::Malformed),
         }
     }
@@ -263,6 +287,12 @@ mod tests {
         // Field 15 of the second is a list of 2^31 - 1 floats, of which the file has none.
         let list = [&page[..], &[0x15, 0, 0xe9, 0xf7, 0xff, 0xff, 0xff, 0xff, 0x07, 0]].concat();
         assert_eq!(checked(&list).unwrap_err(), "a page at byte 9 claims a list of 2147483647 items");
+        // A dictionary page (2: zigzag 4) of 2 bytes with 2 values, then one that claims 800 million.
+        let dictionary =
+            |values: &[u8]| [&[0x15, 4, 0x15, 4, 0x15, 4, 0x4c, 0x15], values, &[0, 0, b'x', b'y']].concat();
+        assert_eq!(checked(&dictionary(&[4])), Ok(()));
+        let flood = checked(&dictionary(&[0x80, 0xa0, 0xf8, 0xfa, 0x05]));
+        assert_eq!(flood.unwrap_err(), "a page at byte 0 claims a list of 800000000 items");
         let cut = [&page[..], &[0x15, 0, 0xe8, 100]].concat();
         assert_eq!(checked(&cut).unwrap_err(), "the file ends in the head of the page at byte 9");
     }

@@ -108,7 +108,9 @@ impl Mutator {
     }
 
     fn seed(&mut self) -> &Vec<u8> {
-        let place = self.below(self.seeds.len());
+        // What was accepted may be far from what is valid by now, and is most of all.
+        let among = if self.random.random_bool(0.5) { self.given } else { self.seeds.len() };
+        let place = self.below(among);
         &self.seeds[place]
     }
 
@@ -294,7 +296,8 @@ mod tests {
     fn inputs_are_mostly_new_and_some_are_one_change_away() {
         let mut all = inputs(3);
         let near = all.iter().filter(|input| input.starts_with(b"{\"a\": [1, 20]")).count();
-        assert!(near > 3000, "{near}");
+        // One in two from what was given, of that one in two of this seed, one in two changed once, one in two behind this.
+        assert!(near > 20_000 / 16, "{near}");
         all.sort();
         all.dedup();
         assert!(all.len() > 15_000, "{}", all.len());
