@@ -49,7 +49,7 @@ kills:
 
 # broken, hostile and strange inputs for every loader and parser: ten million (a quarter of an hour)
 fuzz *ARGS:
-    cargo run --release -p espalier-fuzz --features torch -- --inputs 10000000 {{ARGS}}
+    cargo run --release -p espalier-fuzz -- --inputs 10000000 {{ARGS}}
 
 # time the hot paths
 bench *ARGS:

@@ -82,14 +82,31 @@ fn formats(tag: &str, out: &mut String) {
         out.push_str("|format");
         copied = tag.len() - values.len();
         if !values.starts_with('(') {
-            let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
-            let length = values.find(|c: char| !is_name(c)).unwrap_or(values.len());
+            let length = name_end(values);
             out.push_str(&format!("({})", &values[..length]));
             copied += length;
         }
         at = copied;
     }
     out.push_str(&tag[copied..]);
+}
+
+/// Bytes of the name that the text begins with, with its attributes and indices: `messages[0]['role'].x`.
+fn name_end(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let (mut at, mut depth) = (0, 0_usize);
+    while at < bytes.len() {
+        match bytes[at] {
+            b'[' => (at, depth) = (at + 1, depth + 1),
+            b']' if depth > 0 => (at, depth) = (at + 1, depth - 1),
+            b'\'' | b'"' if depth > 0 => at = string_end(bytes, at),
+            byte if depth > 0 || byte.is_ascii_alphanumeric() || !byte.is_ascii() || matches!(byte, b'_' | b'.') => {
+                at += 1
+            }
+            _ => break,
+        }
+    }
+    at
 }
 
 #[cfg(test)]
@@ -113,6 +130,7 @@ mod tests {
     fn strings_are_formatted_by_the_filter() {
         assert_eq!(translated("{{ 'Q%d: %s' % (1, x.y) }}"), "{{ 'Q%d: %s'|format(1, x.y) }}");
         assert_eq!(translated("{% set a = \"%s's\" % m.role ~ 'b' %}"), "{% set a = \"%s's\"|format(m.role) ~ 'b' %}");
+        assert_eq!(translated("{{ 'a' % m[0]['r]']|upper }}"), "{{ 'a'|format(m[0]['r]'])|upper }}");
         for same in ["{{ 'a%}b' ~ 5 % 2 }}", "{{ 7 % 3 }} 50 % 'x'", "{%- if 'a' -%}", "{{ 'a' }}%"] {
             assert_eq!(translated(same), same);
         }

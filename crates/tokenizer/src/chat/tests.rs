@@ -18,7 +18,7 @@ fn what_transformers_knows_is_known() {
     let cases = [
         ("{% generation %}{{ messages[0].content }}{% endgeneration %}", "2 < 3 & \"é\""),
         ("{% if tools is not none or documents is not none %}tools{% endif %}none", "none"),
-        ("{{ tools is defined }}{{ nothing is defined }}{{ pad_token is defined }}", "truefalsetrue"),
+        ("{{ tools is defined }}{{ nothing is defined }}{{ pad_token is defined }}", "TrueFalseTrue"),
         ("{{ messages[0]|tojson }}", r#"{"role": "user", "content": "2 < 3 & \"é\""}"#),
         ("{% for k, v in {'zeta': 1, 'alpha': 2}.items() %}{{ k }}={{ v }};{% endfor %}", "zeta=1;alpha=2;"),
         ("{{ '%s: %d' % (messages[0].role, 7) }}{{ '<%s>' % messages[0]['role'] }}", "user: 7<user>"),
