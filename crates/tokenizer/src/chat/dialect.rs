@@ -101,7 +101,7 @@ fn name_end(text: &str) -> usize {
             b']' if depth > 0 => (at, depth) = (at + 1, depth - 1),
             b'\'' | b'"' if depth > 0 => at = string_end(bytes, at),
             byte if depth > 0 || byte.is_ascii_alphanumeric() || !byte.is_ascii() || matches!(byte, b'_' | b'.') => {
-                at += 1
+                at += 1;
             }
             _ => break,
         }
