@@ -16,7 +16,7 @@ pub struct Entry {
     pub range: Option<String>,
     /// What it means: the first paragraph of its documentation.
     pub sentence: String,
-    /// Reads a flag's text, see [`Setting::read`].
+    /// Reads a flag's text, see [`Setting::read`](crate::Setting::read).
     pub read: fn(&str) -> Option<Value>,
     /// Whether a value has the type.
     pub accepts: fn(&Value) -> bool,
