@@ -8,7 +8,7 @@ mod tests;
 use crate::error::TokenizerError;
 use crate::names::{SPECIAL_TOKENS_MAP, TOKENIZER_CONFIG};
 use dialect::translated;
-use espalier_files::{read_input, read_input_text};
+use espalier_files::{caught, read_input, read_input_text};
 use json::tojson;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -110,16 +110,20 @@ impl ChatTemplate {
             return Err(TokenizerError::ChatTemplate { path: self.path.clone(), problem: problem.clone() });
         }
         let template = self.environment.get_template("chat");
-        let rendered = template.and_then(|template| {
-            template.render(context! {
-                messages => Serde(messages),
-                add_generation_prompt => true,
-                // Nothing is there, which is not the same as a name that nobody knows.
-                tools => (),
-                documents => (),
-                ..Serde(&self.tokens)
+        // A library that panics would leave no answer, which would look like one that is late.
+        let rendered = caught(|| {
+            template.and_then(|template| {
+                template.render(context! {
+                    messages => Serde(messages),
+                    add_generation_prompt => true,
+                    // Nothing is there, which is not the same as a name that nobody knows.
+                    tools => (),
+                    documents => (),
+                    ..Serde(&self.tokens)
+                })
             })
         });
+        let rendered = rendered.map_err(|panic| Error::new(ErrorKind::InvalidOperation, panic)).flatten();
         rendered.map_err(|error| {
             let problem = match error.kind() {
                 ErrorKind::OutOfFuel => format!("it takes more than {FUEL} steps, or 64 bytes for each ({error})"),

@@ -43,3 +43,11 @@ fn a_broken_template_is_an_error_of_the_chat_alone() {
     let error = chat("{% if %}", &[]).unwrap_err().to_string();
     assert!(error.contains("chat_template.jinja") && error.contains("syntax error"), "{error}");
 }
+
+#[test]
+fn a_format_that_the_library_panics_at_is_an_error() {
+    // A character of several bytes in the name of a value.
+    let error = chat("{{ '%(é)s'|format(1) }}", &[]).unwrap_err().to_string();
+    assert!(error.contains("chat_template.jinja") && error.contains("char boundary"), "{error}");
+    assert!(!espalier_files::catches_panics());
+}
