@@ -10,10 +10,10 @@ pub trait Judge: Sync {
     /// What one sampled step is, and how the path ends with it if it does.
     fn judge(&self, info: &TreeInfo, text: &str) -> Verdict;
 
-    /// Where in a sampled text the last stop string ends; what is behind it belongs to the next step. Nowhere by default:
-    /// then all of a text is judged.
-    fn end(&self, _text: &str) -> Option<usize> {
-        None
+    /// Where in a sampled text the last stop string ends; what is behind it belongs to the next step. By default that is the
+    /// text's own end, and all of it is judged; nothing where there is no stop string.
+    fn end(&self, text: &str) -> Option<usize> {
+        Some(text.len())
     }
 
     /// What the rest of a path is, sampled in one go by a [`Unit::Path`](crate::Unit::Path) request: several steps and

@@ -19,6 +19,8 @@ pub struct Subject {
     pub failing_prompt: String,
     /// Strings that end some of the candidates.
     pub stops: Stops,
+    /// The text of tokens.
+    pub decode: fn(&[u32]) -> String,
 }
 
 /// Makes a test of each claim; the argument is an expression for the [`Subject`].
@@ -214,6 +216,10 @@ pub fn stop_strings_end_candidates_and_are_part_of_the_text(subject: &Subject) {
             let stops = request.stop_strings().to_vec();
             for candidate in expansions(&mut *policy, vec![request]).remove(0).candidates {
                 let text = candidate.text;
+                let before = (subject.decode)(candidate.token_ids.split_last().map_or(&[], |(_, before)| before));
+                for stop in &stops {
+                    assert!(!before.contains(stop.as_str()), "{stop:?} stands in {before:?}, and {text:?} goes on");
+                }
                 if stops.iter().any(|stop| text.contains(stop.as_str())) {
                     assert_eq!(candidate.finish, Finish::Stop, "{text:?}");
                     stopped += 1;

@@ -32,6 +32,7 @@ fn subject() -> Subject {
             .to_vec(),
         failing_prompt: format!("5 {BROKEN} and more"),
         stops: tiny::stops(),
+        decode: |ids| tiny::tokenizer().decode(ids),
     }
 }
 

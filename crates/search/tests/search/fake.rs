@@ -11,6 +11,7 @@ fn subject() -> Subject {
         prompts: (0..6).map(prompt).collect(),
         failing_prompt: "<question>What is lost?</question><plan>".into(),
         stops: Stops { step: ["</step>", "</solution>"].map(String::from).into(), path: ["</solution>".into()].into() },
+        decode: |ids| String::from_utf8_lossy(&ids.iter().map(|&id| id as u8).collect::<Vec<_>>()).into(),
     }
 }
 

@@ -18,6 +18,7 @@ fn subject(manners: Manners) -> Subject {
         prompts: (0..5).map(prompt).collect(),
         failing_prompt: "<question>What is never?</question><plan>".into(),
         stops: tagged(),
+        decode: |ids| bytes().decode(ids),
     }
 }
 
