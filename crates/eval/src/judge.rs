@@ -1,6 +1,6 @@
 //! What a prompt format means to a search: where steps end, and what their texts are worth.
 
-use espalier_search::{Judge, Stops, Verdict};
+use espalier_search::{Judge, Stops, Verdict, last_stop};
 use espalier_task::{Format, Granularity, StepText, equivalent};
 use espalier_tree::{Ending, Kind, TreeInfo};
 
@@ -51,7 +51,7 @@ impl Judge for FormatJudge {
     }
 
     fn end(&self, text: &str) -> Option<usize> {
-        self.format.step_end(text)
+        last_stop(text, &self.format.ends())
     }
 
     fn judge_path(&self, info: &TreeInfo, text: &str) -> Verdict {

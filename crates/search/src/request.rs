@@ -57,11 +57,12 @@ pub struct StepRequest<'a> {
 const STOP_TOKENS: usize = 32;
 
 /// Where the last of these strings in `text` ends.
-pub fn last_stop(text: &str, stops: &[String]) -> Option<usize> {
-    if stops.iter().any(|stop| text.ends_with(stop.as_str())) {
+pub fn last_stop(text: &str, stops: &[impl AsRef<str>]) -> Option<usize> {
+    let stops = stops.iter().map(AsRef::as_ref);
+    if stops.clone().any(|stop| text.ends_with(stop)) {
         return Some(text.len());
     }
-    stops.iter().filter_map(|stop| Some(text.rfind(stop.as_str())? + stop.len())).max()
+    stops.filter_map(|stop| Some(text.rfind(stop)? + stop.len())).max()
 }
 
 impl StepRequest<'_> {

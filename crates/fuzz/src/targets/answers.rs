@@ -2,6 +2,7 @@
 
 use super::{Begun, Target};
 use crate::scratch::Scratch;
+use espalier_search::last_stop;
 use espalier_task::{AnswerKind, Format, Granularity, StepText, Worked, boxed, equivalent, extract};
 use std::borrow::Cow;
 
@@ -132,7 +133,7 @@ fn steps(_: Scratch) -> Begun {
             for read in [format.read_step(granularity, &text), format.read_path(granularity, &text)] {
                 is_read |= read != StepText::Malformed;
             }
-            let end = format.step_end(&text);
+            let end = last_stop(&text, &format.ends());
             assert!(end.is_none_or(|end| text.is_char_boundary(end)), "a step ends between characters");
         }
         is_read

@@ -99,17 +99,12 @@ impl Format {
         }
     }
 
-    /// Where the last stop string in a sampled text ends. A token may go on behind it; what it has there belongs to the next
-    /// step.
-    pub fn step_end(self, text: &str) -> Option<usize> {
-        let stops = match self {
+    /// All strings that end a step or a path, in either granularity.
+    pub fn ends(self) -> [&'static str; 3] {
+        match self {
             Format::Instruct => [instruct::END_OF_STEP, instruct::END_OF_SOLUTION, instruct::NEXT_QUESTION],
             Format::Xml => [xml::END_OF_STEP, xml::END_OF_SOLUTION, xml::NEXT_QUESTION],
-        };
-        if stops.iter().any(|stop| text.ends_with(stop)) {
-            return Some(text.len());
         }
-        stops.iter().filter_map(|stop| Some(text.rfind(stop)? + stop.len())).max()
     }
 
     /// A worked solution as the steps that follow the prompt, each up to and including its stop string.
