@@ -1,9 +1,7 @@
 //! Tokens that only `tokenizer_config.json` names, as tools do that add some to a model's.
 
+use crate::beside::{TOKENIZER_CONFIG, fields_of};
 use crate::error::TokenizerError;
-use crate::names::TOKENIZER_CONFIG;
-use espalier_files::read_input;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tokenizers::AddedToken;
@@ -12,11 +10,7 @@ use tokenizers::AddedToken;
 /// transformers does; what was added.
 pub(crate) fn add_missing(folder: &Path, inner: &mut tokenizers::Tokenizer) -> Result<Vec<AddedToken>, TokenizerError> {
     let path = folder.join(TOKENIZER_CONFIG);
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let bytes = read_input(&path).map_err(TokenizerError::read(&path))?;
-    let fields: Value = serde_json::from_slice(&bytes).map_err(|error| TokenizerError::broken(&path, error))?;
+    let fields = fields_of(&path)?;
     let Some(named) = fields["added_tokens_decoder"].as_object() else { return Ok(Vec::new()) };
     let known = inner.get_added_tokens_decoder();
     let mut missing = BTreeMap::new();

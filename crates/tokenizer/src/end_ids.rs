@@ -1,7 +1,7 @@
 //! The tokens that end a text, from the files of a model's folder.
 
+use crate::beside::{GENERATION_CONFIG, TOKENIZER_CONFIG, fields_of, token_in};
 use crate::error::TokenizerError;
-use crate::names::{GENERATION_CONFIG, TOKENIZER_CONFIG};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,11 +12,7 @@ pub(crate) fn end_ids(folder: &Path, token_id: impl Fn(&str) -> Option<u32>) -> 
     let mut ids = BTreeSet::new();
     for name in [GENERATION_CONFIG, "config.json", TOKENIZER_CONFIG] {
         let path = folder.join(name);
-        if !path.exists() {
-            continue;
-        }
-        let text = espalier_files::read_input(&path).map_err(TokenizerError::read(&path))?;
-        let fields: Value = serde_json::from_slice(&text).map_err(|error| TokenizerError::broken(&path, error))?;
+        let fields = fields_of(&path)?;
         let listed = match &fields["eos_token_id"] {
             Value::Null => &[][..],
             Value::Array(ids) => ids,
@@ -27,8 +23,7 @@ pub(crate) fn end_ids(folder: &Path, token_id: impl Fn(&str) -> Option<u32>) -> 
             let problem = || TokenizerError::broken(&path, format!("eos_token_id {value} is no token id"));
             ids.insert(id.ok_or_else(problem)?);
         }
-        // A plain string, or an object that says how the token is matched.
-        if let Some(token) = fields["eos_token"].as_str().or_else(|| fields["eos_token"]["content"].as_str()) {
+        if let Some(token) = token_in(&fields, "eos_token") {
             let problem = || TokenizerError::broken(&path, format!("eos_token {token:?} is not in tokenizer.json"));
             ids.insert(token_id(token).ok_or_else(problem)?);
         }

@@ -25,12 +25,12 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests prepare folders of foreign files"))]
 
 mod added;
+mod beside;
 mod caught;
 mod chat;
 mod continuation;
 mod end_ids;
 mod error;
-mod names;
 mod prompt_start;
 mod stream;
 mod tokenizer;

@@ -1,9 +1,8 @@
 //! What stands before every prompt, from the tokenizer's own files.
 
+use crate::beside::{TOKENIZER_CONFIG, fields_of, token_in};
 use crate::caught::encoded;
 use crate::error::TokenizerError;
-use crate::names::TOKENIZER_CONFIG;
-use serde_json::Value;
 use std::path::Path;
 
 /// The ids that the tokenizer puts before a text: what tokenizer.json's post-processor adds there, else the begin-of-text
@@ -20,15 +19,11 @@ pub(crate) fn prompt_start(folder: &Path, inner: &tokenizers::Tokenizer) -> Resu
         return Ok(whole[..start].to_vec());
     }
     let path = folder.join(TOKENIZER_CONFIG);
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let text = espalier_files::read_input(&path).map_err(TokenizerError::read(&path))?;
-    let fields: Value = serde_json::from_slice(&text).map_err(|error| TokenizerError::broken(&path, error))?;
+    let fields = fields_of(&path)?;
     if fields["add_bos_token"] != true {
         return Ok(Vec::new());
     }
-    let token = fields["bos_token"].as_str().or_else(|| fields["bos_token"]["content"].as_str());
+    let token = token_in(&fields, "bos_token");
     let id = token.and_then(|token| inner.token_to_id(token));
     let problem =
         || TokenizerError::broken(&path, format!("add_bos_token, but bos_token {token:?} is not in tokenizer.json"));

@@ -5,17 +5,16 @@ mod json;
 #[cfg(test)]
 mod tests;
 
+use crate::beside::{SPECIAL_TOKENS_MAP, TOKENIZER_CONFIG, fields_of, token_in};
 use crate::error::TokenizerError;
-use crate::names::{SPECIAL_TOKENS_MAP, TOKENIZER_CONFIG};
 use dialect::translated;
-use espalier_files::{caught, read_input, read_input_text};
+use espalier_files::{caught, read_input_text};
 use json::tojson;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, Error, ErrorKind, context};
 use minijinja_contrib::pycompat::unknown_method_callback;
 use serde::Serialize;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -62,15 +61,7 @@ pub(crate) struct ChatTemplate {
 impl ChatTemplate {
     /// The template of `chat_template.jinja`, else that of `tokenizer_config.json`; of several the one named `default`.
     pub fn load(folder: &Path) -> Result<Option<ChatTemplate>, TokenizerError> {
-        let fields = |name: &str| -> Result<Value, TokenizerError> {
-            let path = folder.join(name);
-            if !path.exists() {
-                return Ok(Value::Null);
-            }
-            let text = read_input(&path).map_err(TokenizerError::read(&path))?;
-            serde_json::from_slice(&text).map_err(|error| TokenizerError::broken(&path, error))
-        };
-        let (config, map) = (fields(TOKENIZER_CONFIG)?, fields(SPECIAL_TOKENS_MAP)?);
+        let (config, map) = (fields_of(&folder.join(TOKENIZER_CONFIG))?, fields_of(&folder.join(SPECIAL_TOKENS_MAP))?);
         let own_path = folder.join(TEMPLATE_FILE);
         let (path, source) = if own_path.exists() {
             let source = read_input_text(&own_path).map_err(TokenizerError::read(&own_path))?;
@@ -85,9 +76,9 @@ impl ChatTemplate {
         let mut environment = environment().map_err(|error| TokenizerError::broken(&path, error))?;
         let added = environment.add_template_owned("chat", translated(&source));
         let broken = added.err().map(|error| error.to_string());
-        let token = |name: &'static str| {
-            let named = |fields: &Value| Some(fields[name].as_str().or(fields[name]["content"].as_str())?.to_owned());
-            Some((name, named(&config).or_else(|| named(&map))?))
+        let token = |role: &'static str| {
+            let token = token_in(&config, role).or_else(|| token_in(&map, role))?;
+            Some((role, token.to_owned()))
         };
         Ok(Some(ChatTemplate { path, environment, broken, tokens: TOKENS.into_iter().filter_map(token).collect() }))
     }

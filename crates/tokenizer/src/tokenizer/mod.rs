@@ -1,11 +1,11 @@
 //! Text to token ids and back, in Hugging Face's files.
 
 use crate::added::add_missing;
+use crate::beside::{GENERATION_CONFIG, SPECIAL_TOKENS_MAP, TOKENIZER_CONFIG};
 use crate::caught::{caught, encoded};
 use crate::chat::{ChatTemplate, Message};
 use crate::end_ids::end_ids;
 use crate::error::TokenizerError;
-use crate::names::{GENERATION_CONFIG, SPECIAL_TOKENS_MAP, TOKENIZER_CONFIG};
 use crate::prompt_start::prompt_start;
 use espalier_files::{publish_bytes, publish_json, read_input};
 use serde_json::{Value, json};
