@@ -20,5 +20,5 @@ mod work;
 
 pub use mutate::Mutator;
 pub use scratch::Scratch;
-pub use supervise::{Limits, Run, supervise};
-pub use work::{Outcome, work};
+pub use supervise::{Limits, supervise};
+pub use work::{Outcome, Run, work};

@@ -3,23 +3,11 @@
 use crate::scratch::Scratch;
 use crate::targets::Target;
 pub use crate::watch::Limits;
-use crate::work::{Outcome, kept, save};
+use crate::work::{Outcome, Run, kept, save};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
-
-/// How much is tried, and where failures go.
-#[derive(Clone, Debug)]
-pub struct Run {
-    /// Inputs of all targets together.
-    pub inputs: u64,
-    /// Seed of all inputs.
-    pub seed: u64,
-    /// Folder of the inputs that failed.
-    pub failures: PathBuf,
-}
 
 /// What a process of a target says at its end.
 #[derive(Deserialize)]

@@ -2,7 +2,6 @@
 
 use crate::mutate::Mutator;
 use crate::scratch::Scratch;
-use crate::supervise::Run;
 use crate::targets::{Begun, Target};
 use crate::watch::{Limits, Progress, peak_bytes, watch};
 use espalier_files::seed_from;
@@ -23,6 +22,17 @@ const STACK_BYTES: usize = 2 << 20;
 
 thread_local! {
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// How much is tried, and where failures go.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Inputs of all targets together.
+    pub inputs: u64,
+    /// Seed of all inputs.
+    pub seed: u64,
+    /// Folder of the inputs that failed.
+    pub failures: PathBuf,
 }
 
 /// What became of a target's inputs.

@@ -2,22 +2,10 @@
 
 use super::boxed::boxed;
 use super::equivalent::chosen;
+use super::kind::AnswerKind;
 use super::latex::tidy;
 use super::phrase;
 use serde::{Deserialize, Serialize};
-
-/// What an answer is, as far as finding it goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AnswerKind {
-    /// A number, a formula, a word.
-    #[default]
-    Math,
-    /// A letter of a multiple choice.
-    Choice,
-    /// A Python program, judged by running its tests.
-    Code,
-}
 
 /// What gave an answer away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,6 +13,7 @@ mod collection;
 mod equivalent;
 mod expression;
 mod extract;
+mod kind;
 mod latex;
 mod phrase;
 mod quantity;
@@ -24,4 +25,5 @@ mod unit;
 
 pub use boxed::boxed;
 pub use equivalent::equivalent;
-pub use extract::{AnswerKind, FoundBy, extract};
+pub use extract::{FoundBy, extract};
+pub use kind::AnswerKind;

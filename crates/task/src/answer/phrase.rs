@@ -1,7 +1,7 @@
 //! The value behind "the answer is".
 
 use super::equivalent::chosen;
-use super::extract::AnswerKind;
+use super::kind::AnswerKind;
 use super::latex::tidy;
 
 /// What announces an answer, in lower case.
