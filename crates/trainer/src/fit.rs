@@ -18,9 +18,8 @@ use std::path::Path;
 ///
 /// Metrics and the state to resume from go to `folder`. A training that was interrupted continues when the same method is
 /// called again with the same arguments, and ends with the same bits. Examples that cannot be trained on are skipped and
-/// listed in the summary. The
-/// model is left in float32, whatever it was trained in. With LoRA the adapters are saved to `folder/adapter` and merged
-/// into it.
+/// listed in the summary. The model is left in float32, whatever it was trained in. With LoRA the adapters are saved to
+/// `folder/adapter` and merged into it.
 pub struct Trainer<'a> {
     /// The model to train; as it is given, it is the reference of a preference training.
     pub model: &'a mut Transformer,

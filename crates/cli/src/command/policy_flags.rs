@@ -3,6 +3,7 @@
 use super::number;
 use anyhow::{Result, bail};
 use clap::Args;
+use espalier_rounds::config::ServingConfig;
 use espalier_rounds::stage::policy_source::{PolicySource, ServerSource};
 use espalier_server::Servers;
 use std::path::PathBuf;
@@ -41,7 +42,7 @@ impl PolicyFlags {
         let Some(tokenizer) = &self.tokenizer else {
             bail!("--policy names servers: give --tokenizer DIR, the folder of their model's tokenizer.json");
         };
-        let seconds = self.request_timeout.unwrap_or(600.0);
+        let seconds = self.request_timeout.unwrap_or(ServingConfig::default().request_timeout_s);
         let Some(timeout) = Duration::try_from_secs_f64(seconds).ok().filter(|timeout| !timeout.is_zero()) else {
             bail!("--request-timeout is {seconds}, but must be above 0");
         };

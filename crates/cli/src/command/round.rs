@@ -53,9 +53,7 @@ pub fn run(args: &RoundArgs) -> Result<Outcome> {
     let folder = RunFolder::open(&args.run)?;
     let own = folder.config()?;
     let config = args.config.over(&own)?;
-    if let Some(key) =
-        deviations(&config, &own)?.keys().find(|key| !key.starts_with("runtime.") && !key.starts_with("serving."))
-    {
+    if let Some(key) = deviations(&config, &own)?.keys().find(|key| RunConfig::decides(key)) {
         bail!(
             "--config changes {key} of the run; of a run's settings only those in [runtime] and [serving] may differ between rounds"
         );

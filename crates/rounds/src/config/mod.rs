@@ -113,14 +113,13 @@ impl RunConfig {
         Ok(publish_bytes(&folder.join("config.toml"), toml::to_string_pretty(self)?.as_bytes())?)
     }
 
-    /// Every setting that decides a result, as TOML: all but the table `runtime`.
+    /// Every setting that decides a result, as TOML.
     ///
     /// # Errors
     /// Settings that TOML cannot hold.
     pub fn deciding(&self) -> Result<toml::Table> {
         let mut table = toml::Table::try_from(self).context("cannot encode the configuration")?;
-        table.remove("runtime");
-        table.remove("serving");
+        table.retain(|name, _| RunConfig::decides(name));
         Ok(table)
     }
 
@@ -131,8 +130,13 @@ impl RunConfig {
     /// Settings that JSON cannot hold.
     pub fn canonical(&self) -> Result<BTreeMap<String, Value>> {
         let mut found = deviations(self, &RunConfig::default()).context("cannot encode the configuration")?;
-        found.retain(|key, _| !key.starts_with("runtime.") && !key.starts_with("serving."));
+        found.retain(|key, _| RunConfig::decides(key));
         Ok(found)
+    }
+
+    /// Whether the setting of this key, or a table's settings, decide a result: all but where and how wide a command runs.
+    pub fn decides(key: &str) -> bool {
+        !matches!(key.split('.').next(), Some("runtime" | "serving"))
     }
 }
 
