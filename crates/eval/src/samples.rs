@@ -3,14 +3,11 @@
 use crate::error::EvalError;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::{Float64Type, UInt32Type};
-use arrow::error::ArrowError;
-use espalier_files::{FilesError, caught, check_pages, open_parquet, publish_bytes};
+use espalier_files::{FilesError, publish_bytes};
+use espalier_table::{TableError, batches, open_table};
 use espalier_task::Problem;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
-use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::properties::WriterProperties;
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -121,19 +118,13 @@ pub fn write_samples(
 /// # Errors
 /// A file that cannot be read, lacks a column or holds no sample.
 pub fn read_samples(path: &Path) -> Result<Vec<ProblemSamples>, EvalError> {
-    let file = open_parquet(path).map_err(|source| FilesError::Read { path: path.to_owned(), source })?;
-    let builder = caught(|| {
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file.try_clone()?)?;
-        let parts = builder.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
-        check_pages(&file, parts.map(ColumnChunkMetaData::byte_range))?;
-        Ok(builder)
-    });
-    let builder = builder.map_err(ParquetError::General).flatten();
-    let batches = caught(|| builder?.build()).map_err(ParquetError::General).flatten();
-    let mut batches = batches.map_err(failed(path, "read"))?;
-    let mut next = || caught(|| batches.next().transpose()).map_err(ArrowError::ParquetError).flatten();
+    let builder = open_table(path).map_err(|error| match error {
+        TableError::Read(source) => FilesError::Read { path: path.to_owned(), source }.into(),
+        TableError::Decode(source) => failed(path, "read")(source),
+    })?;
     let mut problems: Vec<ProblemSamples> = Vec::new();
-    while let Some(batch) = next().map_err(failed(path, "read"))? {
+    for batch in batches(builder).map_err(failed(path, "read"))? {
+        let batch = batch.map_err(failed(path, "read"))?;
         let lacks = |column, wanted| EvalError::Column { path: path.to_owned(), column, wanted };
         let column = |name| batch.column_by_name(name);
         let text = |name| {

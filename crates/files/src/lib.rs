@@ -5,7 +5,7 @@
 //!   publish_folder ─────────────────────────────┘                                   ─► the folder of the target synced
 //!   Journal   records appended one by one, each with its length and checksum; what a kill tore is cut off
 //!   Lock      one process an output; a second one is told who is there
-//!   open_input, open_parquet, read_input   what others wrote: regular files, lines and tables within bounds
+//!   open_input, read_input, input_lines   what others wrote: regular files and lines within bounds
 //!   caught    panics of the libraries that decode it, as errors
 //!   fingerprint, hash_file, hash_path, seed_from, unit_interval
 //! ```
@@ -33,7 +33,6 @@ mod caught;
 mod error;
 mod fingerprint;
 mod folder;
-mod footer;
 mod input;
 mod journal;
 mod kill;
@@ -47,8 +46,7 @@ pub use fingerprint::{fingerprint, hash_file, hash_path};
 pub use folder::{
     Existing, ensure_creatable, ensure_writable, publish_folder, refuse_existing, remove_file, remove_folder, sweep,
 };
-pub use footer::{check_pages, open_parquet};
-pub use input::{TableBytes, input_lines, open_input, read_input, read_input_text, read_stream_text, rows_at_a_time};
+pub use input::{input_lines, open_input, read_input, read_input_text, read_stream_text, without_mark};
 pub use journal::Journal;
 pub use lock::Lock;
 pub use publish::{Unpublished, publish_bytes, publish_file, publish_json, read_json};

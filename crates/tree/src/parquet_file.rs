@@ -4,13 +4,12 @@ use crate::error::TreeError;
 use crate::schema::FORMAT_VERSION_KEY;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
-use espalier_files::{Unpublished, caught, check_pages, open_parquet};
+use espalier_files::Unpublished;
+use espalier_table::{TableError, batches, open_table};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
-use parquet::file::metadata::{ColumnChunkMetaData, KeyValue, RowGroupMetaData};
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -80,15 +79,11 @@ pub(crate) struct ParquetFile {
 impl ParquetFile {
     /// Opens a file and reads its footer.
     pub(crate) fn open(path: &Path) -> Result<ParquetFile, TreeError> {
-        let file = open_parquet(path).map_err(TreeError::read(path))?;
-        let builder = caught(|| {
-            let builder = ParquetRecordBatchReaderBuilder::try_new(file.try_clone()?)?;
-            let parts = builder.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
-            check_pages(&file, parts.map(ColumnChunkMetaData::byte_range))?;
-            Ok(builder)
-        });
-        let builder = builder.map_err(ParquetError::General).flatten();
-        Ok(ParquetFile { path: path.to_owned(), builder: builder.map_err(TreeError::decode(path))? })
+        let builder = open_table(path).map_err(|error| match error {
+            TableError::Read(source) => TreeError::read(path)(source),
+            TableError::Decode(source) => TreeError::decode(path)(source),
+        })?;
+        Ok(ParquetFile { path: path.to_owned(), builder })
     }
 
     /// A value of the file's metadata.
@@ -109,30 +104,22 @@ impl ParquetFile {
     /// The rows.
     pub(crate) fn batches(self) -> Result<Batches, TreeError> {
         let path = self.path;
-        let reader =
-            caught(|| self.builder.with_batch_size(READ_ROWS).build()).map_err(ParquetError::General).flatten();
-        let reader = Some(reader.map_err(TreeError::decode(&path))?);
-        Ok(Batches { path, reader })
+        let batches = batches(self.builder.with_batch_size(READ_ROWS)).map_err(TreeError::decode(&path))?;
+        Ok(Batches { path, batches })
     }
 }
 
 /// The rows of a file, batch by batch.
 pub(crate) struct Batches {
     path: PathBuf,
-    /// Nothing once it has failed.
-    reader: Option<ParquetRecordBatchReader>,
+    batches: espalier_table::Batches,
 }
 
 impl Iterator for Batches {
     type Item = Result<RecordBatch, TreeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let reader = self.reader.as_mut()?;
-        let batch = caught(|| reader.next().transpose()).map_err(ArrowError::ParquetError).flatten();
-        if batch.is_err() {
-            self.reader = None;
-        }
-        batch.map_err(TreeError::decode(&self.path)).transpose()
+        Some(self.batches.next()?.map_err(TreeError::decode(&self.path)))
     }
 }
 

@@ -4,7 +4,7 @@ use crate::exit::Outcome;
 use crate::shown::say;
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use espalier_files::{publish_bytes, read_stream_text, refuse_existing};
+use espalier_files::{publish_bytes, read_stream_text, refuse_existing, without_mark};
 use espalier_task::{AnswerKind, FoundBy, equivalent, extract};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -64,7 +64,7 @@ pub fn run(args: &JudgeArgs) -> Result<Outcome> {
     let kind = if args.choice { AnswerKind::Choice } else { AnswerKind::Math };
     let (mut rows, mut correct) = (0_usize, 0_usize);
     let mut verdicts = Vec::new();
-    let input = input.strip_prefix('\u{feff}').unwrap_or(&input);
+    let input = without_mark(&input);
     for (index, line) in input.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let place = || format!("{shown}:{}", index + 1);
         let row: Row = serde_json::from_str(line).with_context(place)?;

@@ -88,7 +88,7 @@ pub fn run(args: &ScoreArgs) -> Result<Outcome> {
 /// The requests with the numbers of their lines, from 1; empty lines are skipped.
 fn read_requests(path: &Path) -> Result<Vec<(usize, Request)>> {
     let text = espalier_files::read_stream_text(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let text = espalier_files::without_mark(&text);
     let mut requests = Vec::new();
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
         let request = serde_json::from_str(line);

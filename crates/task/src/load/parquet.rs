@@ -7,12 +7,8 @@ use arrow::datatypes::{
     DataType, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow::error::ArrowError;
-use espalier_files::{TableBytes, caught, check_pages, open_parquet, rows_at_a_time};
+use espalier_table::{TableBytes, TableError, batches, open_table, rows_at_a_time};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::errors::ParquetError;
-use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use serde_json::{Map, Value};
 use std::path::Path;
 
@@ -34,15 +30,10 @@ fn read_columns(path: &Path, limit: usize, counts: impl Fn(&str) -> bool) -> Res
     let broken =
         |error: &dyn std::fmt::Display| TaskError::Parquet { path: path.to_owned(), reason: error.to_string() };
     let unreadable = |source| TaskError::Read { path: path.to_owned(), source };
-    let file = open_parquet(path).map_err(unreadable)?;
-    let builder = caught(|| {
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file.try_clone()?)?;
-        let parts = builder.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
-        check_pages(&file, parts.map(ColumnChunkMetaData::byte_range))?;
-        Ok(builder)
-    });
-    let builder = builder.map_err(ParquetError::General).flatten();
-    let builder = builder.map_err(|error| broken(&error))?;
+    let builder = open_table(path).map_err(|error| match error {
+        TableError::Read(source) => unreadable(source),
+        TableError::Decode(source) => broken(&source),
+    })?;
     let wanted = builder.schema().fields().iter().enumerate();
     let wanted: Vec<usize> = wanted.filter(|(_, field)| counts(field.name())).map(|(column, _)| column).collect();
     let columns = ProjectionMask::roots(builder.parquet_schema(), wanted);
@@ -52,10 +43,8 @@ fn read_columns(path: &Path, limit: usize, counts: impl Fn(&str) -> bool) -> Res
     let builder = builder.with_projection(columns).with_batch_size(batch_rows);
     let builder = if limit == usize::MAX { builder } else { builder.with_limit(limit) };
     let (mut rows, mut bytes) = (Vec::new(), TableBytes::default());
-    let batches = caught(|| builder.build()).map_err(ParquetError::General).flatten();
-    let mut batches = batches.map_err(|error| broken(&error))?;
-    let mut next = || caught(|| batches.next().transpose()).map_err(ArrowError::ParquetError).flatten();
-    while let Some(batch) = next().map_err(|error| broken(&error))? {
+    for batch in batches(builder).map_err(|error| broken(&error))? {
+        let batch = batch.map_err(|error| broken(&error))?;
         bytes.add(batch.get_array_memory_size()).map_err(unreadable)?;
         for row in 0..batch.num_rows() {
             let number = rows.len() + 1;

@@ -8,16 +8,13 @@ use anyhow::{Context, Result, bail};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type};
-use arrow::error::ArrowError;
-use espalier_files::{TableBytes, caught, check_pages, input_lines, open_parquet, read_input_text, rows_at_a_time};
+use espalier_files::{input_lines, read_input_text, without_mark};
+use espalier_table::{TableBytes, batches, open_table, rows_at_a_time};
 use espalier_tokenizer::Tokenizer;
 use espalier_trainer::PreferencePair;
 use espalier_tree::Loaded;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use serde_json::{Map, Value};
-use std::fs::File;
 use std::path::Path;
 
 /// Rows that are read at a time, where they are of usual sizes.
@@ -30,12 +27,10 @@ const STEPS_SO_FAR: &str = "initial_reason_steps";
 /// Columns of other tables that change what a prompt says, and are not read.
 const UNREAD: [&str; 4] = ["system", "tools", "images", "documents"];
 
-const BYTE_ORDER_MARK: char = '\u{feff}';
-
 /// One object a line, blank lines being no rows, or an array of objects.
 pub(super) fn json_rows(path: &Path) -> Result<Vec<Map<String, Value>>> {
     let text = read_input_text(path)?;
-    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
+    let text = without_mark(&text);
     if text.trim_start().starts_with('[') {
         return Ok(serde_json::from_str(text)?);
     }
@@ -51,7 +46,7 @@ pub(super) fn json_rows(path: &Path) -> Result<Vec<Map<String, Value>>> {
 pub(super) fn first_row_has(path: &Path, field: &str) -> Result<bool> {
     for line in input_lines(path)? {
         let line = line?;
-        let line = line.trim_start_matches(BYTE_ORDER_MARK);
+        let line = without_mark(&line);
         if !line.trim().is_empty() {
             return Ok(serde_json::from_str::<Map<String, Value>>(line).is_ok_and(|row| row.contains_key(field)));
         }
@@ -61,19 +56,17 @@ pub(super) fn first_row_has(path: &Path, field: &str) -> Result<bool> {
 
 /// Whether a Parquet file is one of `mcts-gen`.
 pub(super) fn has_tokens(path: &Path) -> Result<bool> {
-    Ok(opened(path)?.schema().column_with_name("prompt_ids").is_some())
+    Ok(open_table(path)?.schema().column_with_name("prompt_ids").is_some())
 }
 
 /// The rows of a Parquet file of texts.
 pub(super) fn parquet_rows(path: &Path) -> Result<Vec<Map<String, Value>>> {
-    let builder = opened(path)?;
+    let builder = open_table(path)?;
     let parts = builder.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
     let batch_rows = rows_at_a_time(parts.map(ColumnChunkMetaData::uncompressed_size), BATCH_ROWS)?;
     let (mut rows, mut bytes) = (Vec::new(), TableBytes::default());
-    let mut batches =
-        caught(|| builder.with_batch_size(batch_rows).build()).map_err(ParquetError::General).flatten()?;
-    let mut next = || caught(|| batches.next().transpose()).map_err(ArrowError::ParquetError).flatten();
-    while let Some(batch) = next()? {
+    for batch in batches(builder.with_batch_size(batch_rows))? {
+        let batch = batch?;
         bytes.add(batch.get_array_memory_size())?;
         let columns = columns(&batch)?;
         rows.extend((0..batch.num_rows()).map(|row| {
@@ -81,18 +74,6 @@ pub(super) fn parquet_rows(path: &Path) -> Result<Vec<Map<String, Value>>> {
         }));
     }
     Ok(rows)
-}
-
-/// A Parquet file whose footer was read.
-fn opened(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
-    let file = open_parquet(path)?;
-    let builder = caught(|| {
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file.try_clone()?)?;
-        let parts = builder.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
-        check_pages(&file, parts.map(ColumnChunkMetaData::byte_range))?;
-        Ok(builder)
-    });
-    Ok(builder.map_err(ParquetError::General).flatten()?)
 }
 
 /// The known columns of a batch, texts as text and numbers as float32.
@@ -209,7 +190,7 @@ mod tests {
     use arrow::array::StringArray;
     use parquet::arrow::ArrowWriter;
     use serde_json::json;
-    use std::fs;
+    use std::fs::{self, File};
     use std::sync::Arc;
 
     fn read(row: &Value) -> Result<PreferencePair, String> {

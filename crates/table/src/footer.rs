@@ -1,6 +1,6 @@
 //! Parquet of strangers: footers and pages that would keep their reader busy for ever.
 
-use crate::input::open_input;
+use espalier_files::open_input;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -29,7 +29,7 @@ const ITEMS_PER_BYTE: u64 = 8;
 ///
 /// # Errors
 /// As [`open_input`], and [`ErrorKind::InvalidData`] for such a footer. What is no Parquet file is left to its reader.
-pub fn open_parquet(path: &Path) -> io::Result<File> {
+pub(crate) fn open_parquet(path: &Path) -> io::Result<File> {
     let mut file = open_input(path)?;
     let len = file.metadata()?.len();
     let mut end = [0; END_BYTES as usize];
@@ -55,7 +55,7 @@ pub fn open_parquet(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// The system's, and [`ErrorKind::InvalidData`] for such a head, or one that the file ends in.
-pub fn check_pages(file: &File, chunks: impl IntoIterator<Item = (u64, u64)>) -> io::Result<()> {
+pub(crate) fn check_pages(file: &File, chunks: impl IntoIterator<Item = (u64, u64)>) -> io::Result<()> {
     let file_len = file.metadata()?.len();
     for (start, len) in chunks {
         let (mut at, end) = (start, start.saturating_add(len).min(file_len));
