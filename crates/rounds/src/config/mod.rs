@@ -28,7 +28,7 @@ pub use serving::ServingConfig;
 pub use training::{PreferConfig, SftConfig};
 
 use anyhow::{Context, Result};
-use espalier_files::publish_bytes;
+use espalier_files::{Lock, publish_bytes, sweep};
 use espalier_search::{SamplingConfig, SearchConfig};
 use espalier_settings::range::not_empty;
 use espalier_settings::{deviations, settings};
@@ -110,7 +110,10 @@ impl RunConfig {
     /// # Errors
     /// A folder that cannot be written.
     pub fn store(&self, folder: &Path) -> Result<()> {
-        Ok(publish_bytes(&folder.join("config.toml"), toml::to_string_pretty(self)?.as_bytes())?)
+        let path = folder.join("config.toml");
+        let _lock = Lock::acquire(&path)?;
+        sweep(&path)?;
+        Ok(publish_bytes(&path, toml::to_string_pretty(self)?.as_bytes())?)
     }
 
     /// Every setting that decides a result, as TOML.

@@ -9,7 +9,7 @@ use crate::stage::prefer::{objective, train};
 use crate::stage::shards::is_part;
 use crate::stage::train::deciding;
 use anyhow::{Context as _, Result, bail};
-use espalier_files::{hash_path, publish_bytes, publish_json, read_json, remove_folder};
+use espalier_files::{hash_path, publish_bytes, publish_json, read_json, remove_folder, sweep};
 use espalier_trainer::objectives::entry;
 use espalier_trainer::{PreferencePair, Trainer, state_folder};
 use serde::{Deserialize, Serialize};
@@ -126,8 +126,11 @@ fn one(
     work: &Path,
     config: &RunConfig,
 ) -> Result<Line> {
+    // What a killed process left here, where no stage of its own begins.
+    sweep(work)?;
     let done = work.join("line.json");
     if done.exists() {
+        remove_folder(&state_folder(work))?;
         return Ok(read_json(&done)?);
     }
     let settings = PreferConfig { loss: name.to_owned(), parameters: BTreeMap::new(), ..config.prefer.clone() };
