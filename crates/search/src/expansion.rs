@@ -16,6 +16,8 @@ pub(crate) struct Kept {
     pub prior: f32,
     /// Candidates with its text, itself included.
     pub count: u32,
+    /// Where in its text the step ends, bytes.
+    pub end: u32,
     /// Its text up to its end without white space around it, as a range of the text.
     trimmed: (u32, u32),
 }
@@ -30,7 +32,8 @@ pub(crate) fn merge(
 ) -> Result<(), SearchError> {
     kept.clear();
     for (index, candidate) in candidates.iter().enumerate() {
-        let trimmed = candidate.text[..end(&candidate.text)].trim();
+        let end = end(&candidate.text);
+        let trimmed = candidate.text[..end].trim();
         let text_of = |one: &Kept| &candidates[one.index].text[one.trimmed.0 as usize..one.trimmed.1 as usize];
         if let Some(same) = kept.iter_mut().find(|one| text_of(one) == trimmed) {
             same.count += 1;
@@ -38,7 +41,7 @@ pub(crate) fn merge(
         }
         let start = trimmed.as_ptr().addr() - candidate.text.as_ptr().addr();
         let trimmed = (start as u32, (start + trimmed.len()) as u32);
-        kept.push(Kept { index, prior: mean_probability(candidate)?, count: 1, trimmed });
+        kept.push(Kept { index, prior: mean_probability(candidate)?, count: 1, end: end as u32, trimmed });
     }
     if prior == Prior::Softmax {
         normalise(kept);

@@ -93,7 +93,8 @@ impl TreeSearch {
         let counts_samples = self.strategy.counts_samples();
         for one in &kept {
             let candidate = &candidates[one.index];
-            let Verdict { kind, ending, answer } = judge.judge(&self.growth.tree.info, &reader.read(&candidate.text));
+            let text = reader.read(&candidate.text[..one.end as usize]);
+            let Verdict { kind, ending, answer } = judge.judge(&self.growth.tree.info, &text);
             let ending = match (candidate.finish, ending) {
                 // Whatever the text looks like, its end is missing.
                 (Finish::Length, _) => Ending::Length,
@@ -132,7 +133,10 @@ impl TreeSearch {
         }
         let reader = Reader::below(&self.growth.tree, id, judge);
         let reward = |path: &Candidate| match path.finish {
-            Finish::Stop => reward_of(judge.judge_path(&self.growth.tree.info, &reader.read(&path.text)).ending),
+            Finish::Stop => {
+                let text = reader.read(&path.text[..reader.end(&path.text)]);
+                reward_of(judge.judge_path(&self.growth.tree.info, &text).ending)
+            }
             Finish::Length => reward_of(Ending::Length),
         };
         paths.iter().map(reward).map(f64::from).sum::<f64>() / paths.len() as f64

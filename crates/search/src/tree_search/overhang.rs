@@ -17,11 +17,13 @@ pub(super) struct Reader<'j, J: ?Sized> {
 }
 
 impl<'j, J: Judge + ?Sized> Reader<'j, J> {
+    #[inline]
     pub(super) fn below(tree: &Tree, id: NodeId, judge: &'j J) -> Reader<'j, J> {
         Reader { judge, overhang: overhang(tree, id, judge) }
     }
 
     /// Where in a text that follows the node its step, or its path, ends.
+    #[inline]
     pub(super) fn end(&self, text: &str) -> usize {
         if self.overhang.is_empty() {
             return self.judge.end(text).unwrap_or(text.len());
@@ -29,9 +31,9 @@ impl<'j, J: Judge + ?Sized> Reader<'j, J> {
         end_after(&self.overhang, text, self.judge).unwrap_or(text.len())
     }
 
-    /// The step, or the path, in a text that follows the node.
-    pub(super) fn read<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let own = &text[..self.end(text)];
+    /// The step, or the path, in a text that follows the node and ends where [`end`](Self::end) said.
+    #[inline]
+    pub(super) fn read<'t>(&self, own: &'t str) -> Cow<'t, str> {
         if self.overhang.is_empty() { own.into() } else { format!("{}{own}", self.overhang).into() }
     }
 }
