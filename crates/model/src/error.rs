@@ -130,6 +130,21 @@ pub enum ModelError {
         /// Places of each row.
         capacity: usize,
     },
+    /// Keys and values that another model computed.
+    #[error("keys and values of another model's pool")]
+    ForeignSegment,
+    /// No block of a device's memory for keys and values is free.
+    #[error("all {blocks} blocks for keys and values are in use")]
+    Full {
+        /// Blocks in all.
+        blocks: usize,
+    },
+    /// The way to compute does not exist on the device.
+    #[error("numerics invariant exist on the processor only, not on {device}; use numerics fast")]
+    Numerics {
+        /// The device.
+        device: String,
+    },
     /// LibTorch failed.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

@@ -142,26 +142,23 @@ impl Rope {
         (Tensor::cat(&[&cosines, &cosines], -1), Tensor::cat(&[&-&sines, &sines], -1))
     }
 
-    /// As [`turns`](Self::turns) for positions that are known here, [N, d]. Each number depends on its own position
+    /// d/2
+    pub fn pairs(&self) -> usize {
+        self.frequencies.len()
+    }
+
+    /// Makes `angles`, cosines and sines [positions, d/2], reach to position `end`. Each number depends on its own position
     /// alone, bit for bit.
-    pub fn turns_at(&self, positions: &[usize]) -> Result<(Tensor, Tensor), ModelError> {
-        let half = self.frequencies.len();
-        let shape = [positions.len() as i64, 2 * half as i64];
-        let mut cosines = vec![0.0_f32; positions.len() * 2 * half];
-        let mut sines = cosines.clone();
-        for (row, &position) in positions.iter().enumerate() {
-            for (pair, &frequency) in self.frequencies.iter().enumerate() {
+    pub fn reach(&self, end: usize, angles: &mut (Vec<f32>, Vec<f32>)) {
+        let (cosines, sines) = angles;
+        for position in cosines.len() / self.frequencies.len()..end {
+            for &frequency in &self.frequencies {
                 // The product is rounded to f32 as transformers does; the functions themselves are then exact.
-                let angle = f64::from(position as f32 * frequency);
-                let (sine, cosine) = angle.sin_cos();
-                let at = row * 2 * half + pair;
-                let (sine, cosine) = (sine as f32 * self.attention_factor, cosine as f32 * self.attention_factor);
-                (cosines[at], cosines[at + half]) = (cosine, cosine);
-                (sines[at], sines[at + half]) = (-sine, sine);
+                let (sine, cosine) = f64::from(position as f32 * frequency).sin_cos();
+                cosines.push(cosine as f32 * self.attention_factor);
+                sines.push(sine as f32 * self.attention_factor);
             }
         }
-        let tensor = |values: &[f32]| Tensor::f_from_slice(values)?.f_view(shape)?.f_to_device(self.device);
-        Ok((tensor(&cosines)?, tensor(&sines)?))
     }
 }
 

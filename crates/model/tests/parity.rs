@@ -4,7 +4,9 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests make and break files")]
 
-use espalier_model::{Architecture, DecodeGroup, ModelConfig, ModelError, RopeScaling, Transformer};
+use espalier_model::{
+    Architecture, DecodeGroup, Decoder, ModelConfig, ModelError, Numerics, RopeScaling, Transformer,
+};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
@@ -61,14 +63,20 @@ fn greedy_continuations_are_those_of_transformers() {
         let lines = |tensor: &Tensor| Vec::<Vec<i64>>::try_from(tensor).unwrap();
         for (ids, wanted) in lines(&expected(name, "ids")).into_iter().zip(lines(&expected(name, "greedy"))) {
             let mut new: Vec<u32> = ids.iter().map(|&id| id as u32).collect();
-            let mut group = DecodeGroup::new(&model, &[], 1, new.len() + wanted.len()).unwrap();
-            let mut greedy = Vec::new();
-            for _ in 0..wanted.len() {
-                let hidden = model.extend(&mut [(&mut group, &new)]).unwrap();
-                greedy.push(model.logits(&hidden).argmax(-1, false).int64_value(&[0]));
-                new = vec![greedy[greedy.len() - 1] as u32];
+            let prompt = new.clone();
+            for numerics in [Numerics::Invariant, Numerics::Fast] {
+                let mut decoder = Decoder::new(&model, numerics, 1 << 22).unwrap();
+                let mut group = DecodeGroup::new(&[], 1, prompt.len() + wanted.len()).unwrap();
+                let mut greedy = Vec::new();
+                new.clone_from(&prompt);
+                for _ in 0..wanted.len() {
+                    let states = decoder.extend(&mut [(&mut group, &new)]).unwrap();
+                    let logits = Tensor::from_slice(&decoder.logits(&states).unwrap());
+                    greedy.push(logits.argmax(-1, false).int64_value(&[]));
+                    new = vec![greedy[greedy.len() - 1] as u32];
+                }
+                assert_eq!(greedy, wanted, "{name}, {numerics:?}");
             }
-            assert_eq!(greedy, wanted, "{name}");
         }
     }
 }

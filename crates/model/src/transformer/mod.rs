@@ -10,7 +10,7 @@ mod tests;
 use crate::checkpoint::{VALUE_HEAD_FILE, WEIGHTS, read_file, read_folder, tensor_bytes, write_file};
 use crate::names::{VALUE_HEAD, is_redundant, weights};
 use crate::rope::Rope;
-use crate::rows::{Mode, pointwise_each, rms_norm};
+use crate::rows::{pointwise_each, rms_norm};
 use crate::{ModelConfig, ModelError};
 pub use checkpointed::Checkpointed;
 use lora::Adapter;
@@ -63,6 +63,33 @@ pub(crate) struct Layer {
     pub down: Linear,
 }
 
+impl Linear {
+    /// The same weights, without the adapter.
+    fn shallow_clone(&self) -> Linear {
+        let bias = self.bias.as_ref().map(Tensor::shallow_clone);
+        Linear { weight: self.weight.shallow_clone(), bias, adapter: None }
+    }
+}
+
+impl Layer {
+    /// The same weights, without adapters.
+    pub(crate) fn shallow_clone(&self) -> Layer {
+        let norms = |(query, key): &(Tensor, Tensor)| (query.shallow_clone(), key.shallow_clone());
+        Layer {
+            attention_norm: self.attention_norm.shallow_clone(),
+            query: self.query.shallow_clone(),
+            key: self.key.shallow_clone(),
+            value: self.value.shallow_clone(),
+            qk_norm: self.qk_norm.as_ref().map(norms),
+            output: self.output.shallow_clone(),
+            mlp_norm: self.mlp_norm.shallow_clone(),
+            gate: self.gate.shallow_clone(),
+            up: self.up.shallow_clone(),
+            down: self.down.shallow_clone(),
+        }
+    }
+}
+
 /// A decoder-only transformer with an optional value head.
 ///
 /// The weights are named tensors under Hugging Face's names. Whoever changes one through [`parameters`](Self::parameters)
@@ -76,7 +103,6 @@ pub struct Transformer {
     pub(crate) norm: Tensor,
     pub(crate) head: Option<Tensor>,
     pub(crate) rope: Rope,
-    pub(crate) mode: Mode,
     value_head: Option<Tensor>,
     /// All weights, the same tensors as above.
     parameters: Vec<(String, Tensor)>,
@@ -161,7 +187,6 @@ impl Transformer {
         let norm = next();
         let head = (!config.tie_word_embeddings).then(&mut next);
         let rope = Rope::new(&config, device);
-        let mode = Mode::Invariant;
         Transformer {
             config,
             embedding,
@@ -169,7 +194,6 @@ impl Transformer {
             norm,
             head,
             rope,
-            mode,
             value_head: None,
             parameters,
             adapters: Vec::new(),
@@ -238,12 +262,6 @@ impl Transformer {
         Ok(())
     }
 
-    /// Whether what [`extend`](Self::extend) computes for a row has the same bits in any batch (the default), or may
-    /// differ in the last bits and be faster in large batches.
-    pub fn set_batch_invariant(&mut self, invariant: bool) {
-        self.mode = if invariant { Mode::Invariant } else { Mode::Fast };
-    }
-
     /// SHA-256 over names, data types, shapes and bytes of all weights and the value head, in hexadecimal.
     ///
     /// # Panics
@@ -305,18 +323,10 @@ impl Transformer {
 
     /// Logits [.., V] of final-norm hidden states [.., H].
     ///
-    /// In the batch-invariant mode, two-dimensional states that carry no gradient (those of
-    /// [`extend`](Self::extend)) are processed in blocks, so that a row's bits do not depend on the others.
-    ///
     /// # Panics
     /// When the last dimension of `hidden` is not H.
     pub fn logits(&self, hidden: &Tensor) -> Tensor {
-        let weight = self.unembedding();
-        if self.mode == Mode::Invariant && hidden.dim() == 2 && !hidden.requires_grad() {
-            let logits = tch::no_grad(|| self.mode.linear_padded(hidden, weight));
-            return logits.expect("hidden states of the model's width");
-        }
-        hidden.linear(weight, None::<&Tensor>)
+        hidden.linear(self.unembedding(), None::<&Tensor>)
     }
 
     /// V(s) = tanh(w . h), [..], float32, of final-norm hidden states [.., H]. A state's value depends on no other, bit

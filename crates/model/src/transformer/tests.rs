@@ -1,5 +1,5 @@
 use super::*;
-use crate::Architecture;
+use crate::{Architecture, DecodeGroup, Decoder, Numerics};
 use std::fs;
 
 fn config() -> ModelConfig {
@@ -170,9 +170,12 @@ fn half_precision_stays_close() {
     assert_eq!(hidden.kind(), Kind::BFloat16);
     let difference = hidden.to_kind(Kind::Float) - model(3).hidden(&ids(1, 9), &positions(1, 9), &causal(9));
     assert!(largest(&difference) < 0.1, "{}", largest(&difference));
-    let mut group = crate::DecodeGroup::new(&half, &[], 1, 9).unwrap();
-    let last = half.extend(&mut [(&mut group, &[0, 7, 14, 21, 28, 35, 42, 49, 6])]).unwrap();
-    assert!(largest(&(last - hidden.select(1, 8)).to_kind(Kind::Float)) < 0.1);
+    for numerics in [Numerics::Invariant, Numerics::Fast] {
+        let mut group = DecodeGroup::new(&[], 1, 9).unwrap();
+        let mut decoder = Decoder::new(&half, numerics, 1 << 20).unwrap();
+        let last = decoder.extend(&mut [(&mut group, &[0, 7, 14, 21, 28, 35, 42, 49, 6])]).unwrap().to_vec().unwrap();
+        assert!(largest(&(Tensor::from_slice(&last) - hidden.select(1, 8).to_kind(Kind::Float))) < 0.1);
+    }
     half.save(folder.path()).unwrap();
     assert!(fs::read_to_string(folder.path().join("config.json")).unwrap().contains("\"torch_dtype\": \"bfloat16\""));
 }
