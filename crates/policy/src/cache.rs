@@ -1,20 +1,19 @@
-//! Keys and values of the prefixes of every living tree, by node.
-//!
-//! An entry belongs to one state and holds what its last step added: the keys and values from the end of the entry
-//! before it up to the state's end. So siblings share all that lies above them, and a new child costs one token.
+//! Keys and values of all that was read, by its tokens: a tree of prefixes for all searched trees together.
 //!
 //! ```text
-//!  ids   [ prompt ............ ][ step 1 ...... ][ step 2 .. ]
-//!  entry   of ids[..e0]           of ids[..e1]     of ids[..e2]: one token short, the last sampled token was never
-//!                                                               fed to the model; the child's own request adds it
+//!   ids   [ few-shot head ........ ][ question 1 ][ step 1 .. ][ step 2 .. ]
+//!                                   │             └[ step 1' . ]
+//!                                   └[ question 2 ][ step 1 .. ]
 //! ```
+//!
+//! A node holds what its tokens add to those above it, so that whatever begins alike is there once, in whichever trees it
+//! stands. What is dropped is computed again, with the same bits in the invariant numerics.
 
-use espalier_model::KvSegment;
+use espalier_model::{KvSegment, States};
 use std::cmp::Reverse;
-use std::collections::HashMap;
-use tch::Tensor;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-/// The longest part of a prefix that is cached.
+/// The longest part of a prefix that is kept.
 #[derive(Default)]
 pub(crate) struct Cached {
     /// Its keys and values in order.
@@ -22,7 +21,9 @@ pub(crate) struct Cached {
     /// Tokens in `segments`.
     pub tokens: usize,
     /// The model's output `[1, H]` at the last token, if the whole prefix is there.
-    pub hidden: Option<Tensor>,
+    pub state: Option<States>,
+    /// The node that the last of them are in.
+    pub node: Option<NodeId>,
 }
 
 impl Cached {
@@ -40,138 +41,252 @@ impl Cached {
     }
 }
 
-/// What is kept for one state.
-struct Entry {
-    /// Place of the first token of `segments` in the prefix.
-    start: usize,
-    /// Place after the last one: the state's end, or one before it.
-    end: usize,
-    segments: Vec<KvSegment>,
-    hidden: Option<Tensor>,
-    bytes: usize,
-    /// The tree's request that used it last.
+/// A node's name; never given again.
+pub(crate) type NodeId = u64;
+
+struct Node {
+    parent: Option<NodeId>,
+    /// What it adds, at least one token but for the root.
+    ids: Vec<u32>,
+    segment: KvSegment,
+    /// The model's output at the last token.
+    state: Option<States>,
+    /// By their first token.
+    children: HashMap<u32, NodeId>,
+    /// Searched trees that have used it and live.
+    trees: HashSet<u64>,
     last_used: u64,
+    /// Running requests that hold its memory, so that nothing would be gained by dropping it.
+    pins: u32,
 }
 
-/// The states of one tree, keyed by all their token ids: no two states can be mistaken for each other.
-#[derive(Default)]
-struct TreeCache {
-    entries: HashMap<Box<[u32]>, Entry>,
-    bytes: usize,
-    /// Its request that began last, counted over all trees.
-    request: u64,
+impl Node {
+    fn is_loose(&self) -> bool {
+        self.children.is_empty() && self.pins == 0
+    }
 }
 
-/// The caches of all trees. What is kept of a tree depends on this tree's requests alone, as long as all trees together
-/// are within their budget.
+const ROOT: NodeId = 0;
+
+/// The order in which nodes go: the longest unused first, of equally old ones the newest, which is the deepest.
+type Age = (u64, Reverse<NodeId>);
+
+/// What is kept for all trees.
 pub(crate) struct PrefixCache {
-    trees: HashMap<u64, TreeCache>,
-    tree_bytes: usize,
-    all_bytes: usize,
-    bytes: usize,
-    requests: u64,
+    nodes: HashMap<NodeId, Node>,
+    /// Nodes without children and pins but the root: what may go.
+    leaves: BTreeSet<Age>,
+    /// The nodes of each searched tree.
+    of_tree: HashMap<u64, HashSet<NodeId>>,
+    next: NodeId,
+    clock: u64,
     evictions: u64,
 }
 
 impl PrefixCache {
-    /// A cache that keeps at most `tree_bytes` for each tree and `all_bytes` for all of them.
-    pub fn new(tree_bytes: usize, all_bytes: usize) -> PrefixCache {
-        PrefixCache { trees: HashMap::new(), tree_bytes, all_bytes, bytes: 0, requests: 0, evictions: 0 }
+    /// With nothing in it.
+    pub fn new() -> PrefixCache {
+        let root = Node {
+            parent: None,
+            ids: Vec::new(),
+            segment: KvSegment::default(),
+            state: None,
+            children: HashMap::new(),
+            trees: HashSet::new(),
+            last_used: 0,
+            pins: 0,
+        };
+        PrefixCache {
+            nodes: HashMap::from([(ROOT, root)]),
+            leaves: BTreeSet::new(),
+            of_tree: HashMap::new(),
+            next: ROOT + 1,
+            clock: 0,
+            evictions: 0,
+        }
     }
 
-    /// What is there of the prefix `ids`, whose steps end at `ends`. Begins a request of the tree: all that is touched or
-    /// added before the next one begins is equally old.
-    pub fn begin(&mut self, tree: u64, ids: &[u32], ends: &[u32]) -> Cached {
-        let tree = self.trees.entry(tree).or_default();
-        self.requests += 1;
-        tree.request = self.requests;
+    /// What is there of the prefix `ids`, for a request of `tree`.
+    pub fn find(&mut self, tree: u64, ids: &[u32]) -> Cached {
+        self.clock += 1;
         let mut found = Cached::default();
-        for &end in ends {
-            let Some(entry) = tree.entries.get_mut(&ids[..end as usize]) else { continue };
-            if entry.start != found.tokens || entry.end == entry.start {
-                continue;
+        for (id, taken) in self.path(ids) {
+            self.touch(id, tree);
+            let node = &self.nodes[&id];
+            if taken < node.ids.len() {
+                found.segments.push(node.segment.narrow(0..taken));
+            } else {
+                found.segments.push(node.segment.clone());
             }
-            entry.last_used = tree.request;
-            found.segments.extend(entry.segments.iter().map(KvSegment::shallow_clone));
-            found.tokens = entry.end;
-            found.hidden = entry.hidden.as_ref().filter(|_| entry.end == ids.len()).map(Tensor::shallow_clone);
+            found.tokens += taken;
+            found.node = Some(id);
+            if taken == node.ids.len() && found.tokens == ids.len() {
+                found.state = node.state.as_ref().map(|state| state.narrow(0..1));
+            }
         }
         found
     }
 
-    /// Keeps the keys and values of the tokens from place `start` on of the state `ids`, and the model's output at its
-    /// last token if that is among them. Goes on with the state's entry where it has one that ends at `start`.
-    pub fn keep(&mut self, tree: u64, ids: &[u32], start: usize, segment: KvSegment, hidden: Option<Tensor>) {
-        let Some(tree) = self.trees.get_mut(&tree) else { return };
-        let before = tree.bytes;
-        let end = start + segment.len();
-        let hidden_bytes = |hidden: &Option<Tensor>| hidden.as_ref().map_or(0, |hidden| 4 * hidden.numel());
-        if let Some(entry) = tree.entries.get_mut(ids) {
-            entry.last_used = tree.request;
-            let mut added = 0;
-            if entry.end == start && end > start {
-                added += segment.bytes();
-                entry.end = end;
-                entry.segments.push(segment);
-            }
-            if entry.end == ids.len() && entry.hidden.is_none() {
-                added += hidden_bytes(&hidden);
-                entry.hidden = hidden;
-            }
-            entry.bytes += added;
-            tree.bytes += added;
-        } else if end > start {
-            let bytes = segment.bytes() + hidden_bytes(&hidden) + size_of_val(ids);
-            let entry = Entry { start, end, segments: vec![segment], hidden, bytes, last_used: tree.request };
-            tree.entries.insert(ids.into(), entry);
-            tree.bytes += bytes;
+    /// Tokens of the prefix `ids` that are there.
+    pub fn known(&self, ids: &[u32]) -> usize {
+        self.path(ids).iter().map(|&(_, taken)| taken).sum()
+    }
+
+    /// Keeps the keys and values of the last `segment.len()` tokens of `ids`, and the model's output at the last of them, for a
+    /// request of `tree`. What stands before them has to be there, else nothing is kept. The node that the last of them is in.
+    pub fn keep(&mut self, tree: u64, ids: &[u32], segment: &KvSegment, state: Option<States>) -> Option<NodeId> {
+        let start = ids.len() - segment.len();
+        let path = self.path(ids);
+        let known: usize = path.iter().map(|&(_, taken)| taken).sum();
+        if known < start {
+            return None;
         }
-        while tree.bytes > self.tree_bytes && tree.evict() {
-            self.evictions += 1;
+        let mut at = ROOT;
+        for (id, taken) in path {
+            at = if taken < self.nodes[&id].ids.len() { self.split(id, taken) } else { id };
+            self.touch(at, tree);
         }
-        self.bytes = self.bytes - before + tree.bytes;
-        while self.bytes > self.all_bytes {
-            let with_age = self.trees.values_mut().filter_map(|tree| Some((tree.oldest()?, tree)));
-            let Some((_, tree)) = with_age.min_by_key(|&(age, _)| age) else { break };
-            let before = tree.bytes;
-            tree.evict();
-            self.bytes -= before - tree.bytes;
-            self.evictions += 1;
+        if known < ids.len() {
+            at = self.add(at, ids[known..].to_vec(), segment.narrow(known - start..segment.len()));
+            self.touch(at, tree);
+        }
+        let node = self.nodes.get_mut(&at).filter(|_| at != ROOT)?;
+        node.state = state.or(node.state.take());
+        Some(at)
+    }
+
+    /// Says that a running request holds the memory of a node, and so that of those above it.
+    pub fn pin(&mut self, id: NodeId) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.pins += 1;
+            self.leaves.remove(&(node.last_used, Reverse(id)));
         }
     }
 
-    /// Drops a tree.
+    /// Takes back a [`pin`](Self::pin).
+    pub fn unpin(&mut self, id: NodeId) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.pins -= 1;
+            if node.is_loose() {
+                self.leaves.insert((node.last_used, Reverse(id)));
+            }
+        }
+    }
+
+    /// Drops what was used longest ago and is no part of anything else. False if there is nothing left.
+    pub fn evict(&mut self) -> bool {
+        let Some(&(_, Reverse(id))) = self.leaves.first() else { return false };
+        self.remove(id);
+        self.evictions += 1;
+        true
+    }
+
+    /// Drops what only this tree has used.
     pub fn forget(&mut self, tree: u64) {
-        if let Some(tree) = self.trees.remove(&tree) {
-            self.bytes -= tree.bytes;
+        let Some(nodes) = self.of_tree.remove(&tree) else { return };
+        for &id in &nodes {
+            if let Some(node) = self.nodes.get_mut(&id) {
+                node.trees.remove(&tree);
+            }
+        }
+        for id in nodes {
+            let mut at = Some(id);
+            while let Some(id) = at.filter(|&id| id != ROOT)
+                && let Some(node) = self.nodes.get(&id)
+                && node.trees.is_empty()
+                && node.is_loose()
+            {
+                at = node.parent;
+                self.remove(id);
+            }
         }
     }
 
-    /// Entries dropped to keep within the budgets.
+    /// Nodes dropped for want of memory.
     pub fn evictions(&self) -> u64 {
         self.evictions
     }
 
-    /// Bytes held for all trees.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-}
-
-impl TreeCache {
-    /// When the entry was used that was used longest ago.
-    fn oldest(&self) -> Option<u64> {
-        self.entries.values().map(|entry| entry.last_used).min()
-    }
-
-    /// Drops the least recently used entry; of equally old ones the deepest, so that no entry outlives what it continues.
-    /// False if there is none.
-    fn evict(&mut self) -> bool {
-        let oldest = self.entries.iter().min_by_key(|(ids, entry)| (entry.last_used, Reverse((entry.start, *ids))));
-        let Some(ids) = oldest.map(|(ids, _)| ids.clone()) else { return false };
-        if let Some(entry) = self.entries.remove(&ids) {
-            self.bytes -= entry.bytes;
+    /// The nodes along `ids`, the root aside, and how many of their tokens are among them: all but for the last.
+    fn path(&self, ids: &[u32]) -> Vec<(NodeId, usize)> {
+        let (mut at, mut rest, mut path) = (ROOT, ids, Vec::new());
+        while let Some(first) = rest.first()
+            && let Some(&id) = self.nodes[&at].children.get(first)
+        {
+            let own = &self.nodes[&id].ids;
+            let taken = own.iter().zip(rest).take_while(|(own, id)| own == id).count();
+            path.push((id, taken));
+            if taken < own.len() {
+                break;
+            }
+            (at, rest) = (id, &rest[taken..]);
         }
-        true
+        path
+    }
+
+    fn touch(&mut self, id: NodeId, tree: u64) {
+        let Some(node) = self.nodes.get_mut(&id).filter(|_| id != ROOT) else { return };
+        if node.is_loose() {
+            self.leaves.remove(&(node.last_used, Reverse(id)));
+            self.leaves.insert((self.clock, Reverse(id)));
+        }
+        node.last_used = self.clock;
+        if node.trees.insert(tree) {
+            self.of_tree.entry(tree).or_default().insert(id);
+        }
+    }
+
+    fn add(&mut self, parent: NodeId, ids: Vec<u32>, segment: KvSegment) -> NodeId {
+        let id = self.next;
+        self.next += 1;
+        if let Some(above) = self.nodes.get_mut(&parent) {
+            self.leaves.remove(&(above.last_used, Reverse(parent)));
+            above.children.insert(ids[0], id);
+        }
+        let (children, trees) = (HashMap::new(), HashSet::new());
+        let node = Node { parent: Some(parent), ids, segment, state: None, children, trees, last_used: self.clock, pins: 0 };
+        self.nodes.insert(id, node);
+        self.leaves.insert((self.clock, Reverse(id)));
+        id
+    }
+
+    /// Cuts a node after its first `tokens` tokens; the node that has them, which is a new one above it.
+    fn split(&mut self, id: NodeId, tokens: usize) -> NodeId {
+        let upper = self.next;
+        self.next += 1;
+        let Some(node) = self.nodes.get_mut(&id) else { return id };
+        let rest = node.ids.split_off(tokens);
+        let ids = std::mem::replace(&mut node.ids, rest);
+        let segment = node.segment.narrow(0..tokens);
+        node.segment = node.segment.narrow(tokens..node.segment.len());
+        let parent = node.parent.replace(upper);
+        let (first, trees, last_used) = (ids[0], node.trees.clone(), node.last_used);
+        let children = HashMap::from([(node.ids[0], id)]);
+        for tree in &trees {
+            self.of_tree.entry(*tree).or_default().insert(upper);
+        }
+        self.nodes.insert(upper, Node { parent, ids, segment, state: None, children, trees, last_used, pins: 0 });
+        if let Some(above) = parent.and_then(|parent| self.nodes.get_mut(&parent)) {
+            above.children.insert(first, upper);
+        }
+        upper
+    }
+
+    /// Removes a node without children.
+    fn remove(&mut self, id: NodeId) {
+        let Some(node) = self.nodes.remove(&id) else { return };
+        self.leaves.remove(&(node.last_used, Reverse(id)));
+        for tree in &node.trees {
+            if let Some(nodes) = self.of_tree.get_mut(tree) {
+                nodes.remove(&id);
+            }
+        }
+        let Some(parent) = node.parent else { return };
+        if let Some(above) = self.nodes.get_mut(&parent) {
+            above.children.remove(&node.ids[0]);
+            if above.is_loose() && parent != ROOT {
+                self.leaves.insert((above.last_used, Reverse(parent)));
+            }
+        }
     }
 }

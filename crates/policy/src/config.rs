@@ -15,15 +15,11 @@ pub struct PolicyConfig {
     /// Prompt tokens that run through the model in one pass, all requests together, unless one chunk is longer.
     /// Decides only the speed.
     pub max_prefill_tokens: usize,
-    /// Longest piece of one request's prefix in one pass. Part of what decides the last bits of results.
+    /// Longest piece of one request's prefix in one pass: what a request that is being decoded waits for at most. Decides only
+    /// the speed.
     pub prefill_chunk_tokens: usize,
-    /// Keys and values kept for one tree, in bytes. Part of what decides the last bits of results: what was dropped is
-    /// computed again, in other pieces.
-    pub tree_cache_bytes: usize,
-    /// Keys and values kept for all trees together, in bytes; beyond it the states go that were used longest ago, of
-    /// whatever tree. A tree's results are the same in any company as long as this budget holds
-    /// ([`PolicyStats::evictions`](espalier_search::PolicyStats) counts); once it does not, what is computed again may differ in
-    /// the last bits.
+    /// Memory for keys and values, in bytes: those of running requests, and what is kept of prefixes. Where it is full, what was
+    /// used longest ago goes first, then the requests that began last are put back; both are computed again later.
     pub cache_bytes: usize,
     /// Longest context in tokens; `None` takes the model's own. Never above the model's own.
     pub max_context_tokens: Option<usize>,
@@ -36,7 +32,6 @@ impl Default for PolicyConfig {
             max_rows: 96,
             max_prefill_tokens: 2048,
             prefill_chunk_tokens: 256,
-            tree_cache_bytes: 256 << 20,
             cache_bytes: 4 << 30,
             max_context_tokens: None,
         }

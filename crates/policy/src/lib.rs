@@ -1,9 +1,9 @@
-//! A language model that answers the search's requests: many trees in one batch, prefixes computed once per tree.
+//! A language model that answers the search's requests: many trees in one batch, whatever begins alike computed once.
 //!
 //! ```text
-//!  StepRequest ─► queue ─► prefill what the tree's cache lacks ─► K rows decode together ─► Expansion
+//!  StepRequest ─► queue ─► prefill what the cache lacks        ─► K rows decode together ─► Expansion
 //!                                  ▲                                   │
-//!                                  └──── keys and values by state ◄────┘
+//!                                  └──── keys and values by text ◄────┘
 //! ```
 //!
 //! [`ModelPolicy`] is an [`espalier_search::Policy`] over a model on a device of this machine; [`score`] says how likely
@@ -50,6 +50,7 @@
 mod cache;
 mod config;
 mod error;
+mod numerics;
 mod policy;
 mod rows;
 mod running;
@@ -58,5 +59,6 @@ mod score;
 
 pub use config::PolicyConfig;
 pub use error::ModelPolicyError;
-pub use policy::{ModelPolicy, kind, open_policy};
+pub use numerics::kind;
+pub use policy::{ModelPolicy, open_policy};
 pub use score::{Scored, Scoring, score};

@@ -3,28 +3,27 @@
 use crate::cache::PrefixCache;
 use crate::config::PolicyConfig;
 use crate::error::ModelPolicyError;
+use crate::numerics::{kind, numerics};
 use crate::rows::{RowContext, RowLimits, SampledRow};
 use crate::running::Running;
 use crate::sampler::Scratch;
-use espalier_model::Transformer;
-use espalier_search::{About, Expansion, Policy, PolicyError, PolicyStats, Precision, StepRequest};
+use espalier_model::{Decoder, States, Transformer};
+use espalier_search::{About, Expansion, Policy, PolicyError, PolicyStats, StepRequest};
 use espalier_tokenizer::Tokenizer;
 use rayon::prelude::*;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::path::Path;
-use std::sync::OnceLock;
-use tch::{Device, Kind, Tensor};
+use tch::Device;
 
 /// Rows times vocabulary from which on sampling is spread over threads.
 const PARALLEL_LOGITS: usize = 1 << 16;
 
 /// A language model behind [`Policy`]: continuous batching over the requests of many trees.
 ///
-/// The answer to a request depends on the request and on the earlier requests of its tree, never on other trees, on
-/// the order of submission or on `max_rows`: rows share matrix products but no number, each row has its own generator,
-/// and a tree's requests run one after the other, so that what it finds cached is its own history.
+/// In the invariant numerics the answer to a request depends on the request alone: not on other requests, the order of submission,
+/// `max_rows`, or what is cached. Rows share matrix products but no number, and each has its own generator.
 pub struct ModelPolicy {
-    model: Transformer,
+    decoder: Decoder,
     tokenizer: Tokenizer,
     config: PolicyConfig,
     max_context_tokens: usize,
@@ -34,8 +33,9 @@ pub struct ModelPolicy {
     answered: Vec<Expansion>,
     /// Requests that were given up.
     failed: VecDeque<PolicyError>,
-    /// Made when somebody first asks: all weights go into it.
-    hash: OnceLock<String>,
+    /// Whether requests were put back for want of memory, and none has ended since: then none is admitted.
+    is_full: bool,
+    hash: String,
     stats: PolicyStats,
 }
 
@@ -70,24 +70,22 @@ impl ModelPolicy {
         if own > vocabulary {
             return Err(ModelPolicyError::Vocabulary { tokenizer: own, model: vocabulary });
         }
+        // The model goes: what decodes has weights of its own.
+        let decoder = Decoder::new(&model, numerics(config.sampling.numerics, model.device()), config.cache_bytes)?;
         Ok(ModelPolicy {
             max_context_tokens,
-            cache: PrefixCache::new(config.tree_cache_bytes, config.cache_bytes),
+            cache: PrefixCache::new(),
             queue: VecDeque::new(),
             running: Vec::new(),
             answered: Vec::new(),
             failed: VecDeque::new(),
-            hash: OnceLock::new(),
+            is_full: false,
+            hash: model.hash(),
             stats: PolicyStats::default(),
-            model,
+            decoder,
             tokenizer,
             config,
         })
-    }
-
-    /// The model.
-    pub fn model(&self) -> &Transformer {
-        &self.model
     }
 
     /// The tokenizer.
@@ -102,8 +100,8 @@ impl ModelPolicy {
             format!("step_ends {:?} do not end at the {} prefix tokens", request.step_ends, request.prefix_ids.len())
         } else if !request.step_ends.is_sorted() {
             format!("step_ends {:?} fall", request.step_ends)
-        } else if let Some(id) = request.prefix_ids.iter().find(|&&id| id as usize >= self.model.config().vocab_size) {
-            format!("token {id} is not among the model's {}", self.model.config().vocab_size)
+        } else if let Some(id) = request.prefix_ids.iter().find(|&&id| id as usize >= self.decoder.config().vocab_size) {
+            format!("token {id} is not among the model's {}", self.decoder.config().vocab_size)
         } else if !(request.temperature >= 0.0 && request.temperature.is_finite()) {
             format!("temperature is {}, but must be 0 or above and finite", request.temperature)
         } else {
@@ -112,18 +110,19 @@ impl ModelPolicy {
         Err(ModelPolicyError::Request { ticket: request.ticket, tree: request.tree, problem })
     }
 
-    /// Moves requests from the queue into the batch, in order, as long as there are rows. Several of one tree run side by
-    /// side, as those of leaves that are evaluated at the same time; one that needs what another is reading waits for it.
+    /// Moves requests from the queue into the batch, in order, as long as there are rows and blocks. One whose beginning another
+    /// is reading waits for it: what begins alike is read once.
     fn admit(&mut self) -> Result<(), ModelPolicyError> {
         let mut rows: usize = self.running.iter().map(|running| running.request.k).sum();
         let mut place = 0;
         while let Some(request) = self.queue.get(place) {
-            if self.running.iter().any(|running| running.is_reading_for(request)) {
+            if !self.running.is_empty() && (self.is_full || rows + request.k > self.config.max_rows) {
+                break;
+            }
+            let known = self.cache.known(&request.prefix_ids);
+            if self.running.iter().any(|running| running.reads_of(&request.prefix_ids) > known) {
                 place += 1;
                 continue;
-            }
-            if !self.running.is_empty() && rows + request.k > self.config.max_rows {
-                break;
             }
             let Some(request) = self.queue.remove(place) else { break };
             let Some(room) = self.max_context_tokens.checked_sub(request.prefix_ids.len()) else {
@@ -131,15 +130,36 @@ impl ModelPolicy {
                 continue;
             };
             rows += request.k;
-            let running = Running::new(request, room, &self.model, &self.tokenizer, &mut self.cache)?;
+            let running = Running::new(request, room, &self.tokenizer, &mut self.cache)?;
             self.stats.tokens_reused += running.fed() as u64;
             self.running.push(running);
         }
         Ok(())
     }
 
+    /// Makes room for the next pass: drops what was used longest ago, then puts back the requests that began last. One that runs
+    /// alone goes on as long as there is memory at all.
+    fn make_room(&mut self) {
+        let chunk = self.config.prefill_chunk_tokens;
+        loop {
+            let mut claimed = HashSet::new();
+            let needed: usize = self.running.iter().map(|running| running.blocks_for(chunk, &mut claimed)).sum();
+            let pool = self.decoder.pool();
+            while pool.in_use() + needed > pool.limit() && self.cache.evict() {}
+            if pool.in_use() + needed <= pool.limit() || self.running.len() < 2 {
+                return;
+            }
+            if let Some(last) = self.running.pop() {
+                self.is_full = true;
+                self.stats.restarts += 1;
+                self.queue.push_front(last.into_request(&mut self.cache));
+            }
+        }
+    }
+
     /// One pass of the batch through the model and one token for every row that is due one.
     fn step(&mut self) -> Result<(), ModelPolicyError> {
+        self.make_room();
         let chunk = self.config.prefill_chunk_tokens;
         let mut prefill = self.config.max_prefill_tokens;
         let (mut decoding, mut starting): (Vec<&mut Running>, Vec<&mut Running>) =
@@ -149,39 +169,34 @@ impl ModelPolicy {
             decoding.iter_mut().chain(&mut starting).filter_map(|running| running.feed(chunk, &mut prefill)).collect();
 
         // Outputs to sample from: those of the decoding rows, then one for each request that begins to sample.
-        let mut outputs = Vec::new();
+        let mut sampled_from = None;
         if !calls.is_empty() {
             self.stats.passes += 1;
             self.stats.tokens_forwarded += calls.iter().map(|(_, ids)| ids.len() as u64).sum::<u64>();
-            let hidden = self.model.extend(&mut calls)?;
-            if decoding_rows > 0 {
-                outputs.push(hidden.narrow(0, 0, decoding_rows as i64));
+            let states = self.decoder.extend(&mut calls)?;
+            let mut row = decoding_rows;
+            for running in starting.iter_mut().filter(|running| running.is_reading()) {
+                running.receive(|| states.narrow(row..row + 1), &mut self.cache);
+                row += 1;
             }
-            let mut row = decoding_rows as i64;
-            for running in &mut starting {
-                let output = || {
-                    row += 1;
-                    // A copy: a view would keep the whole pass's output alive in the cache.
-                    hidden.narrow(0, row - 1, 1).copy()
-                };
-                running.receive(output, &mut self.cache);
-            }
+            sampled_from = Some(if decoding_rows < states.rows() { states.narrow(0..decoding_rows) } else { states });
         }
         starting.retain(|running| running.known().is_some());
         for running in &mut starting {
-            let Some(hidden) = running.known() else { continue };
-            let value = if running.request.want_value { value(&self.model, hidden) } else { None };
-            if running.outputs() > 0 {
-                outputs.push(hidden.shallow_clone());
-            }
+            let Some(state) = running.known() else { continue };
+            let wanted = running.request.want_value;
+            let value = if wanted { self.decoder.values(state)?.first().copied() } else { None };
             running.set_value(value);
         }
+        let beginning = starting.iter().filter(|running| running.outputs() > 0).filter_map(|running| running.known());
+        let outputs: Vec<&States> = sampled_from.iter().chain(beginning).filter(|states| states.rows() > 0).collect();
 
         if !outputs.is_empty() {
-            let hidden = if outputs.len() == 1 { outputs.remove(0) } else { Tensor::cat(&outputs, 0) };
-            let vocabulary = self.model.config().vocab_size;
-            let logits = self.model.logits(&hidden).to_kind(Kind::Float).to_device(Device::Cpu).contiguous();
-            let logits = Vec::<f32>::try_from(logits.view(-1))?;
+            let vocabulary = self.decoder.config().vocab_size;
+            let logits = match outputs.as_slice() {
+                [one] => self.decoder.logits(one)?,
+                all => self.decoder.logits(&States::join(all))?,
+            };
             let mut lines = logits.chunks_exact(vocabulary);
             let mut work = Vec::new();
             for running in decoding.iter_mut().chain(&mut starting) {
@@ -196,16 +211,21 @@ impl ModelPolicy {
         let mut staying = Vec::with_capacity(self.running.len());
         for mut running in std::mem::take(&mut self.running) {
             let settled = if running.is_decoding() || running.known().is_some() {
-                running.settle(&self.model, &self.tokenizer, &mut self.cache)
+                running.settle(&self.tokenizer, &mut self.cache)
             } else {
                 Ok(None)
             };
             match settled {
+                Ok(None) => {
+                    staying.push(running);
+                    continue;
+                }
                 Ok(Some(answer)) => self.answered.push(answer),
-                Ok(None) => staying.push(running),
                 // One request is lost; those beside it go on.
                 Err(error) => self.failed.push_back(error.into()),
             }
+            self.is_full = false;
+            running.into_request(&mut self.cache);
         }
         self.running = staying;
         Ok(())
@@ -215,14 +235,20 @@ impl ModelPolicy {
 impl Policy for ModelPolicy {
     fn about(&self) -> About {
         About {
-            policy_hash: self.hash.get_or_init(|| self.model.hash()).clone(),
+            policy_hash: self.hash.clone(),
             max_context_tokens: Some(self.max_context_tokens),
-            has_value_head: self.model.value_head().is_some(),
+            has_value_head: self.decoder.has_value_head(),
         }
     }
 
     fn stats(&self) -> PolicyStats {
-        PolicyStats { evictions: self.cache.evictions(), cached_bytes: self.cache.bytes() as u64, ..self.stats }
+        let pool = self.decoder.pool();
+        PolicyStats {
+            evictions: self.cache.evictions(),
+            cached_bytes: (pool.in_use() * pool.block_bytes()) as u64,
+            most_cached_bytes: (pool.most_in_use() * pool.block_bytes()) as u64,
+            ..self.stats
+        }
     }
 
     fn pending(&self) -> usize {
@@ -244,39 +270,24 @@ impl Policy for ModelPolicy {
     }
 
     fn poll(&mut self) -> Result<Vec<Expansion>, PolicyError> {
-        tch::no_grad(|| {
-            loop {
-                self.admit()?;
-                if self.answered.is_empty()
-                    && let Some(error) = self.failed.pop_front()
-                {
-                    return Err(error);
-                }
-                if !self.answered.is_empty() || self.running.is_empty() {
-                    self.stats.requests += self.answered.len() as u64;
-                    return Ok(std::mem::take(&mut self.answered));
-                }
-                self.step()?;
+        loop {
+            self.admit()?;
+            if self.answered.is_empty()
+                && let Some(error) = self.failed.pop_front()
+            {
+                return Err(error);
             }
-        })
+            if !self.answered.is_empty() || self.running.is_empty() {
+                self.stats.requests += self.answered.len() as u64;
+                return Ok(std::mem::take(&mut self.answered));
+            }
+            self.step()?;
+        }
     }
 
     fn forget(&mut self, tree: u64) {
         self.cache.forget(tree);
     }
-}
-
-/// LibTorch's name for a precision.
-pub fn kind(precision: Precision) -> Kind {
-    match precision {
-        Precision::Float32 => Kind::Float,
-        Precision::Bfloat16 => Kind::BFloat16,
-    }
-}
-
-/// V(s) of the state whose last token's output is `hidden` `[1, H]`; `None` for a model without a value head.
-fn value(model: &Transformer, hidden: &Tensor) -> Option<f32> {
-    model.value_head().map(|_| model.values(hidden).double_value(&[0]) as f32)
 }
 
 /// Samples one token for each row. Rows share nothing, so it does not matter which thread takes which.

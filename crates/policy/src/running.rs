@@ -6,20 +6,19 @@
 //!    └── all of it, and the output at its end ──┘
 //! ```
 
-use crate::cache::PrefixCache;
+use crate::cache::{NodeId, PrefixCache};
 use crate::error::ModelPolicyError;
 use crate::rows::{RowLimits, SampledRow};
-use espalier_model::{DecodeGroup, KvSegment, Transformer};
+use espalier_model::{DecodeGroup, KvSegment, States};
 use espalier_search::{Candidate, Expansion, StepRequest, Unit};
 use espalier_tokenizer::{End, Tokenizer};
-use std::collections::HashMap;
-use tch::Tensor;
+use std::collections::{HashMap, HashSet};
 
 enum Phase {
     /// The prefix runs through the model, as one row; it began at token `start`.
     Prefill { group: DecodeGroup, start: usize },
     /// The model's output `[1, H]` at the prefix's last token is known.
-    Known(Tensor),
+    Known(States),
     /// The unfinished rows run through the model.
     Decode(DecodeGroup),
 }
@@ -29,6 +28,8 @@ pub(crate) struct Running {
     pub request: StepRequest<'static>,
     max_tokens: usize,
     phase: Phase,
+    /// The node of the cache whose memory it holds.
+    pin: Option<NodeId>,
     /// Keys and values of the prefix; handed over to the rows' group.
     segments: Vec<KvSegment>,
     /// Tokens of the prefix whose keys and values are there or in the present pass.
@@ -50,7 +51,6 @@ impl Running {
     pub fn new(
         request: StepRequest<'static>,
         room: usize,
-        model: &Transformer,
         tokenizer: &Tokenizer,
         cache: &mut PrefixCache,
     ) -> Result<Running, ModelPolicyError> {
@@ -60,19 +60,21 @@ impl Running {
         let rows: Vec<SampledRow> =
             (0..rows).map(|index| SampledRow::new(&request, index, &overhang, tokenizer)).collect();
         let length = request.prefix_ids.len();
-        let mut cached = cache.begin(request.tree, &request.prefix_ids, &request.step_ends);
-        let phase = match cached.hidden.take() {
-            Some(hidden) => Phase::Known(hidden),
+        let mut cached = cache.find(request.tree, &request.prefix_ids);
+        cached.node.inspect(|&node| cache.pin(node));
+        let phase = match cached.state.take() {
+            Some(state) => Phase::Known(state),
             None => {
                 // The last token is fed in any case: the rows and the value start from its output.
                 cached.truncate(length - 1);
-                let group = DecodeGroup::new(model, &cached.segments, 1, length - cached.tokens)?;
+                let group = DecodeGroup::new(&cached.segments, 1, length - cached.tokens)?;
                 Phase::Prefill { group, start: cached.tokens }
             }
         };
         Ok(Running {
             max_tokens,
             phase,
+            pin: cached.node,
             segments: cached.segments,
             fed: cached.tokens,
             in_pass: false,
@@ -90,16 +92,25 @@ impl Running {
         self.fed
     }
 
-    /// Whether a part of its prefix that it has not read to the end is also one of `other`'s, of the same tree.
-    pub fn is_reading_for(&self, other: &StepRequest<'_>) -> bool {
-        let Phase::Prefill { start, .. } = self.phase else { return false };
-        let own = &self.request;
-        other.tree == own.tree
-            && own.step_ends.iter().map(|&end| end as usize).any(|end| {
-                end > start
-                    && other.step_ends.contains(&(end as u32))
-                    && other.prefix_ids[..end] == own.prefix_ids[..end]
-            })
+    /// Tokens at the beginning of `ids` that it is reading, or has read and not yet left to the cache.
+    pub fn reads_of(&self, ids: &[u32]) -> usize {
+        if !matches!(self.phase, Phase::Prefill { .. }) {
+            return 0;
+        }
+        // The last token of a text is read for its output in any case.
+        let ids = &ids[..ids.len().saturating_sub(1)];
+        self.request.prefix_ids.iter().zip(ids).take_while(|(own, other)| own == other).count()
+    }
+
+    /// Blocks that its next pass takes.
+    pub fn blocks_for(&self, chunk_tokens: usize, claimed: &mut HashSet<usize>) -> usize {
+        match &self.phase {
+            Phase::Known(_) => 0,
+            Phase::Prefill { group, .. } => {
+                group.blocks_for((self.request.prefix_ids.len() - self.fed).min(chunk_tokens), claimed)
+            },
+            Phase::Decode(group) => group.blocks_for(1, claimed),
+        }
     }
 
     /// Whether it is past its prefix and its first tokens.
@@ -137,34 +148,37 @@ impl Running {
         }
     }
 
-    /// Takes over what the pass gave for a prefix: `row` yields the output `[1, H]` at its last new token.
-    pub fn receive(&mut self, mut row: impl FnMut() -> Tensor, cache: &mut PrefixCache) {
+    /// Takes over what the pass gave for a prefix: `output` yields the output `[1, H]` at its last new token.
+    pub fn receive(&mut self, output: impl FnOnce() -> States, cache: &mut PrefixCache) {
         let length = self.request.prefix_ids.len();
         let Phase::Prefill { group, start } = &self.phase else { return };
-        if !self.in_pass {
+        if !self.in_pass || self.fed < length {
             return;
         }
-        let hidden = row();
-        if self.fed < length {
-            return;
-        }
-        let mut from = *start;
-        for end in self.request.step_ends.iter().map(|&end| end as usize) {
-            if end > from {
-                let segment = group.suffix(0, from - start..end - start);
-                let last = (end == length).then(|| hidden.shallow_clone());
-                self.segments.push(segment.shallow_clone());
-                cache.keep(self.request.tree, &self.request.prefix_ids[..end], from, segment, last);
-                from = end;
-            }
-        }
-        self.phase = Phase::Known(hidden);
+        let state = output();
+        let segment = group.suffix(0, 0..length - start);
+        let kept = cache.keep(self.request.tree, &self.request.prefix_ids, &segment, Some(state.narrow(0..1)));
+        kept.inspect(|&node| cache.pin(node));
+        std::mem::replace(&mut self.pin, kept).inspect(|&node| cache.unpin(node));
+        self.segments.push(segment);
+        self.phase = Phase::Known(state);
+    }
+
+    /// Gives up what it holds, and its request.
+    pub fn into_request(self, cache: &mut PrefixCache) -> StepRequest<'static> {
+        self.pin.inspect(|&node| cache.unpin(node));
+        self.request
+    }
+
+    /// Whether it reads its prefix in the present pass.
+    pub fn is_reading(&self) -> bool {
+        self.in_pass && matches!(self.phase, Phase::Prefill { .. })
     }
 
     /// The output `[1, H]` at the prefix's last token, once it is known and until the first tokens are sampled.
-    pub fn known(&self) -> Option<&Tensor> {
+    pub fn known(&self) -> Option<&States> {
         match &self.phase {
-            Phase::Known(hidden) => Some(hidden),
+            Phase::Known(state) => Some(state),
             _ => None,
         }
     }
@@ -190,7 +204,6 @@ impl Running {
     /// the next pass. The answer, once all rows are finished.
     pub fn settle(
         &mut self,
-        model: &Transformer,
         tokenizer: &Tokenizer,
         cache: &mut PrefixCache,
     ) -> Result<Option<Expansion>, ModelPolicyError> {
@@ -224,8 +237,8 @@ impl Running {
                 (end, request.unit, &self.phase, ends_path)
             {
                 let segment = group.suffix(old_lane, 0..candidate.token_ids.len() - 1);
-                let ids = [&*request.prefix_ids, candidate.token_ids.as_slice()].concat();
-                cache.keep(request.tree, &ids, request.prefix_ids.len(), segment, None);
+                let ids = [&*request.prefix_ids, &candidate.token_ids[..segment.len()]].concat();
+                cache.keep(request.tree, &ids, &segment, None);
             }
             self.candidates.push((index, candidate));
         }
@@ -240,11 +253,11 @@ impl Running {
         }
         match &mut self.phase {
             Phase::Decode(group) if kept.iter().copied().eq(0..group.rows()) => {}
-            Phase::Decode(group) => group.keep_rows(&kept)?,
+            Phase::Decode(group) => group.keep_rows(&kept),
             phase => {
                 // The last token of a row is never fed.
                 let capacity = self.max_tokens - 1;
-                *phase = Phase::Decode(DecodeGroup::new(model, &self.segments, kept.len(), capacity)?);
+                *phase = Phase::Decode(DecodeGroup::new(&self.segments, kept.len(), capacity)?);
                 self.segments.clear();
             }
         }

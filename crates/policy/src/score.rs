@@ -2,8 +2,7 @@
 
 use crate::error::ModelPolicyError;
 use crate::sampler::{Scratch, logprob};
-use espalier_model::{DecodeGroup, ModelError, Transformer};
-use tch::{Device, Kind, Tensor};
+use espalier_model::{DecodeGroup, Decoder, ModelError, Numerics, Transformer};
 
 /// Longest piece of one text in one pass.
 const CHUNK_TOKENS: usize = 256;
@@ -51,11 +50,14 @@ pub fn score(model: &Transformer, texts: &[Scoring]) -> Result<Vec<Scored>, Mode
         return Err(ModelPolicyError::Text { index, problem });
     }
     let mut scratch = Scratch::default();
+    // Texts are read to their ends and dropped: the pool is as large as they are, whatever its limit.
+    let longest = texts.iter().map(|text| text.ids.len()).max().unwrap_or(0);
+    let mut decoder = Decoder::new(model, Numerics::of(model.device()), TEXTS * kept_bytes(model, longest))?;
     let mut scored = Vec::with_capacity(texts.len());
     for (place, batch) in texts.chunks(TEXTS).enumerate() {
-        let mut readings = batch.iter().map(|text| Reading::new(model, text)).collect::<Result<Vec<_>, _>>()?;
+        let mut readings = batch.iter().map(|text| Reading::new(text)).collect::<Result<Vec<_>, _>>()?;
         while readings.iter().any(|reading| reading.fed < reading.text.ids.len()) {
-            read_on(model, &mut readings, &mut scratch).map_err(|error| match error {
+            read_on(&mut decoder, &mut readings, &mut scratch).map_err(|error| match error {
                 Failure::NotFinite(at) => ModelPolicyError::Text {
                     index: place * TEXTS + at,
                     problem: "the model's logits hold NaN or infinity; its weights are broken".to_owned(),
@@ -77,8 +79,8 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn new(model: &Transformer, text: &'a Scoring) -> Result<Reading<'a>, ModelError> {
-        let group = DecodeGroup::new(model, &[], 1, text.ids.len())?;
+    fn new(text: &'a Scoring) -> Result<Reading<'a>, ModelError> {
+        let group = DecodeGroup::new(&[], 1, text.ids.len())?;
         Ok(Reading { text, group, fed: 0, scored: Scored { logprobs: Vec::new(), value: None } })
     }
 }
@@ -95,7 +97,7 @@ impl<E: Into<ModelPolicyError>> From<E> for Failure {
 }
 
 /// One pass: the next chunk of each text, and the probabilities of what follows its tokens.
-fn read_on(model: &Transformer, readings: &mut [Reading], scratch: &mut Scratch) -> Result<(), Failure> {
+fn read_on(decoder: &mut Decoder, readings: &mut [Reading], scratch: &mut Scratch) -> Result<(), Failure> {
     let chunk = |reading: &Reading| reading.fed..reading.text.ids.len().min(reading.fed + CHUNK_TOKENS);
     let chunks: Vec<_> = readings.iter().map(chunk).collect();
     let mut calls: Vec<_> = readings
@@ -104,32 +106,32 @@ fn read_on(model: &Transformer, readings: &mut [Reading], scratch: &mut Scratch)
         .filter(|(_, chunk)| !chunk.is_empty())
         .map(|(reading, chunk)| (&mut reading.group, &reading.text.ids[chunk.clone()]))
         .collect();
-    let hidden = model.extend_all(&mut calls)?;
+    let states = decoder.extend_all(&mut calls)?;
     let mut first = 0;
     for (index, (reading, chunk)) in readings.iter_mut().zip(chunks).enumerate() {
         let Scoring { ids, prompt_len } = reading.text;
         // The output at a token says what follows it.
         let wanted: Vec<usize> = chunk.clone().filter(|&at| at + 1 >= *prompt_len && at + 1 < ids.len()).collect();
         for places in wanted.chunks(LOGIT_ROWS) {
-            let rows = hidden.f_narrow(0, (first + places[0] - chunk.start) as i64, places.len() as i64)?;
-            for (line, &at) in logits(model, &rows)?.chunks_exact(model.config().vocab_size).zip(places) {
+            let from = first + places[0] - chunk.start;
+            let rows = decoder.logits(&states.narrow(from..from + places.len()))?;
+            for (line, &at) in rows.chunks_exact(decoder.config().vocab_size).zip(places) {
                 let logprob = logprob(line, ids[at + 1], scratch).ok_or(Failure::NotFinite(index))?;
                 reading.scored.logprobs.push(logprob);
             }
         }
         reading.fed = chunk.end;
         first += chunk.len();
-        if reading.fed == ids.len() && !chunk.is_empty() && model.value_head().is_some() {
-            let last = hidden.f_narrow(0, first as i64 - 1, 1)?;
-            reading.scored.value = Some(tch::no_grad(|| model.values(&last)).double_value(&[0]) as f32);
+        if reading.fed == ids.len() && !chunk.is_empty() {
+            reading.scored.value = decoder.values(&states.narrow(first - 1..first))?.first().copied();
         }
     }
     Ok(())
 }
 
-/// Logits of `hidden` [R, H] in main memory, R V numbers.
-fn logits(model: &Transformer, hidden: &Tensor) -> Result<Vec<f32>, tch::TchError> {
-    let logits = tch::no_grad(|| model.logits(hidden));
-    let logits = logits.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?.f_contiguous()?;
-    Vec::<f32>::try_from(logits.f_view([-1])?)
+/// Bytes that a text's keys and values take, generously.
+fn kept_bytes(model: &Transformer, tokens: usize) -> usize {
+    let config = model.config();
+    let numbers = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim.next_multiple_of(16);
+    4 * numbers * (tokens + CHUNK_TOKENS)
 }

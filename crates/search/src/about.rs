@@ -27,10 +27,16 @@ pub struct PolicyStats {
     pub tokens_sampled: u64,
     /// Passes through the model; `tokens_forwarded / passes` is how well its batches were filled.
     pub passes: u64,
-    /// Cached states dropped to keep a tree within its budget.
+    /// Parts of prefixes dropped to keep keys and values within their memory.
     pub evictions: u64,
+    /// Requests put back for want of memory, to be begun again.
+    #[serde(default)]
+    pub restarts: u64,
     /// Bytes of keys and values held now, for all trees.
     pub cached_bytes: u64,
+    /// The most that they ever were.
+    #[serde(default)]
+    pub most_cached_bytes: u64,
     /// What was asked of servers, where they are the policy.
     pub servers: Option<ServerStats>,
 }

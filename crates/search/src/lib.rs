@@ -85,6 +85,6 @@ pub use gumbel::Gumbel;
 pub use judge::{Judge, Verdict};
 pub use policy::{Policy, PolicyError};
 pub use request::{Candidate, Expansion, Finish, StepRequest, Stops, Unit, last_stop};
-pub use sampling::{Precision, SamplingConfig, candidate_generator};
+pub use sampling::{Numerics, Precision, SamplingConfig, candidate_generator};
 pub use summary::{EndingCounts, SearchSummary, SearchWork, Skipped, Stop, StopCounts};
 pub use tree_search::{Next, RequestBuffer, TreeSearch};

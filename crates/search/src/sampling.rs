@@ -17,6 +17,20 @@ choices! {
     }
 }
 
+choices! {
+    /// What is promised of the last bits of what a model on this machine computes.
+    #[derive(Default)]
+    pub enum Numerics {
+        /// Invariant on the processor, fast on other devices.
+        #[default]
+        Auto = "auto",
+        /// The same bits whatever else is computed beside a request; on the processor only.
+        Invariant = "invariant",
+        /// Whole products of LibTorch, whose last bits depend on the batch.
+        Fast = "fast",
+    }
+}
+
 settings! {
     /// Precision of the model and limits on the sampled distribution. The temperature comes with each request; 0 is greedy
     /// decoding, for which of the limits only the repetition penalty has a meaning. The defaults change nothing, as in the
@@ -44,12 +58,20 @@ settings! {
         /// goes on.
         #[serde(skip_serializing_if = "is_float32")]
         pub precision: Precision = Precision::Float32;
+        /// What is promised of the last bits: invariant is the same bits whatever is sampled beside a request, fast is not; auto is invariant on the processor and fast elsewhere.
+        #[serde(skip_serializing_if = "is_auto")]
+        pub numerics: Numerics = Numerics::Auto;
     }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_float32(precision: &Precision) -> bool {
     *precision == Precision::Float32
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_auto(numerics: &Numerics) -> bool {
+    *numerics == Numerics::Auto
 }
 
 /// The generator of one candidate: ChaCha8 with the request's seed as key and the candidate's place as stream.

@@ -6,53 +6,42 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a block's numbers lie in.
-#[derive(Debug)]
-pub(super) enum Memory {
-    Float32(Box<[f32]>),
-    Bfloat16(Box<[u16]>),
-    /// Place of the block in the tensors of a device.
-    Place(usize),
-}
-
-/// How blocks are made.
+/// Whether a pool may exceed its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    Float32,
-    Bfloat16,
-    /// Places of tensors that are there already; no more than the limit.
-    Place,
+pub(super) enum Limit {
+    /// Where nothing else is left, as for one request alone.
+    Soft,
+    /// Never: all places are there from the beginning.
+    Hard,
 }
 
-/// Memory for keys and values of all layers, [`BLOCK`] tokens at a time.
-///
-/// A pool in main memory may exceed its limit where nothing else is left (one request alone); one in a device's tensors
-/// cannot.
+/// Places for keys and values of all layers, [`BLOCK`] tokens at a time; the decoder has the memory.
 #[derive(Clone, Debug)]
 pub struct Pool(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    form: Form,
-    /// Numbers of one block.
-    numbers: usize,
     block_bytes: usize,
     limit: usize,
+    kind: Limit,
     in_use: AtomicUsize,
     most: AtomicUsize,
-    free: Mutex<Vec<Memory>>,
+    places: Mutex<Places>,
+}
+
+#[derive(Debug, Default)]
+struct Places {
+    /// Places that were given back, the last one first.
+    free: Vec<usize>,
+    /// The first place that nobody ever had.
+    next: usize,
 }
 
 impl Pool {
-    pub(super) fn new(form: Form, numbers: usize, number_bytes: usize, budget_bytes: usize) -> Pool {
-        let block_bytes = numbers * number_bytes;
-        let limit = (budget_bytes / block_bytes).max(1);
-        let free = match form {
-            Form::Place => (0..limit).rev().map(Memory::Place).collect(),
-            Form::Float32 | Form::Bfloat16 => Vec::new(),
-        };
+    pub(super) fn new(kind: Limit, block_bytes: usize, budget_bytes: usize) -> Pool {
         let (in_use, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Pool(Arc::new(Shared { form, numbers, block_bytes, limit, in_use, most, free: Mutex::new(free) }))
+        let (limit, places) = ((budget_bytes / block_bytes).max(1), Mutex::default());
+        Pool(Arc::new(Shared { block_bytes, limit, kind, in_use, most, places }))
     }
 
     /// Bytes of one block.
@@ -76,19 +65,23 @@ impl Pool {
     }
 
     /// # Errors
-    /// When all places of a device are taken.
+    /// When the limit is hard and reached.
     pub(super) fn take(&self) -> Result<Arc<Block>, ModelError> {
         let shared = &self.0;
-        let free = shared.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let memory = match (free, shared.form) {
-            (Some(memory), _) => memory,
-            (None, Form::Float32) => Memory::Float32(vec![0.0; shared.numbers].into()),
-            (None, Form::Bfloat16) => Memory::Bfloat16(vec![0; shared.numbers].into()),
-            (None, Form::Place) => return Err(ModelError::Full { blocks: shared.limit }),
+        let mut places = shared.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = match places.free.pop() {
+            Some(place) => place,
+            None if places.next >= shared.limit && shared.kind == Limit::Hard => {
+                return Err(ModelError::Full { blocks: shared.limit });
+            }
+            None => {
+                places.next += 1;
+                places.next - 1
+            }
         };
         let in_use = shared.in_use.fetch_add(1, Ordering::Relaxed) + 1;
         shared.most.fetch_max(in_use, Ordering::Relaxed);
-        Ok(Arc::new(Block { memory: Some(memory), pool: self.clone() }))
+        Ok(Arc::new(Block { place, filled: AtomicUsize::new(0), pool: self.clone() }))
     }
 
     pub(super) fn is_of(&self, run: &Run) -> bool {
@@ -96,34 +89,19 @@ impl Pool {
     }
 }
 
-/// [`BLOCK`] tokens' keys and values in all layers; goes back to its pool with its last owner.
+/// A place for [`BLOCK`] tokens' keys and values in all layers; goes back to its pool with its last owner.
 #[derive(Debug)]
 pub(super) struct Block {
-    /// Always there until the block is dropped.
-    memory: Option<Memory>,
+    pub place: usize,
+    /// Tokens that somebody has written, or is about to.
+    filled: AtomicUsize,
     pool: Pool,
-}
-
-impl Block {
-    pub fn memory(&self) -> Option<&Memory> {
-        self.memory.as_ref()
-    }
-
-    pub fn memory_mut(&mut self) -> Option<&mut Memory> {
-        self.memory.as_mut()
-    }
 }
 
 impl Drop for Block {
     fn drop(&mut self) {
-        let shared = &self.pool.0;
-        let in_use = shared.in_use.fetch_sub(1, Ordering::Relaxed) - 1;
-        let Some(memory) = self.memory.take() else { return };
-        let mut free = shared.free.lock().unwrap_or_else(PoisonError::into_inner);
-        // Beyond the limit, memory goes back to the system.
-        if shared.form == Form::Place || in_use + free.len() < shared.limit {
-            free.push(memory);
-        }
+        self.pool.0.in_use.fetch_sub(1, Ordering::Relaxed);
+        self.pool.0.places.lock().unwrap_or_else(PoisonError::into_inner).free.push(self.place);
     }
 }
 
@@ -136,10 +114,21 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Tokens that can be added behind it: none where somebody else holds the block, too.
-    pub fn room(&mut self) -> usize {
-        let end = self.start + self.len;
-        if Arc::get_mut(&mut self.block).is_some() { BLOCK - end } else { 0 }
+    /// The end of its tokens in the block.
+    pub fn end(&self) -> usize {
+        self.start + self.len
+    }
+
+    /// Tokens that can be added behind it: none where somebody else's stand there.
+    pub fn room(&self) -> usize {
+        if self.block.filled.load(Ordering::Relaxed) == self.end() { BLOCK - self.end() } else { 0 }
+    }
+
+    /// The next `tokens` places behind it, of the same block.
+    pub fn claim(&self, tokens: usize) -> Run {
+        let start = self.end();
+        self.block.filled.store(start + tokens, Ordering::Relaxed);
+        Run { block: Arc::clone(&self.block), start, len: tokens }
     }
 }
 

@@ -7,7 +7,7 @@
 //!   keys[tables]      [rows, S, G, d]   gathered in one call, then attended to in one call
 //! ```
 
-use super::blocks::{Form, Memory, Run};
+use super::blocks::{Limit, Run};
 use super::plan::{Calls, Plan};
 use super::states::to_vec;
 use super::{DecodeGroup, Pool, States};
@@ -55,7 +55,7 @@ impl Torch {
         let (config, device, kind) = (model.config(), model.device(), model.kind());
         let (heads, width) = (config.num_key_value_heads, config.head_dim);
         let numbers = 2 * config.num_hidden_layers * heads * width * BLOCK;
-        let pool = Pool::new(Form::Place, numbers, kind.elt_size_in_bytes(), budget_bytes);
+        let pool = Pool::new(Limit::Hard, numbers * kind.elt_size_in_bytes(), budget_bytes);
         let shape = [(pool.limit() * BLOCK) as i64, heads as i64, width as i64];
         let kept = (0..config.num_hidden_layers)
             .map(|_| Ok((Tensor::f_empty(shape, (kind, device))?, Tensor::f_empty(shape, (kind, device))?)))
@@ -93,7 +93,7 @@ impl Torch {
         let eps = config.rms_norm_eps;
         let turns = self.turns(&plan.positions)?;
         let slots: Vec<i64> =
-            plan.targets.iter().map(|target| slot(&calls[target.call].0.rows[target.row][target.run], target.token)).collect();
+            plan.targets.iter().map(|target| (target.place * BLOCK + target.token) as i64).collect();
         let slots = self.indices(&slots)?;
         let batches = self.batches(config, plan, calls)?;
         let ids: Vec<i64> = plan.ids.iter().map(|&id| i64::from(id)).collect();
@@ -252,15 +252,8 @@ fn attend(
     apply(&layer.output, &attended)
 }
 
-fn slot(run: &Run, token: usize) -> i64 {
-    match run.block.memory() {
-        Some(Memory::Place(place)) => (place * BLOCK + token) as i64,
-        _ => unreachable!("a block of this pool has its place"),
-    }
-}
-
 /// The slots of the prefix and a row's own tokens.
 fn slots(group: &DecodeGroup, own: &[Run]) -> Vec<i64> {
     let runs = group.prefix.iter().chain(own);
-    runs.flat_map(|run| (run.start..run.start + run.len).map(|token| slot(run, token))).collect()
+    runs.flat_map(|run| (run.start..run.end()).map(|token| (run.block.place * BLOCK + token) as i64)).collect()
 }

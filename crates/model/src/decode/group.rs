@@ -3,6 +3,7 @@
 use super::blocks::{KvSegment, Run, cut, len};
 use crate::ModelError;
 use espalier_kernels::BLOCK;
+use std::collections::HashSet;
 use std::ops::Range;
 
 /// A shared prefix and K rows (siblings) that each extend it.
@@ -82,14 +83,18 @@ impl DecodeGroup {
         self.rows = rows.iter().map(keep).collect();
     }
 
-    /// Blocks that `tokens` more tokens of each row take.
-    pub fn blocks_for(&mut self, tokens: usize) -> usize {
-        let beyond = |row: &mut Vec<Run>| tokens.saturating_sub(row.last_mut().map_or(0, Run::room)).div_ceil(BLOCK);
-        self.rows.iter_mut().map(beyond).sum()
+    /// The run that a row's next tokens may follow in its block.
+    pub(super) fn tail(&self, row: usize) -> Option<&Run> {
+        self.rows[row].last().or(self.prefix.last())
     }
 
-    /// Blocks of the rows' own tokens that are given back with the group.
-    pub fn own_blocks(&self) -> usize {
-        self.rows.iter().map(Vec::len).sum()
+    /// Blocks that `tokens` more tokens of each row take. `claimed` are the places whose free tokens somebody takes in the same
+    /// pass; those of this group are added.
+    pub fn blocks_for(&self, tokens: usize, claimed: &mut HashSet<usize>) -> usize {
+        let beyond = |row: usize| {
+            let tail = self.tail(row).filter(|tail| tail.room() > 0 && claimed.insert(tail.block.place));
+            tokens.saturating_sub(tail.map_or(0, Run::room)).div_ceil(BLOCK)
+        };
+        (0..self.rows()).map(beyond).sum()
     }
 }

@@ -3,7 +3,8 @@
 use super::blocks::{Pool, Run};
 use super::DecodeGroup;
 use crate::{ModelConfig, ModelError};
-use espalier_kernels::BLOCK;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 /// The groups of a pass with their new tokens, R in all.
 pub(super) type Calls<'a, 'b> = &'a mut [(&'b mut DecodeGroup, &'b [u32])];
@@ -11,11 +12,9 @@ pub(super) type Calls<'a, 'b> = &'a mut [(&'b mut DecodeGroup, &'b [u32])];
 /// Where a new token's keys and values go.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Target {
-    pub call: usize,
-    pub row: usize,
-    /// The run among those of the row.
-    pub run: usize,
-    /// The token in the run's block.
+    /// The block's place.
+    pub place: usize,
+    /// The token in the block.
     pub token: usize,
 }
 
@@ -40,7 +39,7 @@ impl Plan {
     /// Ids outside the vocabulary, no whole number of tokens for each row, no room left, a prefix of another pool. Nothing was
     /// changed then.
     pub fn new(config: &ModelConfig, pool: &Pool, calls: Calls) -> Result<Plan, ModelError> {
-        let mut needed = 0;
+        let (mut needed, mut claimed) = (0, HashSet::new());
         for (group, new) in calls.iter_mut() {
             let (rows, used, capacity) = (group.rows(), group.used, group.capacity());
             let tokens = new.len() / rows;
@@ -53,36 +52,34 @@ impl Plan {
             if group.prefix.iter().chain(group.rows.iter().flatten()).any(|run| !pool.is_of(run)) {
                 return Err(ModelError::ForeignSegment);
             }
-            needed += group.blocks_for(tokens);
+            needed += group.blocks_for(tokens, &mut claimed);
         }
         let mut blocks = (0..needed).map(|_| pool.take()).collect::<Result<Vec<_>, _>>()?;
 
         let mut plan =
             Plan { ids: Vec::new(), positions: Vec::new(), targets: Vec::new(), calls: Vec::new(), last: Vec::new() };
-        for (call, (group, new)) in calls.iter_mut().enumerate() {
+        for (group, new) in calls.iter_mut() {
             let tokens = new.len() / group.rows();
             let start = group.prefix_len() + group.used;
             plan.calls.push((plan.ids.len(), tokens));
             plan.ids.extend_from_slice(new);
-            for (row, runs) in group.rows.iter_mut().enumerate() {
+            for row in 0..group.rows() {
                 plan.positions.extend(start..start + tokens);
                 plan.last.push(plan.positions.len() - 1);
                 let mut left = tokens;
                 while left > 0 {
-                    let room = runs.last_mut().map_or(0, Run::room);
-                    if room == 0 {
-                        let Some(block) = blocks.pop() else { break };
-                        runs.push(Run { block, start: 0, len: 0 });
-                        continue;
+                    let tail = match group.tail(row).filter(|tail| tail.room() > 0) {
+                        Some(tail) => tail.clone(),
+                        None => Run { block: blocks.pop().map_or_else(|| pool.take(), Ok)?, start: 0, len: 0 },
+                    };
+                    let new = tail.claim(tail.room().min(left));
+                    left -= new.len;
+                    plan.targets.extend((new.start..new.end()).map(|token| Target { place: new.block.place, token }));
+                    match group.rows[row].last_mut() {
+                        Some(last) if Arc::ptr_eq(&last.block, &new.block) => last.len += new.len,
+                        _ => group.rows[row].push(new),
                     }
-                    let added = room.min(left);
-                    let run = runs.len() - 1;
-                    let first = runs[run].start + runs[run].len;
-                    plan.targets.extend((first..first + added).map(|token| Target { call, row, run, token }));
-                    runs[run].len += added;
-                    left -= added;
                 }
-                debug_assert!(left == 0 && runs.iter().all(|run| run.start + run.len <= BLOCK), "blocks for all tokens");
             }
         }
         Ok(plan)

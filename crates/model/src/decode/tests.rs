@@ -279,33 +279,43 @@ fn blocks_are_shared_and_come_back() {
     // 3 layers of 2 heads of 8 numbers: 16 tokens' keys and values; values are filled up to whole vectors on the processor.
     for (numerics, numbers) in [(Numerics::Invariant, 3 * 2 * 16 * (8 + 16)), (Numerics::Fast, 3 * 2 * 16 * 2 * 8)] {
         let mut decoder = Decoder::new(&model, numerics, 5 * 4 * numbers).unwrap();
-        assert_eq!((decoder.pool().block_bytes(), decoder.pool().limit()), (4 * numbers, 5));
-        let (group, _) = prefill(&mut decoder, &tokens(20, 50, 1), 7);
-        assert_eq!(decoder.pool().in_use(), 2);
+        let pool = decoder.pool().clone();
+        assert_eq!((pool.block_bytes(), pool.limit()), (4 * numbers, 5));
+        let prompt = tokens(20, 50, 1);
+        let (group, _) = prefill(&mut decoder, &prompt, 7);
+        assert_eq!(pool.in_use(), 2);
         let segment = group.suffix(0, 0..20);
         drop(group);
-        // Three siblings of one token: a block each, none for the prefix.
+        // Three siblings of one token: the first goes on in the prefix's last block, of which 12 places are free.
         let mut siblings = DecodeGroup::new(&[segment], 3, 40).unwrap();
-        assert_eq!(siblings.blocks_for(1), 3);
+        let blocks_for = |group: &DecodeGroup, tokens| group.blocks_for(tokens, &mut Default::default());
+        assert_eq!((blocks_for(&siblings, 1), blocks_for(&siblings, 13)), (2, 3));
         decoder.extend(&mut [(&mut siblings, &[1, 2, 3])]).unwrap();
-        assert_eq!((decoder.pool().in_use(), siblings.blocks_for(15), siblings.own_blocks()), (5, 0, 3));
-        // Two of them end; the third may go on in a block of theirs.
+        assert_eq!((pool.in_use(), blocks_for(&siblings, 11), blocks_for(&siblings, 15)), (4, 0, 1));
+        // Two of them end; the second goes on.
         siblings.keep_rows(&[1]);
-        assert_eq!(decoder.pool().in_use(), 3);
-        decoder.extend(&mut [(&mut siblings, &[1; 16])]).unwrap();
-        // Two that were one so far: one of them goes on in the old block only once the other has its own.
+        assert_eq!(pool.in_use(), 3);
+        decoder.extend(&mut [(&mut siblings, &[9; 10])]).unwrap();
+        assert_eq!(pool.in_use(), 3);
+        // Two that were one so far: one of them goes on in the block, the other in a new one.
         siblings.keep_rows(&[0, 0]);
-        assert_eq!((siblings.blocks_for(1), decoder.pool().in_use()), (2, 4));
-        let full = decoder.extend(&mut [(&mut siblings, &[1, 2])]);
+        assert_eq!(blocks_for(&siblings, 1), 1);
+        let states = decoder.extend(&mut [(&mut siblings, &[4, 5])]).unwrap();
+        assert_eq!(pool.in_use(), 4);
+        for (place, id) in [(0, 4), (1, 5)] {
+            let ids = [&prompt[..], &[2], &[9; 10], &[id]].concat();
+            assert_close(&row(&states, place), &naive(&model, &ids), "a row that shares its block");
+        }
+        let full = decoder.extend(&mut [(&mut siblings, &[1; 32])]);
         if numerics == Numerics::Fast {
             assert_eq!(full.unwrap_err().to_string(), "all 5 blocks for keys and values are in use");
-            assert_eq!((siblings.used(), decoder.pool().in_use()), (17, 4));
+            assert_eq!((siblings.used(), pool.in_use(), pool.most_in_use()), (12, 4, 5));
         } else {
             // Main memory goes beyond the limit rather than fail.
             full.unwrap();
-            assert_eq!(decoder.pool().most_in_use(), 6);
+            assert_eq!((pool.in_use(), pool.most_in_use()), (6, 6));
         }
         drop(siblings);
-        assert_eq!(decoder.pool().in_use(), 0);
+        assert_eq!(pool.in_use(), 0);
     }
 }

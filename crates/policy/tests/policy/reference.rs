@@ -70,7 +70,7 @@ fn sampled_paths_equal_the_naive_pass() {
 
 #[test]
 fn paths_equal_the_naive_pass_with_nothing_cached() {
-    let config = PolicyConfig { tree_cache_bytes: 0, prefill_chunk_tokens: 5, ..crate::tiny::config() };
+    let config = PolicyConfig { cache_bytes: 0, prefill_chunk_tokens: 5, ..crate::tiny::config() };
     assert!(compare_path(config, Step { seed: 3, ..Step::default() }, PROMPT) > 30);
 }
 
@@ -108,7 +108,7 @@ fn greedy_tokens_are_those_of_the_naive_pass() {
 fn whole_trees_at_once_are_as_likely_as_the_naive_pass_says() {
     // Company, jumps between branches and eviction together.
     let reference = model(&tokenizer());
-    let config = PolicyConfig { tree_cache_bytes: 20_000, ..crate::tiny::config() };
+    let config = PolicyConfig { cache_bytes: 100_000, ..crate::tiny::config() };
     let mut policy = policy_with(config);
     let scripts = trees(8);
     let histories = play(&mut policy, &scripts);
@@ -123,7 +123,7 @@ fn whole_trees_at_once_are_as_likely_as_the_naive_pass_says() {
 fn a_saved_folder_opens_as_the_same_policy() {
     let folder = tempfile::tempdir().unwrap();
     let first = policy();
-    first.model().save(folder.path()).unwrap();
+    model(&tokenizer()).save(folder.path()).unwrap();
     first.tokenizer().save(folder.path()).unwrap();
     let mut opened = espalier_policy::open_policy(folder.path(), tch::Device::Cpu, crate::tiny::config()).unwrap();
     assert_eq!(opened.about(), first.about());

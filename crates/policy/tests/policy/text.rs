@@ -157,7 +157,7 @@ fn an_added_token_that_the_model_lacks_is_neither_sampled_nor_read() {
     let tokenizer = Tokenizer::load(folder.path()).unwrap();
     let vocabulary = tokenizer.vocab_size() - 1;
     let mut policy = ModelPolicy::new(model(&crate::tiny::tokenizer()), tokenizer, config()).unwrap();
-    assert_eq!(policy.model().config().vocab_size, vocabulary);
+    assert_eq!(model(&crate::tiny::tokenizer()).config().vocab_size, vocabulary);
     let step = Step { k: 4, max_tokens: 8, temperature: 1.0, seed: 1 };
     let request = root(&policy, 0, "first second", step);
     let candidates = answer_all(&mut policy, vec![request]).remove(0).candidates;

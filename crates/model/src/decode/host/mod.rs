@@ -2,7 +2,7 @@
 
 mod weights;
 
-use super::blocks::{Form, Memory, Run};
+use super::blocks::{Limit, Run};
 use super::plan::{Calls, Plan};
 use super::{DecodeGroup, Pool, States};
 use crate::rope::Rope;
@@ -21,8 +21,15 @@ pub(super) struct Host {
     /// Cosines and sines of the first positions, [positions, d/2].
     angles: (Vec<f32>, Vec<f32>),
     isa: Isa,
+    /// Keys and values by the places of their blocks.
+    kept: Kept,
     /// Whether weights, keys and values are bfloat16.
     half: bool,
+}
+
+enum Kept {
+    Float32(Vec<Box<[f32]>>),
+    Bfloat16(Vec<Box<[u16]>>),
 }
 
 impl std::fmt::Debug for Host {
@@ -72,11 +79,11 @@ impl Host {
             window: config.sliding_window,
         };
         let half = model.kind() == Kind::BFloat16;
-        let (form, bytes) = if half { (Form::Bfloat16, 2) } else { (Form::Float32, 4) };
-        let pool = Pool::new(form, heads.block_numbers(), bytes, budget_bytes);
+        let (kept, bytes) = if half { (Kept::Bfloat16(Vec::new()), 2) } else { (Kept::Float32(Vec::new()), 4) };
+        let pool = Pool::new(Limit::Soft, bytes * heads.block_numbers(), budget_bytes);
         let weights = HostWeights::new(model, half)?;
         let (rope, angles) = (Rope::new(config, tch::Device::Cpu), (Vec::new(), Vec::new()));
-        Ok((Host { weights, heads, rope, angles, isa: Isa::best(), half }, pool))
+        Ok((Host { weights, heads, rope, angles, isa: Isa::best(), kept, half }, pool))
     }
 
     pub fn bytes(&self) -> usize {
@@ -105,10 +112,9 @@ impl Host {
             rms_norm(self.isa, &x, &layer.attention_norm, eps, normed.output());
             layer.qkv.multiply(self.isa, normed.rows(), rows, &mut qkv, Into::Set);
             self.turn(plan, layer, &mut qkv, eps);
-            if self.half {
-                self.attend::<u16>(index, plan, calls, &qkv, &mut attended);
-            } else {
-                self.attend::<f32>(index, plan, calls, &qkv, &mut attended);
+            match &mut self.kept {
+                Kept::Float32(blocks) => Attention { isa: self.isa, heads: &self.heads, layer: index, plan, calls }.run(blocks, &qkv, &mut attended),
+                Kept::Bfloat16(blocks) => Attention { isa: self.isa, heads: &self.heads, layer: index, plan, calls }.run(blocks, &qkv, &mut attended),
             }
             let lines = Lines::from(&attended, attended_width, self.half);
             layer.output.multiply(self.isa, lines.rows(), rows, &mut x, Into::Add);
@@ -147,24 +153,6 @@ impl Host {
         }
     }
 
-    /// Writes the new keys and values into their blocks, and attends.
-    fn attend<E: Stored>(&self, layer: usize, plan: &Plan, calls: Calls, qkv: &[f32], attended: &mut [f32]) {
-        let key_width = self.heads.key_heads * self.heads.width;
-        let query_width = key_width * self.heads.queries_per_key;
-        let stride = query_width + 2 * key_width;
-        for (target, line) in plan.targets.iter().zip(qkv.chunks_exact(stride)) {
-            let run = &mut calls[target.call].0.rows[target.row][target.run];
-            let (keys, values) = line[query_width..].split_at(key_width);
-            self.heads.write(E::numbers_mut(run), layer, target.token, keys, values);
-        }
-        let seen: Vec<Seen<E>> = calls
-            .iter()
-            .zip(&plan.calls)
-            .map(|((group, _), &(first, tokens))| seen_by(group, first, tokens))
-            .collect();
-        attend(self.isa, &self.heads, layer, &seen, qkv, stride, attended);
-    }
-
     /// Logits [N V] of hidden states [N H].
     pub fn logits(&self, states: &[f32]) -> Vec<f32> {
         let head = self.weights.head();
@@ -176,40 +164,42 @@ impl Host {
     }
 }
 
-fn seen_by<E: Stored>(group: &DecodeGroup, first: usize, tokens: usize) -> Seen<'_, E> {
-    let own = group.rows.iter().map(|runs| pieces(runs)).collect();
-    Seen { first, prefix: pieces(&group.prefix), own, tokens }
+/// Attention of one layer.
+struct Attention<'a, 'b, 'c> {
+    isa: Isa,
+    heads: &'a Heads,
+    layer: usize,
+    plan: &'a Plan,
+    calls: &'a [(&'b mut DecodeGroup, &'c [u32])],
 }
 
-fn pieces<E: Stored>(runs: &[Run]) -> Vec<Piece<'_, E>> {
-    runs.iter().map(|run| Piece { block: E::numbers(run), start: run.start, len: run.len }).collect()
-}
-
-/// Numbers of blocks in main memory.
-trait Stored: Element {
-    fn numbers(run: &Run) -> &[Self];
-    fn numbers_mut(run: &mut Run) -> &mut [Self];
-}
-
-macro_rules! stored {
-    ($element:ty, $memory:ident) => {
-        impl Stored for $element {
-            fn numbers(run: &Run) -> &[$element] {
-                match run.block.memory() {
-                    Some(Memory::$memory(numbers)) => numbers,
-                    _ => unreachable!("a block of this pool has its memory"),
-                }
-            }
-
-            fn numbers_mut(run: &mut Run) -> &mut [$element] {
-                match std::sync::Arc::get_mut(&mut run.block).and_then(|block| block.memory_mut()) {
-                    Some(Memory::$memory(numbers)) => numbers,
-                    _ => unreachable!("a block that is written to is the row's own"),
-                }
-            }
+impl Attention<'_, '_, '_> {
+    /// Writes the new keys and values into their blocks, and attends.
+    fn run<E: Element>(&self, blocks: &mut Vec<Box<[E]>>, qkv: &[f32], attended: &mut [f32]) {
+        let key_width = self.heads.key_heads * self.heads.width;
+        let query_width = key_width * self.heads.queries_per_key;
+        let stride = query_width + 2 * key_width;
+        let end = self.plan.targets.iter().map(|target| target.place + 1).max().unwrap_or(0);
+        while blocks.len() < end {
+            blocks.push(vec![E::ZERO; self.heads.block_numbers()].into());
         }
-    };
+        for (target, line) in self.plan.targets.iter().zip(qkv.chunks_exact(stride)) {
+            let (keys, values) = line[query_width..].split_at(key_width);
+            self.heads.write(&mut blocks[target.place], self.layer, target.token, keys, values);
+        }
+        let blocks = &*blocks;
+        let pieces = |runs: &[Run]| {
+            runs.iter().map(|run| Piece { block: &*blocks[run.block.place], start: run.start, len: run.len }).collect()
+        };
+        let seen: Vec<Seen<E>> = self
+            .calls
+            .iter()
+            .zip(&self.plan.calls)
+            .map(|((group, _), &(first, tokens))| {
+                let own = group.rows.iter().map(|runs| pieces(runs)).collect();
+                Seen { first, prefix: pieces(&group.prefix), own, tokens }
+            })
+            .collect();
+        attend(self.isa, self.heads, self.layer, &seen, qkv, stride, attended);
+    }
 }
-
-stored!(f32, Float32);
-stored!(u16, Bfloat16);
