@@ -11,6 +11,21 @@ const VECTORS: usize = 4;
 /// Queries whose values are summed at a time.
 const ROWS: usize = 4;
 
+macro_rules! by_count {
+    ($count:expr, $call:ident::<$l:ident, $e:ident>($($argument:expr),*)) => {
+        match $count {
+            1 => $call::<$l, $e, 1>($($argument),*),
+            2 => $call::<$l, $e, 2>($($argument),*),
+            3 => $call::<$l, $e, 3>($($argument),*),
+            4 => $call::<$l, $e, 4>($($argument),*),
+            5 => $call::<$l, $e, 5>($($argument),*),
+            6 => $call::<$l, $e, 6>($($argument),*),
+            7 => $call::<$l, $e, 7>($($argument),*),
+            _ => $call::<$l, $e, 8>($($argument),*),
+        }
+    };
+}
+
 /// One key head of some queries of a group.
 pub struct Task<'a, E> {
     pub seen: &'a Seen<'a, E>,
@@ -102,24 +117,33 @@ impl<E: Element> Tile<'_, E> {
         scores.resize(self.count * line, 0.0);
         sums.clear();
         sums.resize(self.count * width, 0.0);
-        // SAFETY: each query's numbers lie within the slice, whose length the caller checked.
-        let queries = |query: usize| unsafe { self.place.queries.as_ptr().add(self.offset(query, self.place.stride)) };
-        self.each_piece(|piece, at, among| {
-            let (keys, _) = heads.places(self.place.layer, self.task.head);
-            let keys = unsafe { piece.block.as_ptr().add(keys) };
-            let scores = &mut scores[among.start * line..];
-            unsafe { score_all::<L, E>(piece, keys, heads.width, |query| queries(among.start + query), scores, line, at, among.len()) };
-        });
+        // No closure below holds vectors: it would be compiled without the caller's instructions.
+        let visits = self.visits();
+        let (keys, values) = heads.places(self.place.layer, self.task.head);
+        for Visit { piece, at, among } in &visits {
+            // SAFETY: a piece lies in its block, and each query's numbers in the slice whose length the caller checked.
+            unsafe {
+                let mut queries = [std::ptr::null(); 8];
+                for (address, query) in queries.iter_mut().zip(among.clone()) {
+                    *address = self.place.queries.as_ptr().add(self.offset(query, self.place.stride));
+                }
+                let keys = piece.block.as_ptr().add(keys);
+                let scores = &mut scores[among.start * line..];
+                by_count!(among.len(), score::<L, E>(piece, keys, heads.width, &queries, scores, line, *at));
+            }
+        }
         let mut scales = [0.0; 8];
         for query in 0..self.count {
             scales[query] = 1.0 / shares(&mut scores[query * line..(query + 1) * line], self.visible(query));
         }
-        self.each_piece(|piece, at, among| {
-            let (_, values) = heads.places(self.place.layer, self.task.head);
-            let values = unsafe { piece.block.as_ptr().add(values + piece.start * width) };
-            let (scores, sums) = (&scores[among.start * line + at..], &mut sums[among.start * width..]);
-            unsafe { weigh_all::<L, E>(values, piece.len, width, scores, line, sums, among.len()) };
-        });
+        for Visit { piece, at, among } in &visits {
+            // SAFETY: as above.
+            unsafe {
+                let values = piece.block.as_ptr().add(values + piece.start * width);
+                let (scores, sums) = (&scores[among.start * line + at..], &mut sums[among.start * width..]);
+                weigh_all::<L, E>(values, piece.len, width, scores, line, sums, among.len());
+            }
+        }
         let row_width = heads.key_heads * heads.queries_per_key * heads.width;
         for query in 0..self.count {
             // SAFETY: the places of a query's results are its own, within what the caller checked.
@@ -132,74 +156,51 @@ impl<E: Element> Tile<'_, E> {
         }
     }
 
-    /// Calls `visit` with each piece that some query sees, the position of its first token, and the queries of the tile that it
-    /// is for.
-    #[inline(always)]
-    fn each_piece(&self, mut visit: impl FnMut(&Piece<E>, usize, Range<usize>)) {
-        let from = (0..self.count).map(|query| self.visible(query).start).min().unwrap_or(0);
-        let walk = |pieces: &[Piece<E>], mut at: usize, among: Range<usize>, visit: &mut dyn FnMut(&Piece<E>, usize, Range<usize>)| {
-            let end = among.clone().map(|query| self.visible(query).end).max().unwrap_or(0);
-            for piece in pieces {
-                if at + piece.len > from && at < end {
-                    visit(piece, at, among.clone());
-                }
-                at += piece.len;
-            }
-        };
-        walk(&self.task.seen.prefix, 0, 0..self.count, &mut visit);
+    /// The pieces that some query sees: first the prefix's, then those of each row.
+    fn visits(&self) -> Vec<Visit<'_, E>> {
+        let mut visits = Vec::new();
+        self.walk(&self.task.seen.prefix, 0, 0..self.count, &mut visits);
         let mut first = 0;
         while first < self.count {
             let (row, ..) = self.of(first);
             let after = (first..self.count).find(|&query| self.of(query).0 != row).unwrap_or(self.count);
-            walk(&self.task.seen.own[row], self.task.prefix_len, first..after, &mut visit);
+            self.walk(&self.task.seen.own[row], self.task.prefix_len, first..after, &mut visits);
             first = after;
+        }
+        visits
+    }
+
+    fn walk<'p>(&self, pieces: &'p [Piece<'p, E>], mut at: usize, among: Range<usize>, visits: &mut Vec<Visit<'p, E>>) {
+        let from = among.clone().map(|query| self.visible(query).start).min().unwrap_or(0);
+        let end = among.clone().map(|query| self.visible(query).end).max().unwrap_or(0);
+        for piece in pieces {
+            if at + piece.len > from && at < end {
+                visits.push(Visit { piece, at, among: among.clone() });
+            }
+            at += piece.len;
         }
     }
 }
 
-macro_rules! by_count {
-    ($count:expr, $call:ident::<$l:ident, $e:ident>($($argument:expr),*)) => {
-        match $count {
-            1 => $call::<$l, $e, 1>($($argument),*),
-            2 => $call::<$l, $e, 2>($($argument),*),
-            3 => $call::<$l, $e, 3>($($argument),*),
-            4 => $call::<$l, $e, 4>($($argument),*),
-            5 => $call::<$l, $e, 5>($($argument),*),
-            6 => $call::<$l, $e, 6>($($argument),*),
-            7 => $call::<$l, $e, 7>($($argument),*),
-            _ => $call::<$l, $e, 8>($($argument),*),
-        }
-    };
-}
-
-/// Scores of `count` queries with a piece's keys, to the places from `at` on in each query's line.
-#[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "what the loop needs")]
-unsafe fn score_all<L: Lanes, E: Element>(
-    piece: &Piece<E>,
-    keys: *const E,
-    width: usize,
-    queries: impl Fn(usize) -> *const f32,
-    scores: &mut [f32],
-    line: usize,
+/// A piece, the position of its first token, and the queries of the tile that it is for.
+struct Visit<'a, E> {
+    piece: &'a Piece<'a, E>,
     at: usize,
-    count: usize,
-) {
-    unsafe { by_count!(count, score::<L, E>(piece, keys, width, &queries, scores, line, at)) }
+    among: Range<usize>,
 }
 
+/// Scores of N queries with a piece's keys, to the places from `at` on in each query's line.
 #[inline(always)]
 unsafe fn score<L: Lanes, E: Element, const N: usize>(
     piece: &Piece<E>,
     keys: *const E,
     width: usize,
-    queries: &impl Fn(usize) -> *const f32,
+    queries: &[*const f32; 8],
     scores: &mut [f32],
     line: usize,
     at: usize,
 ) {
     unsafe {
-        let queries: [*const f32; N] = std::array::from_fn(queries);
         let mut sums = [L::zero(); N];
         for place in 0..width {
             let keys = E::vector::<L>(keys.add(place * BLOCK));
@@ -274,28 +275,29 @@ unsafe fn weigh_part<L: Lanes, E: Element, const N: usize, const V: usize>(
     sums: &mut [f32],
 ) {
     unsafe {
-        let address = |query: usize, vector: usize, sums: *mut f32| sums.add(query * width + vector * WIDTH);
         let sums = sums.as_mut_ptr();
         let mut all = [[L::zero(); V]; N];
         for query in 0..N {
             for vector in 0..V {
-                all[query][vector] = L::load(address(query, vector, sums));
+                all[query][vector] = L::load(sums.add(query * width + vector * WIDTH));
             }
         }
         let shares: [*const f32; N] = std::array::from_fn(|query| shares[query * line..][..len].as_ptr());
         for token in 0..len {
-            let values: [L::Vector; V] =
-                std::array::from_fn(|vector| E::vector::<L>(values.add(token * width + vector * WIDTH)));
+            let mut line = [L::zero(); V];
+            for vector in 0..V {
+                line[vector] = E::vector::<L>(values.add(token * width + vector * WIDTH));
+            }
             for query in 0..N {
                 let share = L::splat(*shares[query].add(token));
                 for vector in 0..V {
-                    all[query][vector] = L::fma(share, values[vector], all[query][vector]);
+                    all[query][vector] = L::fma(share, line[vector], all[query][vector]);
                 }
             }
         }
         for query in 0..N {
             for vector in 0..V {
-                L::store(address(query, vector, sums), all[query][vector]);
+                L::store(sums.add(query * width + vector * WIDTH), all[query][vector]);
             }
         }
     }

@@ -33,11 +33,10 @@ unsafe impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn load_half(from: *const u16) -> Self::Vector {
         unsafe {
-            let half = |from: *const u16| {
-                let wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast::<__m128i>()));
-                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide))
-            };
-            (half(from), half(from.add(8)))
+            let low = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast::<__m128i>()));
+            let high = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.add(8).cast::<__m128i>()));
+            let (low, high) = (_mm256_slli_epi32::<16>(low), _mm256_slli_epi32::<16>(high));
+            (_mm256_castsi256_ps(low), _mm256_castsi256_ps(high))
         }
     }
 
@@ -61,13 +60,15 @@ unsafe impl Lanes for Avx2 {
             let mask = _mm256_set1_epi32(0xffff_0000_u32 as i32);
             let pair_low = _mm256_castsi256_ps(_mm256_slli_epi32::<16>(pair));
             let pair_high = _mm256_castsi256_ps(_mm256_and_si256(pair, mask));
-            let half = |pairs: *const u16, c: __m256| {
-                let pairs = _mm256_loadu_si256(pairs.cast::<__m256i>());
+            // No closure: it would be compiled without the caller's instructions.
+            let mut halves = [c.0, c.1];
+            for (place, half) in halves.iter_mut().enumerate() {
+                let pairs = _mm256_loadu_si256(pairs.add(16 * place).cast::<__m256i>());
                 let low = _mm256_castsi256_ps(_mm256_slli_epi32::<16>(pairs));
                 let high = _mm256_castsi256_ps(_mm256_and_si256(pairs, mask));
-                _mm256_fmadd_ps(pair_high, high, _mm256_fmadd_ps(pair_low, low, c))
-            };
-            (half(pairs, c.0), half(pairs.add(16), c.1))
+                *half = _mm256_fmadd_ps(pair_high, high, _mm256_fmadd_ps(pair_low, low, *half));
+            }
+            (halves[0], halves[1])
         }
     }
 }
