@@ -46,6 +46,12 @@ pub enum ModelPolicyError {
         /// Longest prefix and continuation together.
         context: usize,
     },
+    /// The devices' models are no one policy, or are gone.
+    #[error("the policy's devices: {problem}")]
+    Devices {
+        /// What is wrong.
+        problem: String,
+    },
     /// A text cannot be scored.
     #[error("text {index} cannot be scored: {problem}")]
     Text {

@@ -6,7 +6,8 @@
 //!                                  └──── keys and values by text ◄────┘
 //! ```
 //!
-//! [`ModelPolicy`] is an [`espalier_search::Policy`] over a model on a device of this machine; [`score`] says how likely
+//! [`ModelPolicy`] is an [`espalier_search::Policy`] over a model on a device of this machine, [`DevicesPolicy`] one over several;
+//! [`score`] says how likely
 //! the model finds texts that somebody else wrote. The strings that end steps and paths come with each request, so one
 //! loaded model serves any number of formats.
 //!
@@ -49,6 +50,7 @@
 
 mod cache;
 mod config;
+mod devices;
 mod error;
 mod numerics;
 mod policy;
@@ -58,6 +60,7 @@ mod sampler;
 mod score;
 
 pub use config::PolicyConfig;
+pub use devices::DevicesPolicy;
 pub use error::ModelPolicyError;
 pub use numerics::kind;
 pub use policy::{ModelPolicy, open_policy};

@@ -13,6 +13,7 @@ use espalier_tokenizer::Tokenizer;
 use rayon::prelude::*;
 use std::collections::{HashSet, VecDeque};
 use std::path::Path;
+use std::sync::Arc;
 use tch::Device;
 
 /// Rows times vocabulary from which on sampling is spread over threads.
@@ -24,7 +25,7 @@ const PARALLEL_LOGITS: usize = 1 << 16;
 /// `max_rows`, or what is cached. Rows share matrix products but no number, and each has its own generator.
 pub struct ModelPolicy {
     decoder: Decoder,
-    tokenizer: Tokenizer,
+    tokenizer: Arc<Tokenizer>,
     config: PolicyConfig,
     max_context_tokens: usize,
     cache: PrefixCache,
@@ -57,9 +58,10 @@ impl ModelPolicy {
     /// model.
     pub fn new(
         mut model: Transformer,
-        tokenizer: Tokenizer,
+        tokenizer: impl Into<Arc<Tokenizer>>,
         config: PolicyConfig,
     ) -> Result<ModelPolicy, ModelPolicyError> {
+        let tokenizer = tokenizer.into();
         config.check()?;
         model.convert(kind(config.sampling.precision))?;
         let own_context = model.config().max_position_embeddings;
@@ -89,25 +91,13 @@ impl ModelPolicy {
     }
 
     /// The tokenizer.
-    pub fn tokenizer(&self) -> &Tokenizer {
+    pub fn tokenizer(&self) -> &Arc<Tokenizer> {
         &self.tokenizer
     }
 
-    fn check(&self, request: &StepRequest<'_>) -> Result<(), ModelPolicyError> {
-        let problem = if request.prefix_ids.is_empty() {
-            "its prefix has no tokens".to_owned()
-        } else if request.step_ends.last().map(|&end| end as usize) != Some(request.prefix_ids.len()) {
-            format!("step_ends {:?} do not end at the {} prefix tokens", request.step_ends, request.prefix_ids.len())
-        } else if !request.step_ends.is_sorted() {
-            format!("step_ends {:?} fall", request.step_ends)
-        } else if let Some(id) = request.prefix_ids.iter().find(|&&id| id as usize >= self.decoder.config().vocab_size) {
-            format!("token {id} is not among the model's {}", self.decoder.config().vocab_size)
-        } else if !(request.temperature >= 0.0 && request.temperature.is_finite()) {
-            format!("temperature is {}, but must be 0 or above and finite", request.temperature)
-        } else {
-            return Ok(());
-        };
-        Err(ModelPolicyError::Request { ticket: request.ticket, tree: request.tree, problem })
+    /// V of the model.
+    pub(crate) fn vocab_size(&self) -> usize {
+        self.decoder.config().vocab_size
     }
 
     /// Moves requests from the queue into the batch, in order, as long as there are rows and blocks. One whose beginning another
@@ -256,15 +246,11 @@ impl Policy for ModelPolicy {
     }
 
     fn tokenize(&self, prompt: &str) -> Result<Vec<u32>, PolicyError> {
-        let ids = self.tokenizer.encode_prompt(prompt).map_err(ModelPolicyError::from)?;
-        if ids.len() >= self.max_context_tokens {
-            return Err(ModelPolicyError::LongPrompt { tokens: ids.len(), context: self.max_context_tokens }.into());
-        }
-        Ok(ids)
+        tokenize(&self.tokenizer, prompt, Some(self.max_context_tokens))
     }
 
     fn submit(&mut self, request: StepRequest<'_>) -> Result<(), PolicyError> {
-        self.check(&request).map_err(|error| PolicyError::of_tree(request.tree, error))?;
+        check(&request, self.vocab_size()).map_err(|error| PolicyError::of_tree(request.tree, error))?;
         self.queue.push_back(request.into_owned());
         Ok(())
     }
@@ -287,6 +273,33 @@ impl Policy for ModelPolicy {
 
     fn forget(&mut self, tree: u64) {
         self.cache.forget(tree);
+    }
+}
+
+/// Refuses a request that contradicts itself, or holds ids that a model of `vocab_size` tokens does not know.
+pub(crate) fn check(request: &StepRequest<'_>, vocab_size: usize) -> Result<(), ModelPolicyError> {
+    let problem = if request.prefix_ids.is_empty() {
+        "its prefix has no tokens".to_owned()
+    } else if request.step_ends.last().map(|&end| end as usize) != Some(request.prefix_ids.len()) {
+        format!("step_ends {:?} do not end at the {} prefix tokens", request.step_ends, request.prefix_ids.len())
+    } else if !request.step_ends.is_sorted() {
+        format!("step_ends {:?} fall", request.step_ends)
+    } else if let Some(id) = request.prefix_ids.iter().find(|&&id| id as usize >= vocab_size) {
+        format!("token {id} is not among the model's {vocab_size}")
+    } else if !(request.temperature >= 0.0 && request.temperature.is_finite()) {
+        format!("temperature is {}, but must be 0 or above and finite", request.temperature)
+    } else {
+        return Ok(());
+    };
+    Err(ModelPolicyError::Request { ticket: request.ticket, tree: request.tree, problem })
+}
+
+/// The tokens of a prompt that leaves room in a context of so many tokens.
+pub(crate) fn tokenize(tokenizer: &Tokenizer, prompt: &str, context: Option<usize>) -> Result<Vec<u32>, PolicyError> {
+    let ids = tokenizer.encode_prompt(prompt).map_err(ModelPolicyError::from)?;
+    match context {
+        Some(context) if ids.len() >= context => Err(ModelPolicyError::LongPrompt { tokens: ids.len(), context }.into()),
+        _ => Ok(ids),
     }
 }
 

@@ -41,6 +41,25 @@ pub struct PolicyStats {
     pub servers: Option<ServerStats>,
 }
 
+impl PolicyStats {
+    /// The sum of two policies' work. What they asked of servers is that of the one that has servers.
+    #[must_use]
+    pub fn plus(self, other: &PolicyStats) -> PolicyStats {
+        PolicyStats {
+            requests: self.requests + other.requests,
+            tokens_forwarded: self.tokens_forwarded + other.tokens_forwarded,
+            tokens_reused: self.tokens_reused + other.tokens_reused,
+            tokens_sampled: self.tokens_sampled + other.tokens_sampled,
+            passes: self.passes + other.passes,
+            evictions: self.evictions + other.evictions,
+            restarts: self.restarts + other.restarts,
+            cached_bytes: self.cached_bytes + other.cached_bytes,
+            most_cached_bytes: self.most_cached_bytes + other.most_cached_bytes,
+            servers: self.servers.or(other.servers),
+        }
+    }
+}
+
 /// What a policy has asked of servers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerStats {

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests make and break files")]
 
 mod cache;
+mod devices;
 mod invariance;
 mod promises;
 mod reference;

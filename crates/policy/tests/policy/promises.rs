@@ -9,7 +9,7 @@ use espalier_search::testing::Subject;
 const BROKEN: &str = "<|endoftext|>";
 
 /// The tiny model with an embedding that is not a number. Its output table is another one, so that no other row sees it.
-fn partly_broken() -> ModelPolicy {
+pub fn partly_broken() -> ModelPolicy {
     let tokenizer = tiny::tokenizer();
     let config = ModelConfig::llama(tokenizer.vocab_size(), 32, 64, 2, 4, 2, CONTEXT).unwrap();
     let config = ModelConfig { tie_word_embeddings: false, ..config };
@@ -24,7 +24,7 @@ fn partly_broken() -> ModelPolicy {
     ModelPolicy::new(model, tokenizer, tiny::config()).unwrap()
 }
 
-fn subject() -> Subject {
+pub fn subject() -> Subject {
     Subject {
         open: Box::new(|| Box::new(partly_broken())),
         prompts: ["Anna has 3 apples", "<question>Ben fills 5 boxes", "first second third", "3 + 4 = ", "and so on"]

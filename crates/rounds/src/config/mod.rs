@@ -23,7 +23,7 @@ mod training;
 pub use espalier_eval::{EvalConfig, Method};
 pub use init::{ModelShape, ProblemsConfig};
 pub use round::{RoundConfig, RoundStage};
-pub use runtime::{RuntimeConfig, StorageConfig};
+pub use runtime::{Place, RuntimeConfig, StorageConfig};
 pub use serving::ServingConfig;
 pub use training::{PreferConfig, SftConfig};
 
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn what_decides_a_result_is_all_but_the_runtime() {
-        let runtime = RuntimeConfig { device: "cuda".into(), threads: 8, max_rows: 1, in_flight: 1 };
+        let runtime = RuntimeConfig { device: "cuda".into(), threads: 8, max_rows: 1, cache_mib: 1, in_flight: 1 };
         let fast = RunConfig { runtime, ..RunConfig::default() };
         assert_eq!(fast.canonical().unwrap(), BTreeMap::new());
         assert_eq!(fast.deciding().unwrap(), RunConfig::default().deciding().unwrap());

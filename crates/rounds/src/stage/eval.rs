@@ -44,7 +44,7 @@ pub struct EvalReport {
 }
 
 /// Raised when equal settings, problems and policies give other answers or grades than before.
-const RULES: u32 = 1;
+const RULES: u32 = 2;
 
 /// Answers all problems, scores them by group and publishes the samples, then the report.
 pub fn run(groups: &[Group], source: &PolicySource, out: &Path, title: &str, context: &Context) -> Result<EvalReport> {

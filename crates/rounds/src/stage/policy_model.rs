@@ -1,43 +1,64 @@
 //! A policy's folder as a model of LibTorch: loaded, sampled from, published.
 
 use super::policy_folder::{PROMPTING, PolicyFolder};
-use crate::config::{RunConfig, RuntimeConfig};
+use crate::config::{Place, RunConfig, RuntimeConfig};
 use crate::context::Program;
 use crate::contract::{RECORD, Record};
 use anyhow::{Context, Result, bail};
 use espalier_files::{Existing, publish_bytes, publish_folder, publish_json, read_json};
 use espalier_model::Transformer;
-use espalier_policy::{ModelPolicy, PolicyConfig};
+use espalier_policy::{DevicesPolicy, ModelPolicy, PolicyConfig};
 use espalier_search::Precision;
 use espalier_task::Prompting;
 use espalier_tokenizer::Tokenizer;
 use std::fmt::Write;
 use std::path::Path;
+use std::sync::Arc;
 use tch::Device;
 
+/// Memory for keys and values on a device that does not say what it has free.
+const DEVICE_CACHE_BYTES: usize = 4 << 30;
+
 impl PolicyFolder {
-    /// Loads weights, in float32, and tokenizer.
+    /// Loads weights, in float32 and on the first device, and tokenizer.
     pub fn load(&self, config: &RunConfig) -> Result<(Transformer, Tokenizer)> {
-        self.load_in(Precision::Float32, config)
-    }
-
-    fn load_in(&self, precision: Precision, config: &RunConfig) -> Result<(Transformer, Tokenizer)> {
         use_threads(self.path(), config);
-        let tokenizer = self.tokenizer()?;
-        let model = Transformer::load(self.path(), device(&config.runtime)?, espalier_policy::kind(precision));
-        let model = model.with_context(|| format!("cannot load the policy {}", self.path().display()))?;
-        Ok((model, tokenizer))
+        Ok((self.load_on(device(&config.runtime)?, Precision::Float32)?, self.tokenizer()?))
     }
 
-    /// Loads the policy for sampling.
-    pub fn open_policy(&self, config: &RunConfig) -> Result<ModelPolicy> {
-        let (model, tokenizer) = self.load_in(config.sampling.precision, config)?;
-        let settings = PolicyConfig {
-            sampling: config.sampling.clone(),
-            max_rows: config.runtime.max_rows,
-            ..PolicyConfig::default()
-        };
-        ModelPolicy::new(model, tokenizer, settings).context("cannot sample from the policy")
+    fn load_on(&self, device: Device, precision: Precision) -> Result<Transformer> {
+        let model = Transformer::load(self.path(), device, espalier_policy::kind(precision));
+        model.with_context(|| format!("cannot load the policy {}", self.path().display()))
+    }
+
+    /// Loads the policy for sampling, once for each device.
+    pub fn open_policy(&self, config: &RunConfig) -> Result<DevicesPolicy> {
+        use_threads(self.path(), config);
+        let tokenizer = Arc::new(self.tokenizer()?);
+        let devices = devices(&config.runtime)?;
+        let on_processor = devices.iter().filter(|&&device| device == Device::Cpu).count();
+        let mut policies = Vec::new();
+        for device in devices {
+            let model = self.load_on(device, config.sampling.precision)?;
+            let cache_bytes = match (config.runtime.cache_mib, device) {
+                // Models of one processor share its memory; those that are loaded already have their part.
+                (0, Device::Cpu) => {
+                    let open = on_processor.saturating_sub(policies.len()).max(1);
+                    available_bytes().map_or(DEVICE_CACHE_BYTES, |free| free / 2 / open)
+                }
+                (0, _) => DEVICE_CACHE_BYTES,
+                (mebibytes, _) => mebibytes << 20,
+            };
+            let settings = PolicyConfig {
+                sampling: config.sampling.clone(),
+                max_rows: config.runtime.max_rows,
+                cache_bytes,
+                ..PolicyConfig::default()
+            };
+            let policy = ModelPolicy::new(model, Arc::clone(&tokenizer), settings);
+            policies.push(policy.context("cannot sample from the policy")?);
+        }
+        DevicesPolicy::new(policies).context("cannot sample from the policy")
     }
 }
 
@@ -115,17 +136,45 @@ fn copy_adapter(from: &Path, base: &Path, to: &Path) -> Result<()> {
     Ok(publish_json(&to.join(config), &described)?)
 }
 
-/// The device that a configuration names.
+/// The devices that a configuration names.
 ///
 /// # Errors
-/// When LibTorch does not see it.
-pub fn device(runtime: &RuntimeConfig) -> Result<Device> {
-    let Some(index) = runtime.cuda() else { return Ok(Device::Cpu) };
-    let found = tch::Cuda::device_count();
-    if index as i64 >= found {
-        bail!("runtime.device is {:?}, but LibTorch sees {found} CUDA devices", runtime.device);
+/// When LibTorch does not see one of them.
+pub fn devices(runtime: &RuntimeConfig) -> Result<Vec<Device>> {
+    let found = || tch::Cuda::device_count();
+    let mut devices = Vec::new();
+    for place in runtime.places() {
+        match place {
+            Place::Cpu => devices.push(Device::Cpu),
+            Place::Cuda(index) if (index as i64) < found() => devices.push(Device::Cuda(index)),
+            Place::AllCuda if found() > 0 => devices.extend((0..found() as usize).map(Device::Cuda)),
+            Place::Cuda(_) | Place::AllCuda => {
+                bail!("runtime.device is {:?}, but LibTorch sees {} CUDA devices", runtime.device, found())
+            }
+        }
     }
-    Ok(Device::Cuda(index))
+    Ok(devices)
+}
+
+/// The first device that a configuration names: where models are trained.
+///
+/// # Errors
+/// As [`devices`].
+pub fn device(runtime: &RuntimeConfig) -> Result<Device> {
+    Ok(devices(runtime)?.first().copied().unwrap_or(Device::Cpu))
+}
+
+/// Main memory that this process may still take, where Linux says so: what is free, and what the control group leaves.
+fn available_bytes() -> Option<usize> {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let info = read("/proc/meminfo")?;
+    let line = info.lines().find(|line| line.starts_with("MemAvailable:"))?;
+    let free = line.split_whitespace().nth(1)?.parse::<usize>().ok()? << 10;
+    let number = |path: &str| read(path)?.trim().parse::<usize>().ok();
+    let group = number("/sys/fs/cgroup/memory.max")
+        .zip(number("/sys/fs/cgroup/memory.current"))
+        .map(|(most, taken)| most.saturating_sub(taken));
+    Some(group.map_or(free, |left| left.min(free)))
 }
 
 /// Bytes of weights for which one more thread pays: with fewer, waking it for each operation costs more than it does. Small

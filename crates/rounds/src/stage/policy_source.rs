@@ -5,7 +5,7 @@ use crate::stage::policy_folder::{PolicyFolder, fingerprint, prompting_of};
 use crate::stage::serving::Serving;
 use anyhow::{Context, Result, bail};
 use espalier_files::read_json;
-use espalier_search::{About, Evaluation, Policy, Precision};
+use espalier_search::{About, Evaluation, Numerics, Policy, Precision};
 use espalier_server::{ServerConfig, ServerPolicy, Servers};
 use espalier_task::Prompting;
 use espalier_tokenizer::Tokenizer;
@@ -84,6 +84,9 @@ impl ServerSource {
             bail!(
                 "sampling.precision is for models in this process; what servers compute in is set where they are started"
             );
+        }
+        if config.sampling.numerics != Numerics::Auto {
+            bail!("sampling.numerics is for models in this process; a server promises what it promises")
         }
         let tokenizer = self.tokenizer()?;
         let settings = ServerConfig {

@@ -30,8 +30,8 @@ pub struct Search<'a> {
 }
 
 /// Raised when equal settings, problems and policies give other trees than before: changes of the search, the judge or the
-/// seeds.
-const RULES: u32 = 1;
+/// seeds, or the last bits of what a model computes.
+const RULES: u32 = 2;
 
 /// `trees/manifest.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]

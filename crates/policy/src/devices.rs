@@ -1,0 +1,233 @@
+//! Models on the devices of this machine, each owned by a thread, behind one [`Policy`].
+//!
+//! ```text
+//!                   ┌─ requests of its trees ─► thread, model, cache on device 0 ─┐
+//!   the search ─────┤                                                            ├─► answers ─► the search
+//!                   └─ requests of its trees ─► thread, model, cache on device 1 ─┘
+//! ```
+//!
+//! The search selects, judges and writes while the devices compute. A tree stays on the device that its first request went to,
+//! where its prefixes are: that with the fewest living trees.
+
+use crate::error::ModelPolicyError;
+use crate::policy::{ModelPolicy, check};
+use crossbeam::channel::{Receiver, Sender, TryRecvError, TrySendError, bounded, unbounded};
+use espalier_search::{About, Expansion, Policy, PolicyError, PolicyStats, StepRequest};
+use espalier_tokenizer::Tokenizer;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// Requests that wait at a device's door; what is beyond waits here.
+const DOOR: usize = 1024;
+
+/// Several models that are the same, each on its device.
+pub struct DevicesPolicy {
+    about: About,
+    vocab_size: usize,
+    tokenizer: Arc<Tokenizer>,
+    workers: Vec<Worker>,
+    answers: Receiver<Done>,
+    /// The device of each living tree.
+    device_of: HashMap<u64, usize>,
+    /// Errors that wait until the answers that came with them are given.
+    failed: VecDeque<PolicyError>,
+    pending: usize,
+}
+
+/// What is said to a device.
+enum Order {
+    Answer(StepRequest<'static>),
+    Forget(u64),
+}
+
+/// What a device says.
+struct Done {
+    device: usize,
+    outcome: Result<Vec<Expansion>, PolicyError>,
+    stats: PolicyStats,
+}
+
+struct Worker {
+    /// `None` once the thread is to end.
+    door: Option<Sender<Order>>,
+    /// Orders that did not fit through the door yet, the oldest first.
+    waiting: VecDeque<Order>,
+    thread: Option<JoinHandle<()>>,
+    trees: usize,
+    stats: PolicyStats,
+}
+
+impl DevicesPolicy {
+    /// A policy over models that are the same, one for each device.
+    ///
+    /// # Errors
+    /// [`ModelPolicyError::Devices`] for none, or for models that differ.
+    ///
+    /// # Panics
+    /// When the system has no thread left.
+    pub fn new(policies: Vec<ModelPolicy>) -> Result<DevicesPolicy, ModelPolicyError> {
+        let first = policies.first().ok_or(ModelPolicyError::Devices { problem: "there is none".to_owned() })?;
+        let (about, vocab_size, tokenizer) = (first.about(), first.vocab_size(), Arc::clone(first.tokenizer()));
+        if let Some(other) = policies.iter().find(|policy| policy.about() != about) {
+            let problem = format!("one has the policy {}, another {}", about.policy_hash, other.about().policy_hash);
+            return Err(ModelPolicyError::Devices { problem });
+        }
+        // Answers that the search has not read hold no device up: there are no more of them than requests.
+        let (done, answers) = unbounded();
+        let workers = policies.into_iter().enumerate().map(|(device, policy)| {
+            let (door, orders) = bounded(DOOR);
+            let done = done.clone();
+            let thread = std::thread::Builder::new().name(format!("device {device}"));
+            let thread = thread.spawn(move || serve(policy, device, &orders, &done)).expect("a thread for each device");
+            Worker {
+                door: Some(door),
+                waiting: VecDeque::new(),
+                thread: Some(thread),
+                trees: 0,
+                stats: PolicyStats::default(),
+            }
+        });
+        Ok(DevicesPolicy {
+            about,
+            vocab_size,
+            tokenizer,
+            workers: workers.collect(),
+            answers,
+            device_of: HashMap::new(),
+            failed: VecDeque::new(),
+            pending: 0,
+        })
+    }
+
+    fn send(&mut self, device: usize, order: Order) {
+        let worker = &mut self.workers[device];
+        worker.waiting.push_back(order);
+        worker.send_on();
+    }
+
+    fn take(&mut self, done: Done, answered: &mut Vec<Expansion>) {
+        self.workers[done.device].stats = done.stats;
+        match done.outcome {
+            Ok(mut more) => {
+                self.pending -= more.len();
+                answered.append(&mut more);
+            }
+            Err(error) => {
+                self.pending -= 1;
+                self.failed.push_back(error);
+            }
+        }
+    }
+}
+
+impl Worker {
+    /// Sends what the door has room for.
+    fn send_on(&mut self) {
+        let Some(door) = &self.door else { return };
+        while let Some(order) = self.waiting.pop_front() {
+            // A thread that has gone is noticed where its answers are missing.
+            if let Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) = door.try_send(order) {
+                self.waiting.push_front(order);
+                return;
+            }
+        }
+    }
+}
+
+/// A device's thread: takes in what there is, computes until something is answered, and says so.
+fn serve(mut policy: ModelPolicy, device: usize, orders: &Receiver<Order>, done: &Sender<Done>) {
+    let send = |policy: &ModelPolicy, outcome| done.send(Done { device, outcome, stats: policy.stats() }).is_ok();
+    loop {
+        let next = if policy.pending() == 0 { orders.recv().map_err(|_| TryRecvError::Disconnected) } else { orders.try_recv() };
+        match next {
+            Ok(Order::Answer(request)) => {
+                if let Err(error) = policy.submit(request)
+                    && !send(&policy, Err(error))
+                {
+                    return;
+                }
+            }
+            Ok(Order::Forget(tree)) => policy.forget(tree),
+            Err(TryRecvError::Disconnected) => return,
+            Err(TryRecvError::Empty) => {
+                let outcome = policy.poll();
+                // An error without a tree is the model's: whatever waits would meet it, too.
+                let is_over = outcome.as_ref().is_err_and(|error| error.tree().is_none());
+                if !send(&policy, outcome) || is_over {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Policy for DevicesPolicy {
+    fn about(&self) -> About {
+        self.about.clone()
+    }
+
+    fn stats(&self) -> PolicyStats {
+        self.workers.iter().fold(PolicyStats::default(), |sum, worker| sum.plus(&worker.stats))
+    }
+
+    fn pending(&self) -> usize {
+        self.pending + self.failed.len()
+    }
+
+    fn tokenize(&self, prompt: &str) -> Result<Vec<u32>, PolicyError> {
+        crate::policy::tokenize(&self.tokenizer, prompt, self.about.max_context_tokens)
+    }
+
+    fn submit(&mut self, request: StepRequest<'_>) -> Result<(), PolicyError> {
+        check(&request, self.vocab_size).map_err(|error| PolicyError::of_tree(request.tree, error))?;
+        let workers = &mut self.workers;
+        let device = *self.device_of.entry(request.tree).or_insert_with(|| {
+            let device = (0..workers.len()).min_by_key(|&device| workers[device].trees).unwrap_or(0);
+            workers[device].trees += 1;
+            device
+        });
+        self.pending += 1;
+        self.send(device, Order::Answer(request.into_owned()));
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Result<Vec<Expansion>, PolicyError> {
+        let mut answered = Vec::new();
+        while let Ok(done) = self.answers.try_recv() {
+            self.take(done, &mut answered);
+        }
+        while answered.is_empty() && self.failed.is_empty() && self.pending > 0 {
+            self.workers.iter_mut().for_each(Worker::send_on);
+            let Ok(done) = self.answers.recv() else {
+                return Err(PolicyError::new(ModelPolicyError::Devices { problem: "their threads have ended".to_owned() }));
+            };
+            self.take(done, &mut answered);
+        }
+        self.workers.iter_mut().for_each(Worker::send_on);
+        match self.failed.pop_front() {
+            Some(error) if answered.is_empty() => Err(error),
+            waits => {
+                waits.into_iter().for_each(|error| self.failed.push_front(error));
+                Ok(answered)
+            }
+        }
+    }
+
+    fn forget(&mut self, tree: u64) {
+        if let Some(device) = self.device_of.remove(&tree) {
+            self.workers[device].trees -= 1;
+            self.send(device, Order::Forget(tree));
+        }
+    }
+}
+
+impl Drop for DevicesPolicy {
+    fn drop(&mut self) {
+        self.workers.iter_mut().for_each(|worker| worker.door = None);
+        for thread in self.workers.iter_mut().filter_map(|worker| worker.thread.take()) {
+            // What a thread that panicked had to say is printed already.
+            let _ = thread.join();
+        }
+    }
+}
