@@ -56,18 +56,23 @@ pub fn without_mark(text: &str) -> &str {
 /// # Errors
 /// As [`read_input_text`], also while the lines are read, and [`ErrorKind::FileTooLarge`] for a line above 256 MiB.
 pub fn input_lines(path: &Path) -> io::Result<impl Iterator<Item = io::Result<String>>> {
+    lines_up_to(LONGEST_LINE, path)
+}
+
+/// As [`input_lines`], for lines of fewer bytes than `longest`.
+fn lines_up_to(longest: u64, path: &Path) -> io::Result<impl Iterator<Item = io::Result<String>>> {
     let mut reader = BufReader::new(unpacked(open_input(path)?)?);
     Ok(std::iter::from_fn(move || {
         let mut line = Vec::new();
-        match reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line) {
+        match reader.by_ref().take(longest).read_until(b'\n', &mut line) {
             Ok(0) => return None,
             Ok(_) => {}
             Err(error) => return Some(Err(error)),
         }
         if line.last() == Some(&b'\n') {
             line.pop();
-        } else if line.len() as u64 >= LONGEST_LINE {
-            return Some(Err(too_large("a line", LONGEST_LINE)));
+        } else if line.len() as u64 >= longest {
+            return Some(Err(too_large("a line", longest)));
         }
         if line.last() == Some(&b'\r') {
             line.pop();
@@ -125,10 +130,11 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
         assert_eq!(read_input_text(&path).unwrap_err().kind(), ErrorKind::UnexpectedEof);
-        // A line of 300 MB in some hundred kilobytes.
-        std::fs::write(&path, packed(&["x".repeat(300 << 20).as_str()])).unwrap();
-        let line = input_lines(&path).unwrap().next().unwrap();
-        assert_eq!(line.unwrap_err().kind(), ErrorKind::FileTooLarge);
+        // A line of 1 MiB in a kilobyte: what is bounded is the text.
+        std::fs::write(&path, packed(&["x".repeat(1 << 20).as_str()])).unwrap();
+        let longest = |bytes| lines_up_to(bytes, &path).unwrap().next().unwrap().map_err(|error| error.kind());
+        assert_eq!(longest(1 << 20), Err(ErrorKind::FileTooLarge));
+        assert_eq!(longest((1 << 20) + 1).unwrap().len(), 1 << 20);
     }
 
     #[test]
