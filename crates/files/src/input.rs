@@ -3,7 +3,7 @@
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Largest file that is read whole, in bytes.
 const LARGEST_FILE: u64 = 2 << 30;
@@ -28,6 +28,16 @@ pub fn open_input(path: &Path) -> io::Result<File> {
 /// As [`open_input`], and [`ErrorKind::FileTooLarge`] above 2 GiB.
 pub fn read_input(path: &Path) -> io::Result<Vec<u8>> {
     bounded(open_input(path)?, LARGEST_FILE)
+}
+
+/// The name that the content of a file has: that of gzip (`.gz`) without its ending, any other as it is.
+pub fn name_inside(path: &Path) -> PathBuf {
+    if has_extension(path, "gz") { path.with_extension("") } else { path.to_owned() }
+}
+
+/// Whether the name has this extension, in small or in capital letters.
+pub fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|own| own.eq_ignore_ascii_case(extension))
 }
 
 /// The text of a regular file, unpacked where it is gzip.
@@ -135,6 +145,15 @@ mod tests {
         let longest = |bytes| lines_up_to(bytes, &path).unwrap().next().unwrap().map_err(|error| error.kind());
         assert_eq!(longest(1 << 20), Err(ErrorKind::FileTooLarge));
         assert_eq!(longest((1 << 20) + 1).unwrap().len(), 1 << 20);
+    }
+
+    #[test]
+    fn the_name_of_the_content_is_that_without_gzip() {
+        for (name, inside) in [("a.jsonl.gz", "a.jsonl"), ("b/a.csv.GZ", "b/a.csv"), ("a.json", "a.json"), ("gz", "gz")]
+        {
+            assert_eq!(name_inside(Path::new(name)), Path::new(inside));
+        }
+        assert!(has_extension(Path::new("a.JSON"), "json") && !has_extension(Path::new("json"), "json"));
     }
 
     #[test]
