@@ -87,7 +87,7 @@ fn a_folder_of_texts_is_its_files_one_after_the_other() {
     fs::create_dir(&folder).unwrap();
     write(&folder.join("train-00001-of-00002.jsonl"), &pairs()[3..]);
     write(&folder.join("test-00000-of-00001.jsonl"), &pairs()[..1]);
-    let first: String = pairs()[..3].iter().map(|row| format!("{row}\n")).collect();
+    let first = pairs()[..3].iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     let packed = fs::File::create(folder.join("train-00000-of-00002.jsonl.gz")).unwrap();
     let mut packed = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
     std::io::Write::write_all(&mut packed, first.as_bytes()).unwrap();

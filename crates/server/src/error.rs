@@ -36,6 +36,14 @@ pub enum ServerError {
         /// Longest prefix and continuation together.
         context: usize,
     },
+    /// A prompt that a server refuses because of its length, without having said before what fits.
+    #[error("it has {tokens} tokens, which is too many for the server ({said}); shorten it or choose another policy")]
+    NoRoom {
+        /// The prompt's tokens.
+        tokens: usize,
+        /// What the server says.
+        said: String,
+    },
     /// The tokenizer failed.
     #[error(transparent)]
     Tokenizer(#[from] espalier_tokenizer::TokenizerError),

@@ -64,7 +64,7 @@ pub(crate) fn choose_model(listed: &[wire::Model], url: &str, wanted: Option<&st
         },
     };
     match (found, wanted) {
-        (Some(model), _) => Ok(Found { model: model.id.clone(), context: model.max_model_len }),
+        (Some(model), _) => Ok(Found { model: model.id.clone(), context: model.context() }),
         (None, Some(wanted)) if listed.is_empty() => Ok(Found { model: wanted.to_owned(), context: None }),
         (None, wanted) => {
             Err(Failure::Fatal(format!("it has no model {:?}, but {}", wanted.unwrap_or_default(), names())))

@@ -119,7 +119,17 @@ pub(crate) struct Models {
 pub(crate) struct Model {
     pub id: String,
     /// vLLM, SGLang.
-    pub max_model_len: Option<usize>,
+    max_model_len: Option<usize>,
+    /// llama.cpp says `n_ctx` there, others whatever they like.
+    #[serde(default)]
+    meta: serde_json::Value,
+}
+
+impl Model {
+    /// Longest prefix and continuation together, if the server says so.
+    pub fn context(&self) -> Option<usize> {
+        self.max_model_len.or_else(|| usize::try_from(self.meta["n_ctx"].as_u64()?).ok())
+    }
 }
 
 /// What an error's body says, in whichever of the usual shapes, in one line.
@@ -143,6 +153,16 @@ pub(crate) fn error_message(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_context_is_where_each_server_says_it() {
+        let context = |model: &str| serde_json::from_str::<Model>(model).unwrap().context();
+        assert_eq!(context(r#"{"id": "m", "max_model_len": 4096}"#), Some(4096));
+        assert_eq!(context(r#"{"id": "m", "max_model_len": null, "meta": {"n_ctx": 2048, "n_vocab": 9}}"#), Some(2048));
+        for none in [r#"{"id": "m"}"#, r#"{"id": "m", "meta": "none"}"#, r#"{"id": "m", "meta": {"n_ctx": "many"}}"#] {
+            assert_eq!(context(none), None, "{none}");
+        }
+    }
 
     #[test]
     fn a_request_is_the_api_s() {
