@@ -85,8 +85,9 @@ impl Model {
         Prompt::Text(self.tokenizer.decode(ids.strip_prefix(start).unwrap_or(ids)))
     }
 
-    pub fn extras(&self) -> Option<Extras> {
-        self.dialect.takes_extras.then(|| Extras::new(&self.sampling, self.tokenizer.vocab_size()))
+    /// What goes beyond the API with a request of so many tokens, those of its longest continuation among them.
+    pub fn extras(&self, tokens: usize) -> Option<Extras> {
+        self.dialect.takes_extras.then(|| Extras::new(&self.sampling, self.tokenizer.vocab_size(), tokens))
     }
 
     /// What an answer to a request that was told these stop strings has drawn.
@@ -124,7 +125,7 @@ impl Model {
                 seed: seeds.next_u32() >> 1,
                 logprobs: 1,
                 stop,
-                extras: self.extras(),
+                extras: self.extras(ids.len() + max_tokens),
             };
             let (tokens, is_stopped) = match send(&ask, ids.len())? {
                 Reply::Drawn { tokens, is_stopped } => (tokens, is_stopped),

@@ -108,7 +108,7 @@ impl Probe<'_> {
 
     fn ask(&self, temperature: f32, stop: &[String]) -> Result<Completion, Failure> {
         let prompt: Prompt = self.model.prompt(&self.ids);
-        let mut extras = self.model.extras();
+        let mut extras = self.model.extras(self.ids.len() + PROBE_TOKENS);
         if let Some(extras) = &mut extras {
             // The likeliest token at any temperature.
             extras.top_k = if temperature > 0.0 { 1 } else { self.model.tokenizer.vocab_size() };
@@ -206,7 +206,7 @@ pub(crate) fn is_well(caller: &Caller, url: &str, model: &Model) -> bool {
         seed: 0,
         logprobs: 1,
         stop: &[],
-        extras: model.extras(),
+        extras: model.extras(ids.len() + 1),
     };
     complete(caller, url, &ask).is_ok()
 }
