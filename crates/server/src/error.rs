@@ -1,5 +1,6 @@
 //! What can go wrong for good. What passes is waited for and tried again.
 
+use std::path::PathBuf;
 use thiserror::Error;
 
 /// Why a policy on servers cannot be used, or cannot answer one request.
@@ -43,6 +44,14 @@ pub enum ServerError {
         tokens: usize,
         /// What the server says.
         said: String,
+    },
+    /// Certificates that the environment names (`SSL_CERT_FILE`, `SSL_CERT_DIR`) cannot be read.
+    #[error("the certificates of {} cannot be used: {problem}", path.display())]
+    Trust {
+        /// The file or the folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
     },
     /// The tokenizer failed.
     #[error(transparent)]

@@ -67,7 +67,7 @@ impl ServerPolicy {
         for url in servers.urls.iter().filter(|url| config.api_key.is_some() && is_open_to_others(url)) {
             notice(&format!("the API key goes to {url} in the open, for all on its way to read; use https://"));
         }
-        let caller = Caller::new(&config);
+        let caller = Caller::new(&config)?;
         let tokenizer = Arc::new(tokenizer);
         let mut model = Model {
             name: String::new(),
