@@ -76,6 +76,34 @@ fn texts_alone_are_enough_in_lines_and_in_parquet() {
     assert!(tokens(&out) > tokens(&root.path().join("lines")) + 1.0, "one token less");
 }
 
+/// As Hugging Face lays data sets out, in files that are packed or not; and what is read decides whether it is done.
+#[test]
+fn a_folder_of_texts_is_its_files_one_after_the_other() {
+    let root = tempfile::tempdir().unwrap();
+    let lines = write(&root.path().join("pairs.jsonl"), &pairs());
+    let whole = root.path().join("whole");
+    succeed(&mut prefer(&lines, &whole, &["--loss", "dpo"]));
+    let folder = root.path().join("folder");
+    fs::create_dir(&folder).unwrap();
+    write(&folder.join("train-00001-of-00002.jsonl"), &pairs()[3..]);
+    write(&folder.join("test-00000-of-00001.jsonl"), &pairs()[..1]);
+    let first = pairs()[..3].iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
+    let packed = fs::File::create(folder.join("train-00000-of-00002.jsonl.gz")).unwrap();
+    let mut packed = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, first.as_bytes()).unwrap();
+    packed.finish().unwrap();
+    let out = root.path().join("out");
+    succeed(&mut prefer(&folder, &out, &["--loss", "dpo"]));
+    assert_eq!(losses(&out), losses(&whole));
+
+    let again = prefer(&folder, &out, &["--loss", "dpo"]).output().unwrap();
+    assert!(again.status.success(), "{}", text(&again.stderr));
+    write(&folder.join("train-00001-of-00002.jsonl"), &pairs()[4..]);
+    let other = prefer(&folder, &out, &["--loss", "dpo"]).output().unwrap();
+    assert_eq!(other.status.code(), Some(2));
+    assert!(text(&other.stderr).contains("its pairs had another content"), "{}", text(&other.stderr));
+}
+
 #[test]
 fn rows_that_cannot_be_used_are_counted_and_named() {
     let root = tempfile::tempdir().unwrap();

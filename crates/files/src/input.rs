@@ -3,7 +3,7 @@
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Largest file that is read whole, in bytes.
 const LARGEST_FILE: u64 = 2 << 30;
@@ -28,6 +28,16 @@ pub fn open_input(path: &Path) -> io::Result<File> {
 /// As [`open_input`], and [`ErrorKind::FileTooLarge`] above 2 GiB.
 pub fn read_input(path: &Path) -> io::Result<Vec<u8>> {
     bounded(open_input(path)?, LARGEST_FILE)
+}
+
+/// The name that the content of a file has: that of gzip (`.gz`) without its ending, any other as it is.
+pub fn name_inside(path: &Path) -> PathBuf {
+    if has_extension(path, "gz") { path.with_extension("") } else { path.to_owned() }
+}
+
+/// Whether the name has this extension, in small or in capital letters.
+pub fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|own| own.eq_ignore_ascii_case(extension))
 }
 
 /// The text of a regular file, unpacked where it is gzip.
@@ -56,18 +66,23 @@ pub fn without_mark(text: &str) -> &str {
 /// # Errors
 /// As [`read_input_text`], also while the lines are read, and [`ErrorKind::FileTooLarge`] for a line above 256 MiB.
 pub fn input_lines(path: &Path) -> io::Result<impl Iterator<Item = io::Result<String>>> {
+    lines_up_to(LONGEST_LINE, path)
+}
+
+/// As [`input_lines`], for lines of fewer bytes than `longest`.
+fn lines_up_to(longest: u64, path: &Path) -> io::Result<impl Iterator<Item = io::Result<String>>> {
     let mut reader = BufReader::new(unpacked(open_input(path)?)?);
     Ok(std::iter::from_fn(move || {
         let mut line = Vec::new();
-        match reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line) {
+        match reader.by_ref().take(longest).read_until(b'\n', &mut line) {
             Ok(0) => return None,
             Ok(_) => {}
             Err(error) => return Some(Err(error)),
         }
         if line.last() == Some(&b'\n') {
             line.pop();
-        } else if line.len() as u64 >= LONGEST_LINE {
-            return Some(Err(too_large("a line", LONGEST_LINE)));
+        } else if line.len() as u64 >= longest {
+            return Some(Err(too_large("a line", longest)));
         }
         if line.last() == Some(&b'\r') {
             line.pop();
@@ -125,10 +140,20 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
         assert_eq!(read_input_text(&path).unwrap_err().kind(), ErrorKind::UnexpectedEof);
-        // A line of 300 MB in some hundred kilobytes.
-        std::fs::write(&path, packed(&["x".repeat(300 << 20).as_str()])).unwrap();
-        let line = input_lines(&path).unwrap().next().unwrap();
-        assert_eq!(line.unwrap_err().kind(), ErrorKind::FileTooLarge);
+        // A line of 1 MiB in a kilobyte: what is bounded is the text.
+        std::fs::write(&path, packed(&["x".repeat(1 << 20).as_str()])).unwrap();
+        let longest = |bytes| lines_up_to(bytes, &path).unwrap().next().unwrap().map_err(|error| error.kind());
+        assert_eq!(longest(1 << 20), Err(ErrorKind::FileTooLarge));
+        assert_eq!(longest((1 << 20) + 1).unwrap().len(), 1 << 20);
+    }
+
+    #[test]
+    fn the_name_of_the_content_is_that_without_gzip() {
+        for (name, inside) in [("a.jsonl.gz", "a.jsonl"), ("b/a.csv.GZ", "b/a.csv"), ("a.json", "a.json"), ("gz", "gz")]
+        {
+            assert_eq!(name_inside(Path::new(name)), Path::new(inside));
+        }
+        assert!(has_extension(Path::new("a.JSON"), "json") && !has_extension(Path::new("json"), "json"));
     }
 
     #[test]

@@ -46,7 +46,9 @@ pub use fingerprint::{fingerprint, hash_file, hash_path};
 pub use folder::{
     Existing, ensure_creatable, ensure_writable, publish_folder, refuse_existing, remove_file, remove_folder, sweep,
 };
-pub use input::{input_lines, open_input, read_input, read_input_text, read_stream_text, without_mark};
+pub use input::{
+    has_extension, input_lines, name_inside, open_input, read_input, read_input_text, read_stream_text, without_mark,
+};
 pub use journal::Journal;
 pub use lock::Lock;
 pub use publish::{Unpublished, publish_bytes, publish_file, publish_json, read_json};

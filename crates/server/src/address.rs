@@ -1,6 +1,7 @@
 //! Where the servers are and which model they are asked for.
 
 use crate::error::ServerError;
+use crate::exceptions::address_of;
 use std::net::IpAddr;
 use ureq::http::Uri;
 
@@ -57,8 +58,9 @@ impl Servers {
 pub(crate) fn is_of_this_machine(url: &str) -> bool {
     let uri: Option<Uri> = url.parse().ok();
     let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
-    let v6 = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    host == "localhost" || v6.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    // 0.0.0.0 is what servers print that listen everywhere.
+    let is_here = |address: IpAddr| address.is_loopback() || address.is_unspecified();
+    host.trim_end_matches('.').eq_ignore_ascii_case("localhost") || address_of(host).is_some_and(is_here)
 }
 
 /// Whether what is sent to this address can be read on its way.
@@ -113,7 +115,9 @@ mod tests {
         for kept in ["https://a/v1", "http://127.0.0.1:8000/v1", "http://127.1.2.3/v1", "http://[::1]:3/v1"] {
             assert!(!is_open_to_others(kept), "{kept}");
         }
-        assert!(!is_open_to_others("http://localhost:8000/v1"));
+        for here in ["http://localhost:8000/v1", "http://LOCALHOST/v1", "http://0.0.0.0:8000/v1", "http://[::]:1/v1"] {
+            assert!(!is_open_to_others(here) && is_of_this_machine(here), "{here}");
+        }
     }
 
     #[test]

@@ -2,10 +2,14 @@
 
 use crate::address::is_of_this_machine;
 use crate::config::ServerConfig;
+use crate::error::ServerError;
+use crate::exceptions::Exceptions;
+use crate::trust::roots;
 use crate::wire::error_message;
 use std::time::Duration;
 use ureq::Agent;
 use ureq::http::{Response, StatusCode};
+use ureq::tls::TlsConfig;
 
 /// A server that does not even take the connection in this time is away.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -52,13 +56,15 @@ impl Failure {
 /// Sends requests over connections that are kept.
 pub(crate) struct Caller {
     agent: Agent,
-    /// For servers on this machine, whatever proxy the environment names.
+    /// For servers on this machine, whatever proxy the environment names, and for those that it excepts.
     direct: Agent,
+    exceptions: Exceptions,
     authorization: Option<String>,
 }
 
 impl Caller {
-    pub fn new(config: &ServerConfig) -> Caller {
+    pub fn new(config: &ServerConfig) -> Result<Caller, ServerError> {
+        let tls = TlsConfig::builder().root_certs(roots()?).build();
         let builder = || {
             Agent::config_builder()
                 .http_status_as_error(false)
@@ -70,12 +76,14 @@ impl Caller {
                 .max_idle_connections(config.max_requests)
                 .max_idle_connections_per_host(config.max_requests)
                 .user_agent(concat!("espalier/", env!("CARGO_PKG_VERSION")))
+                .tls_config(tls.clone())
         };
-        Caller {
+        Ok(Caller {
             agent: builder().build().new_agent(),
             direct: builder().proxy(None).build().new_agent(),
+            exceptions: Exceptions::of_environment(),
             authorization: config.api_key.as_ref().map(|key| format!("Bearer {}", key.trim())),
-        }
+        })
     }
 
     /// The body of `GET url`.
@@ -97,7 +105,7 @@ impl Caller {
     }
 
     fn agent_for(&self, url: &str) -> &Agent {
-        if is_of_this_machine(url) { &self.direct } else { &self.agent }
+        if is_of_this_machine(url) || self.exceptions.cover(url) { &self.direct } else { &self.agent }
     }
 }
 
@@ -108,6 +116,10 @@ fn of_error(error: &ureq::Error) -> Failure {
         }
         ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl => Failure::Fatal(error.to_string()),
         ureq::Error::Timeout(_) => Failure::passing(format!("no answer in time ({error})")),
+        // The library has no other sign of it.
+        _ if error.to_string().contains("invalid peer certificate") => Failure::Fatal(format!(
+            "{error}; name the file of its authority in the environment variable SSL_CERT_FILE if it is to be trusted"
+        )),
         _ => Failure::passing(error.to_string()),
     }
 }

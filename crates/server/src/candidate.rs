@@ -59,8 +59,8 @@ pub(crate) enum Reply {
         /// By a stop string or an end-of-text token, not by the limit.
         is_stopped: bool,
     },
-    /// The prompt fills the context.
-    NoRoom,
+    /// The prompt fills the context; what the server says.
+    NoRoom(String),
     /// The answer cannot be taken back to tokens.
     Unreadable(String),
 }
@@ -69,8 +69,8 @@ pub(crate) enum Reply {
 #[derive(Debug)]
 pub(crate) enum Sampled {
     Candidate(Candidate),
-    /// The prefix fills the context.
-    NoRoom,
+    /// The prefix fills the context; what the server says.
+    NoRoom(String),
     /// The server's answer cannot be taken back to tokens.
     Unreadable(String),
 }
@@ -85,8 +85,9 @@ impl Model {
         Prompt::Text(self.tokenizer.decode(ids.strip_prefix(start).unwrap_or(ids)))
     }
 
-    pub fn extras(&self) -> Option<Extras> {
-        self.dialect.takes_extras.then(|| Extras::new(&self.sampling, self.tokenizer.vocab_size()))
+    /// What goes beyond the API with a request of so many tokens, those of its longest continuation among them.
+    pub fn extras(&self, tokens: usize) -> Option<Extras> {
+        self.dialect.takes_extras.then(|| Extras::new(&self.sampling, self.tokenizer.vocab_size(), tokens))
     }
 
     /// What an answer to a request that was told these stop strings has drawn.
@@ -124,12 +125,12 @@ impl Model {
                 seed: seeds.next_u32() >> 1,
                 logprobs: 1,
                 stop,
-                extras: self.extras(),
+                extras: self.extras(ids.len() + max_tokens),
             };
             let (tokens, is_stopped) = match send(&ask, ids.len())? {
                 Reply::Drawn { tokens, is_stopped } => (tokens, is_stopped),
-                Reply::NoRoom if row.token_ids().is_empty() => return Ok(Sampled::NoRoom),
-                Reply::NoRoom => break,
+                Reply::NoRoom(said) if row.token_ids().is_empty() => return Ok(Sampled::NoRoom(said)),
+                Reply::NoRoom(_) => break,
                 Reply::Unreadable(problem) => return Ok(Sampled::Unreadable(problem)),
             };
             let drawn = tokens.ids.len();
@@ -304,8 +305,9 @@ mod tests {
     #[test]
     fn a_prefix_without_room_is_no_error() {
         let model = model(dialect());
-        let full = |_: &Ask, _: usize| Ok::<_, Failure>(Reply::NoRoom);
-        assert!(matches!(model.sample(&wanted(&model, 5, Vec::new()), full), Ok(Sampled::NoRoom)));
+        let full = |_: &Ask, _: usize| Ok::<_, Failure>(Reply::NoRoom("full".into()));
+        let sampled = model.sample(&wanted(&model, 5, Vec::new()), full);
+        assert!(matches!(sampled, Ok(Sampled::NoRoom(said)) if said == "full"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a policy on servers is set up with.
 
+use espalier_files::unit_interval;
 use espalier_search::SamplingConfig;
 use espalier_settings::OutOfRange;
 use espalier_settings::range::{above, at_least};
@@ -52,7 +53,7 @@ impl Backoff {
     /// The pause after so many failures in a row, of which there is at least one. `random` is uniform over all values.
     pub(crate) fn pause(self, failures: u32, random: u64) -> Duration {
         let doubled = self.first.saturating_mul(1 << failures.saturating_sub(1).min(20));
-        let jitter = 0.5 + 0.5 * (random >> 11) as f64 / (1_u64 << 53) as f64;
+        let jitter = 0.5 + 0.5 * unit_interval(random);
         doubled.min(self.longest).mul_f64(jitter)
     }
 }

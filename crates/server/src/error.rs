@@ -1,5 +1,6 @@
 //! What can go wrong for good. What passes is waited for and tried again.
 
+use std::path::PathBuf;
 use thiserror::Error;
 
 /// Why a policy on servers cannot be used, or cannot answer one request.
@@ -35,6 +36,22 @@ pub enum ServerError {
         tokens: usize,
         /// Longest prefix and continuation together.
         context: usize,
+    },
+    /// A prompt that a server refuses because of its length, without having said before what fits.
+    #[error("it has {tokens} tokens, which is too many for the server ({said}); shorten it or choose another policy")]
+    NoRoom {
+        /// The prompt's tokens.
+        tokens: usize,
+        /// What the server says.
+        said: String,
+    },
+    /// Certificates that the environment names (`SSL_CERT_FILE`, `SSL_CERT_DIR`) cannot be read.
+    #[error("the certificates of {} cannot be used: {problem}", path.display())]
+    Trust {
+        /// The file or the folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
     },
     /// The tokenizer failed.
     #[error(transparent)]

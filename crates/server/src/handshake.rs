@@ -64,7 +64,7 @@ pub(crate) fn choose_model(listed: &[wire::Model], url: &str, wanted: Option<&st
         },
     };
     match (found, wanted) {
-        (Some(model), _) => Ok(Found { model: model.id.clone(), context: model.max_model_len }),
+        (Some(model), _) => Ok(Found { model: model.id.clone(), context: model.context() }),
         (None, Some(wanted)) if listed.is_empty() => Ok(Found { model: wanted.to_owned(), context: None }),
         (None, wanted) => {
             Err(Failure::Fatal(format!("it has no model {:?}, but {}", wanted.unwrap_or_default(), names())))
@@ -108,7 +108,7 @@ impl Probe<'_> {
 
     fn ask(&self, temperature: f32, stop: &[String]) -> Result<Completion, Failure> {
         let prompt: Prompt = self.model.prompt(&self.ids);
-        let mut extras = self.model.extras();
+        let mut extras = self.model.extras(self.ids.len() + PROBE_TOKENS);
         if let Some(extras) = &mut extras {
             // The likeliest token at any temperature.
             extras.top_k = if temperature > 0.0 { 1 } else { self.model.tokenizer.vocab_size() };
@@ -206,7 +206,7 @@ pub(crate) fn is_well(caller: &Caller, url: &str, model: &Model) -> bool {
         seed: 0,
         logprobs: 1,
         stop: &[],
-        extras: model.extras(),
+        extras: model.extras(ids.len() + 1),
     };
     complete(caller, url, &ask).is_ok()
 }

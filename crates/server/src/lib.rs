@@ -33,12 +33,14 @@ mod candidate;
 mod config;
 mod endpoints;
 mod error;
+mod exceptions;
 mod handshake;
 mod policy;
 mod reachable;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tokens;
+mod trust;
 mod wire;
 mod workers;
 

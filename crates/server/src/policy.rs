@@ -40,6 +40,8 @@ pub struct ServerPolicy {
 /// A request whose candidates are not all there.
 struct Pending {
     tree: u64,
+    /// The tokens of the prompt, where there is no step behind it.
+    prompt_tokens: Option<usize>,
     /// How often each candidate is taken: greedy ones are all the same, and asked for once.
     copies: usize,
     candidates: Vec<Option<Candidate>>,
@@ -65,7 +67,7 @@ impl ServerPolicy {
         for url in servers.urls.iter().filter(|url| config.api_key.is_some() && is_open_to_others(url)) {
             notice(&format!("the API key goes to {url} in the open, for all on its way to read; use https://"));
         }
-        let caller = Caller::new(&config);
+        let caller = Caller::new(&config)?;
         let tokenizer = Arc::new(tokenizer);
         let mut model = Model {
             name: String::new(),
@@ -167,7 +169,14 @@ impl ServerPolicy {
                 self.pending.remove(&done.ticket);
                 return self.ready.push_front(Err(PolicyError::new(error)));
             }
-            Ok(Sampled::NoRoom) | Err(Ended::Closed) => {}
+            Ok(Sampled::NoRoom(said)) => {
+                // A path that fills the context has its end there; a problem of which that is true has no tree.
+                if let Some(tokens) = pending.prompt_tokens {
+                    let error = ServerError::NoRoom { tokens, said };
+                    pending.failed.get_or_insert(PolicyError::of_tree(pending.tree, error));
+                }
+            }
+            Err(Ended::Closed) => {}
         }
         if pending.missing > 0 {
             return;
@@ -230,7 +239,8 @@ impl Policy for ServerPolicy {
         }
         let (asked, copies) = if request.temperature > 0.0 { (request.k, 1) } else { (1, request.k) };
         let candidates = (0..asked).map(|_| None).collect();
-        let pending = Pending { tree: request.tree, copies, candidates, missing: asked, failed: None };
+        let prompt_tokens = (request.step_ends.len() == 1).then_some(request.prefix_ids.len());
+        let pending = Pending { tree: request.tree, prompt_tokens, copies, candidates, missing: asked, failed: None };
         self.pending.insert(ticket, pending);
         let overhang: Arc<str> = request.overhang(|ids| self.tokenizer().decode(ids)).into();
         let prefix_ids: Arc<[u32]> = request.prefix_ids.into();

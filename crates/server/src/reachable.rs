@@ -11,7 +11,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 impl Servers {
     /// The address of the first server that answers, if one does. A gateway that has no server behind it (5xx) is none.
     pub fn reachable(&self) -> Option<&str> {
-        let caller = Caller::new(&ServerConfig { timeout: TIMEOUT, ..ServerConfig::default() });
+        let caller = Caller::new(&ServerConfig { timeout: TIMEOUT, ..ServerConfig::default() }).ok()?;
         let answers = |url: &&String| match caller.get(&format!("{url}/models")) {
             Ok(_) | Err(Failure::Fatal(_) | Failure::Refused(_) | Failure::TooLong(_) | Failure::Unusable(_)) => true,
             Err(Failure::Passing { .. }) => false,

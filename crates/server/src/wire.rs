@@ -42,6 +42,11 @@ pub(crate) struct Extras {
     pub repetition_penalty: f32,
     /// llama.cpp's name of it.
     pub repeat_penalty: f32,
+    /// Tokens that the penalty looks back over: the prompt and all of the continuation (llama.cpp, of itself 64).
+    pub repeat_last_n: usize,
+    /// What is done to the distribution, in the order in which a policy in a folder does it (llama.cpp, which of itself
+    /// has the temperature last).
+    pub samplers: [&'static str; 5],
     /// Text of special tokens is text (vLLM, SGLang).
     pub skip_special_tokens: bool,
     /// Sampled ids beside the text (vLLM, SGLang).
@@ -52,12 +57,15 @@ pub(crate) struct Extras {
 
 impl Extras {
     /// `vocabulary` stands for no limit of top-k: some servers take 0 for that and others -1, but all take a large number.
-    pub fn new(sampling: &SamplingConfig, vocabulary: usize) -> Extras {
+    /// `tokens` are those of the prompt and of the longest continuation.
+    pub fn new(sampling: &SamplingConfig, vocabulary: usize, tokens: usize) -> Extras {
         Extras {
             top_k: if sampling.top_k == 0 { vocabulary } else { sampling.top_k },
             min_p: sampling.min_p,
             repetition_penalty: sampling.repetition_penalty,
             repeat_penalty: sampling.repetition_penalty,
+            repeat_last_n: tokens,
+            samplers: ["penalties", "temperature", "top_k", "top_p", "min_p"],
             skip_special_tokens: false,
             return_token_ids: true,
             return_tokens_as_token_ids: true,
@@ -119,7 +127,17 @@ pub(crate) struct Models {
 pub(crate) struct Model {
     pub id: String,
     /// vLLM, SGLang.
-    pub max_model_len: Option<usize>,
+    max_model_len: Option<usize>,
+    /// llama.cpp says `n_ctx` there, others whatever they like.
+    #[serde(default)]
+    meta: serde_json::Value,
+}
+
+impl Model {
+    /// Longest prefix and continuation together, if the server says so.
+    pub fn context(&self) -> Option<usize> {
+        self.max_model_len.or_else(|| usize::try_from(self.meta["n_ctx"].as_u64()?).ok())
+    }
 }
 
 /// What an error's body says, in whichever of the usual shapes, in one line.
@@ -145,6 +163,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_context_is_where_each_server_says_it() {
+        let context = |model: &str| serde_json::from_str::<Model>(model).unwrap().context();
+        assert_eq!(context(r#"{"id": "m", "max_model_len": 4096}"#), Some(4096));
+        assert_eq!(context(r#"{"id": "m", "max_model_len": null, "meta": {"n_ctx": 2048, "n_vocab": 9}}"#), Some(2048));
+        for none in [r#"{"id": "m"}"#, r#"{"id": "m", "meta": "none"}"#, r#"{"id": "m", "meta": {"n_ctx": "many"}}"#] {
+            assert_eq!(context(none), None, "{none}");
+        }
+    }
+
+    #[test]
     fn a_request_is_the_api_s() {
         let sampling = SamplingConfig { repetition_penalty: 1.5, ..SamplingConfig::default() };
         let prompt = Prompt::Ids(vec![1, 2]);
@@ -159,13 +187,14 @@ mod tests {
             seed: 9,
             logprobs: 1,
             stop: &stop,
-            extras: Some(Extras::new(&sampling, 320)),
+            extras: Some(Extras::new(&sampling, 320, 7)),
         };
         let body = serde_json::to_value(&ask).unwrap();
         let expected = serde_json::json!({
             "model": "m", "prompt": [1, 2], "n": 1, "max_tokens": 5, "temperature": 0.5, "top_p": 1.0, "seed": 9,
             "logprobs": 1, "stop": ["</step>"], "top_k": 320, "min_p": 0.0, "repetition_penalty": 1.5,
-            "repeat_penalty": 1.5, "skip_special_tokens": false, "return_token_ids": true,
+            "repeat_penalty": 1.5, "repeat_last_n": 7,
+            "samplers": ["penalties", "temperature", "top_k", "top_p", "min_p"], "skip_special_tokens": false, "return_token_ids": true,
             "return_tokens_as_token_ids": true,
         });
         assert_eq!(body, expected);

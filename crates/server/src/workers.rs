@@ -150,7 +150,7 @@ impl Shared {
             let error = |problem| ServerError::Server { url: url.to_owned(), problem };
             match reply {
                 Ok(reply) => return Ok(reply),
-                Err(Failure::TooLong(_)) => return Ok(Reply::NoRoom),
+                Err(Failure::TooLong(said)) => return Ok(Reply::NoRoom(said)),
                 Err(Failure::Refused(problem)) => return Err(Ended::Request(error(problem))),
                 Err(Failure::Fatal(problem)) => return Err(Ended::Server(error(problem))),
                 Err(Failure::Passing { problem, .. }) if failures_alone >= FAILURES_OF_ONE => {

@@ -114,6 +114,36 @@ fn asdiv() {
     assert!(lacking.contains("problem 2: no <Answer>"), "{lacking}");
 }
 
+/// Publishers pack their files; the names of problems are those that they have unpacked.
+#[test]
+fn packed_files_are_read_as_what_they_hold() {
+    let folder = TempDir::new().unwrap();
+    let pack = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        let mut packed =
+            flate2::write::GzEncoder::new(std::fs::File::create(&path).unwrap(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut packed, text.as_bytes()).unwrap();
+        packed.finish().unwrap();
+        path
+    };
+    let csv = "What is 2 + 2?,3,4,5,6,B\n";
+    pack("anatomy_test.csv.gz", csv);
+    let maths = pack("abstract_algebra_test.csv.GZ", csv);
+    let of = |path: &Path, dataset| load_dataset(path, dataset, None, 7).unwrap();
+    let all = of(folder.path(), Dataset::Mmlu);
+    assert_eq!(
+        all.iter().map(|problem| problem.family.as_deref().unwrap()).collect::<Vec<_>>(),
+        ["abstract_algebra", "anatomy"]
+    );
+    assert_eq!(of(folder.path(), Dataset::MmluStem).len(), 2);
+    assert_eq!((all[0].id.as_str(), &all[..1]), ("abstract_algebra_test-000001", &of(&maths, Dataset::Mmlu)[..]));
+
+    let object = r#"{"problem": "Area?", "level": "Level 2", "type": "Geometry", "solution": "It is $\\boxed 9$."}"#;
+    assert_eq!(of(&pack("2.json.gz", object), Dataset::Math)[0].id, "2");
+    let line = r#"{"question": "Q?", "answer": "So 4.\n#### 4"}"#;
+    assert_eq!(of(&pack("test.jsonl.gz", line), Dataset::Gsm8k)[0].id, "test-000001");
+}
+
 #[test]
 fn aqua() {
     let line = r#"{"question": "Half of 42?", "options": ["A)20", "B)21", "C)(22)", "D)23", "E)24"], "rationale": "42/2", "correct": "B"}"#;
@@ -245,4 +275,25 @@ fn real_files() {
         assert!(!problem.solution.as_ref().unwrap().solution.contains("<<"), "{}", problem.id);
     }
     assert_eq!(load(Dataset::Mawps, "mawps_singleop.jsonl").len(), 562);
+}
+
+/// The real functions, where `ESPALIER_DATA` names a folder that holds them: each publisher's body is right, and no body is
+/// that does nothing, or ends all processes that it can reach.
+#[test]
+fn real_functions() {
+    let path = std::env::var_os("ESPALIER_DATA").map(|folder| Path::new(&folder).join("HumanEval.jsonl.gz"));
+    let Some(path) = path.filter(|path| path.exists()) else { return };
+    let problems = load_dataset(&path, Dataset::HumanEval, None, 0).unwrap();
+    assert_eq!(problems.len(), 164);
+    let wrong = ["    pass\n", "    import os, signal\n    os.kill(0, signal.SIGKILL)\n"];
+    std::thread::scope(|scope| {
+        for some in problems.chunks(82) {
+            scope.spawn(move || {
+                for problem in some {
+                    assert!(is_right(problem, &problem.answer), "{}", problem.id);
+                    wrong.iter().for_each(|body| assert!(!is_right(problem, body), "{}: {body}", problem.id));
+                }
+            });
+        }
+    });
 }

@@ -18,8 +18,8 @@ pub struct PreferArgs {
     /// The policy to start from, which is also the reference
     #[arg(long, value_name = "DIR")]
     policy: PathBuf,
-    /// Pairs: a folder of mcts-gen, its ranked_lists.jsonl, or a Parquet or JSONL file, of which the texts prompt, chosen and
-    /// rejected suffice
+    /// Pairs: a folder of mcts-gen, its ranked_lists.jsonl, or a Parquet or JSON file, or a folder of such, of which the texts
+    /// prompt, chosen and rejected suffice
     #[arg(long, value_name = "PATH")]
     pairs: PathBuf,
     /// More pairs that are only looked at, see --eval-every

@@ -6,10 +6,9 @@ use crate::contract::{self, Begun, Identity, Place};
 use crate::stage::pair_data::{self, Preferences, Reading};
 use crate::stage::policy_folder::{self, PolicyFolder};
 use crate::stage::prefer::{objective, train};
-use crate::stage::shards::is_part;
 use crate::stage::train::deciding;
 use anyhow::{Context as _, Result, bail};
-use espalier_files::{hash_path, publish_bytes, publish_json, read_json, remove_folder, sweep};
+use espalier_files::{publish_bytes, publish_json, read_json, remove_folder, sweep};
 use espalier_trainer::objectives::entry;
 use espalier_trainer::{PreferencePair, Trainer, state_folder};
 use serde::{Deserialize, Serialize};
@@ -78,9 +77,9 @@ pub fn run(compare: &Compare, context: &Context) -> Result<Compared> {
         .with("losses", compare.losses)
         .setting("prefer", &deciding(&config.prefer)?, &deciding(&RunConfig::default().prefer)?)?
         .input("policy", policy_folder::fingerprint(compare.policy)?)
-        .input("pairs", hash_path(compare.pairs, is_part)?);
+        .input("pairs", pair_data::fingerprint(compare.pairs)?);
     if let Some(path) = compare.held_out {
-        identity = identity.input("held-out pairs", hash_path(path, is_part)?);
+        identity = identity.input("held-out pairs", pair_data::fingerprint(path)?);
     }
     let work = match contract::begin(Place::folder(compare.out, is_own, &[]), identity, context)? {
         Begun::Done(compared) => return Ok(compared),

@@ -34,9 +34,9 @@ impl Training<'_> {
     pub fn prefer(&self, pairs: &Path, held_out: Option<&Path>, context: &Context) -> Result<TrainManifest> {
         let config = context.config;
         let settings = &config.prefer;
-        let mut identity = self.prefer_identity("prefer", config)?.input("pairs", hash_path(pairs, is_part)?);
+        let mut identity = self.prefer_identity("prefer", config)?.input("pairs", pair_data::fingerprint(pairs)?);
         if let Some(path) = held_out {
-            identity = identity.input("held-out pairs", hash_path(path, is_part)?);
+            identity = identity.input("held-out pairs", pair_data::fingerprint(path)?);
         }
         let objective = objective(settings)?;
         let material = |model: &Transformer, tokenizer: &Tokenizer| {

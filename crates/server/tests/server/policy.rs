@@ -201,6 +201,19 @@ fn a_state_that_fills_the_context_has_no_children() {
     assert!(found.iter().all(|tree| tree.len() > 1 && tree.len() <= 4), "nothing below the first steps");
 }
 
+/// A server that does not say before how long a prompt may be.
+#[test]
+fn a_prompt_that_fills_the_context_gives_up_its_tree_by_name() {
+    let message = "the request exceeds the available context size";
+    let brain = Picky { inventor: Inventor::new(), problem: "What is 3 + 7?", refusal: Some((400, message)) };
+    let server = FakeServer::new(Arc::new(brain), Manners::Vllm);
+    let (_, summary, _) = searched(&[&server], 6, config());
+    assert_eq!(summary.skipped.len(), 1, "{:?}", summary.skipped);
+    let reason = &summary.skipped[0].reason;
+    assert!(summary.skipped[0].index == 3 && reason.contains("tokens, which is too many for the server"), "{reason}");
+    assert!(reason.contains(message), "{reason}");
+}
+
 #[test]
 fn every_kind_of_server_gives_the_same_trees() {
     let expected = undisturbed(3);

@@ -6,6 +6,7 @@ use super::{json, parquet, table};
 use crate::error::TaskError;
 use crate::problem::Problem;
 use crate::sandbox::Sandbox;
+use espalier_files::{has_extension, name_inside};
 use espalier_settings::choices;
 use std::path::{Path, PathBuf};
 
@@ -87,22 +88,20 @@ pub fn load_dataset(path: &Path, dataset: Dataset, limit: Option<usize>, seed: u
 }
 
 fn load_file(root: &Path, file: &Path, dataset: Dataset, limit: usize, seed: u64) -> Result<Vec<Problem>, TaskError> {
-    let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let is_parquet = file.extension().is_some_and(|extension| extension == "parquet");
+    let named = name_inside(file);
+    let stem = named.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let rows = match dataset {
-        _ if is_parquet => parquet::read_all(file, limit)?,
+        _ if has_extension(file, "parquet") => parquet::read_all(file, limit)?,
         Dataset::Asdiv => return words::asdiv(file, limit),
         Dataset::Bbh => bbh::rows(file, limit)?,
         Dataset::Mmlu | Dataset::MmluStem => table::headerless(file, &choices::MMLU_COLUMNS, limit)?,
         Dataset::Gpqa => table::with_header(file, limit)?,
-        Dataset::Math if file.extension().is_some_and(|extension| extension == "json") => {
-            json::read_value(file, limit)?
-        }
+        Dataset::Math if has_extension(&named, "json") => json::read_value(file, limit)?,
         _ => json::read_any(file, limit)?,
     };
     let read = |row: &Row| match dataset {
         Dataset::Gsm8k => words::gsm8k(row, &stem),
-        Dataset::Math => words::math(row, &words::math_id(root, file)),
+        Dataset::Math => words::math(row, &words::math_id(&name_inside(root), &named)),
         Dataset::Mawps => words::mawps(row, &stem),
         Dataset::Svamp => words::svamp(row, &stem),
         Dataset::Aqua => choices::aqua(row, &stem),
@@ -135,16 +134,17 @@ fn files(path: &Path, dataset: Dataset) -> Result<Vec<PathBuf>, TaskError> {
         let failed = |source| TaskError::Read { path: folder.clone(), source };
         for entry in std::fs::read_dir(&folder).map_err(failed)? {
             let entry = entry.map_err(failed)?.path();
-            let extension = entry.extension().unwrap_or_default().to_string_lossy();
+            let named = name_inside(&entry);
             if entry.is_dir() {
                 folders.push(entry);
-            } else if extensions.contains(&&*extension) {
+            } else if extensions.iter().any(|extension| has_extension(&named, extension)) {
                 found.push(entry);
             }
         }
     }
     if dataset == Dataset::MmluStem {
-        found.retain(|file| STEM.contains(&choices::subject(&file.file_stem().unwrap_or_default().to_string_lossy())));
+        let stem = |file: &PathBuf| name_inside(file).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        found.retain(|file| STEM.contains(&choices::subject(&stem(file))));
     }
     found.sort();
     if found.is_empty() {

@@ -13,6 +13,7 @@ pub use dataset::{Dataset, load_dataset};
 
 use crate::error::TaskError;
 use crate::problem::Problem;
+use espalier_files::name_inside;
 use row::Row;
 use serde_json::Value;
 use std::collections::HashSet;
@@ -31,15 +32,13 @@ use std::path::Path;
 /// # Errors
 /// Any [`TaskError`] about files: unreadable, unknown extension, broken, lacking a field, with an id twice, or empty.
 pub fn load_problems(path: &Path, limit: Option<usize>) -> Result<Vec<Problem>, TaskError> {
-    let extension_of = |path: &Path| path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    let is_packed = extension_of(path) == "gz";
-    let named = if is_packed { path.with_extension("") } else { path.to_owned() };
-    let extension = extension_of(&named);
+    let named = name_inside(path);
+    let extension = named.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let limit = limit.unwrap_or(usize::MAX);
     let rows = match extension.as_str() {
         "jsonl" | "ndjson" => json::read_lines(path, limit)?,
         "json" => json::read_array(path, limit)?,
-        "parquet" if !is_packed => parquet::read(path, limit)?,
+        "parquet" if named == path => parquet::read(path, limit)?,
         _ => return Err(TaskError::Extension { path: path.to_owned(), extension }),
     };
     let stem = named.file_stem().unwrap_or_default().to_string_lossy();

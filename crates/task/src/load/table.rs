@@ -2,14 +2,14 @@
 
 use super::row::Row;
 use crate::error::TaskError;
-use espalier_files::open_input;
+use espalier_files::{read_input_text, without_mark};
 use serde_json::{Map, Value};
-use std::fs::File;
 use std::path::Path;
 
 /// Rows whose columns the first line names.
 pub(super) fn with_header(path: &Path, limit: usize) -> Result<Vec<Row>, TaskError> {
-    let mut reader = csv::ReaderBuilder::new().from_reader(open(path)?);
+    let text = read_text(path)?;
+    let mut reader = csv::ReaderBuilder::new().from_reader(without_mark(&text).as_bytes());
     let names: Vec<String> =
         reader.headers().map_err(|error| failed(path, &error))?.iter().map(|name| name.trim().to_owned()).collect();
     rows(path, reader, &names, limit)
@@ -17,16 +17,17 @@ pub(super) fn with_header(path: &Path, limit: usize) -> Result<Vec<Row>, TaskErr
 
 /// Rows of as many columns as there are names.
 pub(super) fn headerless(path: &Path, names: &[&str], limit: usize) -> Result<Vec<Row>, TaskError> {
-    let reader = csv::ReaderBuilder::new().has_headers(false).from_reader(open(path)?);
+    let text = read_text(path)?;
+    let reader = csv::ReaderBuilder::new().has_headers(false).from_reader(without_mark(&text).as_bytes());
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
     rows(path, reader, &names, limit)
 }
 
-fn open(path: &Path) -> Result<File, TaskError> {
-    open_input(path).map_err(|source| TaskError::Read { path: path.to_owned(), source })
+fn read_text(path: &Path) -> Result<String, TaskError> {
+    read_input_text(path).map_err(|source| TaskError::Read { path: path.to_owned(), source })
 }
 
-fn rows(path: &Path, mut reader: csv::Reader<File>, names: &[String], limit: usize) -> Result<Vec<Row>, TaskError> {
+fn rows(path: &Path, mut reader: csv::Reader<&[u8]>, names: &[String], limit: usize) -> Result<Vec<Row>, TaskError> {
     let mut rows = Vec::new();
     for record in reader.records().take(limit) {
         let record = record.map_err(|error| failed(path, &error))?;

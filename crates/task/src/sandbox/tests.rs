@@ -99,17 +99,23 @@ fn hostile_programs_neither_pass_nor_disturb() {
         "import threading\nt = [threading.Thread(target=int) for _ in range(4)]\n[x.start() for x in t]",
         "return a + b",
     );
-    for (name, act, last) in HOSTILE {
-        // The act at the first call, and already while the function is defined.
-        let at_once = format!("{act}\n{HEAD}    return 0\n");
-        let programs = [with(act, last), at_once, honest.clone()];
-        let verdicts = std::thread::scope(|scope| {
-            let judged = programs.each_ref().map(|program| scope.spawn(|| verdict(&sandbox, program, TESTS)));
-            judged.map(|judged| judged.join().unwrap())
+    // Some at a time beside an honest one, each with its act at the first call, and with it while the function is defined.
+    for group in HOSTILE.chunks(4) {
+        let called = group.iter().map(|(name, act, last)| (name, "", with(act, last)));
+        let defined =
+            group.iter().map(|(name, act, _)| (name, ", while it is defined", format!("{act}\n{HEAD}    return 0\n")));
+        let hostile: Vec<_> = called.chain(defined).collect();
+        std::thread::scope(|scope| {
+            let sandbox = &sandbox;
+            let judged = |program| scope.spawn(move || verdict(sandbox, program, TESTS));
+            let beside = judged(&honest);
+            let all: Vec<_> = hostile.iter().map(|(name, when, program)| (name, when, judged(program))).collect();
+            for (name, when, judged) in all {
+                let verdict = judged.join().unwrap();
+                assert!(matches!(verdict, Verdict::Failed(_)), "{name}{when}: {verdict:?}");
+            }
+            assert_eq!(beside.join().unwrap(), Verdict::Passed, "beside one of {group:?}");
         });
-        assert!(matches!(verdicts[0], Verdict::Failed(_)), "{name}: {:?}", verdicts[0]);
-        assert!(matches!(verdicts[1], Verdict::Failed(_)), "{name}, while it is defined: {:?}", verdicts[1]);
-        assert_eq!(verdicts[2], Verdict::Passed, "beside {name}");
     }
 }
 

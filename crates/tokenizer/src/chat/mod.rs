@@ -4,6 +4,7 @@ mod dialect;
 mod json;
 #[cfg(test)]
 mod tests;
+mod widths;
 
 use crate::beside::{SPECIAL_TOKENS_MAP, TOKENIZER_CONFIG, fields_of, token_in};
 use crate::error::TokenizerError;
@@ -13,7 +14,6 @@ use json::tojson;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, Error, ErrorKind, context};
-use minijinja_contrib::pycompat::unknown_method_callback;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ const TEMPLATE_FILE: &str = "chat_template.jinja";
 /// What a template may spend on one conversation, which comes with a model from anywhere: 1 for a step, or for 64 bytes
 /// that it writes or holds. Conversations of some megabytes fit.
 const FUEL: u64 = 1 << 21;
-/// How long it may take, on however busy a machine.
+/// How long one may take, on however busy a machine.
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// One message of a conversation.
@@ -54,6 +54,8 @@ pub(crate) struct ChatTemplate {
     environment: Environment<'static>,
     /// What the template itself has wrong, which is said when it is needed first: many who load a folder never chat.
     broken: Option<String>,
+    /// How long it may take.
+    longest: Duration,
     /// Special tokens by their roles.
     tokens: BTreeMap<&'static str, String>,
 }
@@ -80,7 +82,8 @@ impl ChatTemplate {
             let token = token_in(&config, role).or_else(|| token_in(&map, role))?;
             Some((role, token.to_owned()))
         };
-        Ok(Some(ChatTemplate { path, environment, broken, tokens: TOKENS.into_iter().filter_map(token).collect() }))
+        let tokens = TOKENS.into_iter().filter_map(token).collect();
+        Ok(Some(ChatTemplate { path, environment, broken, longest: LONGEST, tokens }))
     }
 
     /// As [`render`](Self::render), for a while: lists that are doubled again and again cost time and memory that the
@@ -89,8 +92,8 @@ impl ChatTemplate {
         let (template, messages) = (Arc::clone(self), messages.to_vec());
         let (sender, rendered) = channel();
         std::thread::spawn(move || sender.send(template.render(&messages)));
-        rendered.recv_timeout(LONGEST).unwrap_or_else(|_| {
-            let problem = format!("it takes more than {} s", LONGEST.as_secs());
+        rendered.recv_timeout(self.longest).unwrap_or_else(|_| {
+            let problem = format!("it takes more than {} s", self.longest.as_secs());
             Err(TokenizerError::ChatTemplate { path: self.path.clone(), problem })
         })
     }
@@ -130,7 +133,7 @@ fn environment() -> Result<Environment<'static>, Error> {
     let mut environment = Environment::new();
     environment.set_fuel(Some(FUEL));
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    environment.set_unknown_method_callback(unknown_method_callback);
+    environment.set_unknown_method_callback(widths::method);
     environment.add_filter("tojson", tojson);
     let failed = |problem: String| Error::new(ErrorKind::InvalidOperation, problem);
     environment

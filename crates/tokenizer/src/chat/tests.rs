@@ -1,12 +1,22 @@
+use super::ChatTemplate;
 use crate::{Message, Tokenizer, TokenizerError};
 use serde_json::{Value, json};
 use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
-/// The conversation of one user's message by a template, with files beside it.
-fn chat(template: &str, beside: &[(&str, Value)]) -> Result<String, TokenizerError> {
+/// A tokenizer's folder with a template.
+fn folder(template: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     Tokenizer::train_bpe(["a"], 300, &["<s>"]).unwrap().save(folder.path()).unwrap();
     fs::write(folder.path().join("chat_template.jinja"), template).unwrap();
+    folder
+}
+
+/// The conversation of one user's message by a template, with files beside it.
+fn chat(template: &str, beside: &[(&str, Value)]) -> Result<String, TokenizerError> {
+    let folder = folder(template);
     for (name, content) in beside {
         fs::write(folder.path().join(name), content.to_string()).unwrap();
     }
@@ -50,4 +60,56 @@ fn a_format_that_the_library_panics_at_is_an_error() {
     let error = chat("{{ '%(é)s'|format(1) }}", &[]).unwrap_err().to_string();
     assert!(error.contains("chat_template.jinja") && error.contains("char boundary"), "{error}");
     assert!(!espalier_files::catches_panics());
+}
+
+#[test]
+fn templates_that_ask_for_too_much_are_refused() {
+    let greedy = [
+        "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
+        "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
+        "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+        "{{ 'a\nb' | indent(1000000000) }}",
+        "{{ '%1000000000d' | format(1) }}",
+        "{{ '{:>1000000000}'.format(1) }}",
+        "{{ '{:>10000000000000}'.format(1) }}",
+        "{{ '{:.10000000000000f}'.format(1.5) }}",
+        "{{ ('a' * 9999) | replace('a', 'a' * 9999) | replace('a', 'a' * 9999) | replace('a', 'a' * 9999) }}",
+        "{{ ('a' * 9999).replace('a', 'a' * 9999).replace('a', 'a' * 9999).replace('a', 'a' * 9999) }}",
+        "{{ ('x' * 99999).join(range(99999) | map('string')) }}",
+        "{{ 'x' * 1000000000 }}",
+        "{{ ['x'] * 1000000000 }}",
+        "{{ range(1000000000) | list | length }}",
+        "{% macro m() %}{{ m() }}{{ m() }}{% endmacro %}{{ m() }}",
+        "{% for a in range(99999) %}{{ 'x' * 99999 }}{% endfor %}",
+        "{{ (range(99999) | list | tojson * 999) | upper | lower | title | trim('9') }}",
+        "{{ messages | batch(1000000000, 'x') | list }}",
+        "{{ range(9) | slice(1000000000) | list }}",
+    ];
+    for template in greedy {
+        let error = chat(template, &[]).map(|text| text.len()).unwrap_err().to_string();
+        assert!(error.contains("chat_template.jinja") && !error.ends_with(" s"), "{template}: {error}");
+    }
+    let folder = folder("{% for m in messages %}{{ m.content | trim | replace('b', 'c') }}{% endfor %}");
+    let long = "ab ".repeat(1_000_000);
+    let written = Tokenizer::load(folder.path()).unwrap().chat(&[Message::user(&long)]).unwrap();
+    assert_eq!(written, long.replace('b', "c").trim(), "3 MB are not too much");
+}
+
+/// Lists that are doubled cost the budget nothing until they are written or laid flat, and nothing ends that.
+#[test]
+fn what_the_budget_does_not_see_is_given_up_after_its_time() {
+    let doubled = [
+        "{% set ns = namespace(s=['x']) %}{% for i in range(60) %}{% set ns.s = [ns.s, ns.s] %}{% endfor %}{{ ns.s }}",
+        "{% set ns = namespace(s=['x']) %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+    ];
+    for template in doubled {
+        let folder = folder(template);
+        let mut loaded = ChatTemplate::load(folder.path()).unwrap().unwrap();
+        loaded.longest = Duration::from_secs(1);
+        let began = Instant::now();
+        // The thread that is given up goes on until the test ends.
+        let error = Arc::new(loaded).render_in_time(&[Message::user("a")]).unwrap_err().to_string();
+        assert!(error.contains("chat_template.jinja: it takes more than 1 s"), "{template}: {error}");
+        assert!(began.elapsed() < Duration::from_secs(10), "{template}");
+    }
 }

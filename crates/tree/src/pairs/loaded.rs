@@ -2,7 +2,7 @@
 
 use super::{RankedList, StepPair, read_pairs};
 use crate::error::TreeError;
-use espalier_files::input_lines;
+use espalier_files::{input_lines, without_mark};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -53,6 +53,14 @@ impl<E> Loaded<E> {
         }
     }
 
+    /// Adds what another file holds; its rows are counted on from those that are here.
+    pub fn append(&mut self, other: Loaded<E>) {
+        let before = self.examples.len() + self.skipped.len();
+        self.examples.extend(other.examples);
+        self.origins.extend(other.origins.into_iter().map(|origin| Origin { row: before + origin.row, ..origin }));
+        self.skipped.extend(other.skipped.into_iter().map(|row| UnusedRow { row: before + row.row, ..row }));
+    }
+
     /// Every example in another form.
     pub fn map<F>(self, form: impl FnMut(E) -> F) -> Loaded<F> {
         let examples = self.examples.into_iter().map(form).collect();
@@ -95,10 +103,11 @@ pub fn load_ranked_lists(path: &Path) -> Result<Loaded<RankedList>, TreeError> {
     let mut row = 0;
     for line in lines {
         let line = line.map_err(TreeError::read(path))?;
+        let line = without_mark(&line);
         if line.trim().is_empty() {
             continue;
         }
-        let list = match serde_json::from_str::<RankedList>(&line) {
+        let list = match serde_json::from_str::<RankedList>(line) {
             Ok(list) => list.checked().map_err(str::to_owned),
             Err(error) if error.is_data() => Err(error.to_string()),
             Err(error) => {
@@ -143,7 +152,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (good, rising) = (list("p", &[1.0, 1.0, 0.5]), list("q", &[0.0, 1.0]));
         let short = good.replace("\"visits\":[2,2,2]", "\"visits\":[2]");
-        let path = written(folder.path(), &[&rising, "", "{\"prompt\":\"Q\"}", &short, &good]);
+        let path = written(folder.path(), &[&format!("\u{feff}{rising}"), "", "{\"prompt\":\"Q\"}", &short, &good]);
         let loaded = load_ranked_lists(&path).unwrap();
         assert_eq!(loaded.origins, [Origin { row: 3, family: "p".into() }]);
         assert_eq!(loaded.examples[0].visits, [2, 2, 2]);
@@ -160,6 +169,20 @@ mod tests {
         let path = written(folder.path(), &[&good, &good[..20]]);
         let error = load_ranked_lists(&path).unwrap_err();
         assert!(matches!(error, TreeError::Row { row: 1, .. }), "{error}");
+    }
+
+    #[test]
+    fn rows_are_counted_on_from_file_to_file() {
+        let of = |made: [Result<char, String>; 2]| {
+            let mut loaded = Loaded::default();
+            made.into_iter().enumerate().for_each(|(row, made)| loaded.push(row, char::to_string, made));
+            loaded
+        };
+        let mut all = of([Err("bad".into()), Ok('a')]);
+        all.append(of([Ok('b'), Err("worse".into())]));
+        assert_eq!(all.examples, ['a', 'b']);
+        assert_eq!(all.origins.iter().map(|origin| origin.row).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(all.skipped[1], UnusedRow { row: 3, reason: "worse".into() });
     }
 
     #[test]

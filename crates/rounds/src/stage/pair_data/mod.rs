@@ -1,8 +1,11 @@
 //! Preferences from files: pairs and ranked lists of `mcts-gen`, with their tokens, or any table of texts as TRL reads it.
 
+mod files;
 mod texts;
 
-use anyhow::{Context, Result};
+pub use files::fingerprint;
+
+use anyhow::{Context, Result, bail};
 use espalier_files::{seed_from, unit_interval};
 use espalier_model::Transformer;
 use espalier_tokenizer::Tokenizer;
@@ -29,28 +32,38 @@ pub struct Reading {
     pub append_eos: bool,
 }
 
-/// Reads a folder of `mcts-gen`, its ranked lists, a Parquet file, or JSON Lines. The log-probabilities of stored pairs
-/// become the pairs' reference if `model`, from which training starts, is the policy that sampled them.
+/// Reads a folder of `mcts-gen`, its ranked lists, or texts: a Parquet file, JSON Lines or an array, or a folder of such. The
+/// log-probabilities of stored pairs become the pairs' reference if `model`, from which training starts, is the policy
+/// that sampled them. Rows are counted through all files.
 pub fn load(path: &Path, model: &Transformer, tokenizer: &Tokenizer, reading: Reading) -> Result<Preferences> {
+    let mut all: Option<Preferences> = None;
+    for source in files::sources(path)? {
+        let next = load_source(&source, model, tokenizer, reading);
+        let next = next.with_context(|| format!("cannot read pairs in {}", source.display()))?;
+        match &mut all {
+            Some(all) => all.append(next).with_context(|| format!("in {}", source.display()))?,
+            None => all = Some(next),
+        }
+    }
+    all.with_context(|| format!("{} has no file", path.display()))
+}
+
+/// Reads what is stored as one.
+fn load_source(path: &Path, model: &Transformer, tokenizer: &Tokenizer, reading: Reading) -> Result<Preferences> {
     let texts = |rows| Preferences::Pairs(texts::encode_all(rows, tokenizer, reading), Order::Shuffled);
-    let load = || {
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        if path.is_file() && matches!(extension, "jsonl" | "json" | "ndjson") {
-            if texts::first_row_has(path, "response_ids")? {
-                let lists = load_ranked_lists(path)?;
-                return Ok(Preferences::Lists(lists.map(|list| siblings(list, reading))));
-            }
-            return Ok(texts(texts::json_rows(path)?));
+    if files::is_json(path) {
+        if texts::first_row_has(path, "response_ids")? {
+            let lists = load_ranked_lists(path)?;
+            return Ok(Preferences::Lists(lists.map(|list| siblings(list, reading))));
         }
-        if path.is_file() && !texts::has_tokens(path)? {
-            return Ok(texts(texts::parquet_rows(path)?));
-        }
-        let known = policy_hash(path)?.is_some_and(|hash| hash == model.hash());
-        let pairs = load_pairs(path)?.map(|pair| stored_pair(pair, known, reading));
-        Ok(Preferences::Pairs(pairs, arranged(pair_rules(path)?.as_deref())))
-    };
-    let loaded: Result<Preferences> = load();
-    loaded.with_context(|| format!("cannot read pairs in {}", path.display()))
+        return Ok(texts(texts::json_rows(path)?));
+    }
+    if path.is_file() && !texts::has_tokens(path)? {
+        return Ok(texts(texts::parquet_rows(path)?));
+    }
+    let known = policy_hash(path)?.is_some_and(|hash| hash == model.hash());
+    let pairs = load_pairs(path)?.map(|pair| stored_pair(pair, known, reading));
+    Ok(Preferences::Pairs(pairs, arranged(pair_rules(path)?.as_deref())))
 }
 
 /// The order of pairs with these stored rules: as given, if a curriculum arranged them. Pairs with rules that this version
@@ -67,6 +80,18 @@ impl Preferences {
             Preferences::Pairs(_, order) => *order,
             Preferences::Lists(_) => Order::Shuffled,
         }
+    }
+
+    /// Adds those of another file, whose rows follow.
+    fn append(&mut self, other: Preferences) -> Result<()> {
+        match (self, other) {
+            (Preferences::Pairs(pairs, order), Preferences::Pairs(more, of_more)) if *order == of_more => {
+                pairs.append(more);
+            }
+            (Preferences::Lists(lists), Preferences::Lists(more)) => lists.append(more),
+            _ => bail!("the preferences are of another kind than those of the files before"),
+        }
+        Ok(())
     }
 
     /// The number of pairs; of a list, those of its neighbours.

@@ -5,6 +5,7 @@
 //! of two), no sum loses a term to rounding, and no value becomes huge or tiny.
 
 use super::{Expr, Function, MAX_FACTORIAL, exact, hash};
+use espalier_files::unit_interval;
 
 /// Points at which two formulas with symbols are compared.
 const POINTS: u64 = 16;
@@ -164,7 +165,7 @@ fn symbol(name: &str, point: u64) -> Complex {
         "\\pi" => Complex::real(std::f64::consts::PI),
         _ => {
             let bits = hash(name, point);
-            let magnitude = 0.3 + 2.7 * ((bits >> 11) as f64 / (1_u64 << 53) as f64);
+            let magnitude = 0.3 + 2.7 * unit_interval(bits);
             // Some points are all positive, so that roots and logarithms of several symbols have values there.
             let negative = point % 2 == 1 && bits & 1 == 1;
             // And some are large: x - 5 has a root only there.
