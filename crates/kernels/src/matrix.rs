@@ -185,7 +185,9 @@ fn pack<'a, T: Copy + 'a, L: Copy>(
             if output == 0 {
                 panels.resize((panel + 1) * lines, empty);
             }
-            row.iter().enumerate().for_each(|(input, &number)| put(&mut panels[panel * lines..], number, input, output));
+            row.iter()
+                .enumerate()
+                .for_each(|(input, &number)| put(&mut panels[panel * lines..], number, input, output));
             outputs += 1;
         }
     }

@@ -1,8 +1,8 @@
 //! The same numbers as slow loops in float64, and the same bits however the work is cut.
 
 use espalier_kernels::{
-    BLOCK, Element, Heads, Into, Isa, Matrix, Output, Piece, Rows, Seen, attend, even, narrowed, norm_heads, rms_norm, swiglu,
-    turn, widened,
+    BLOCK, Element, Heads, Into, Isa, Matrix, Output, Piece, Rows, Seen, attend, even, narrowed, norm_heads, rms_norm,
+    swiglu, turn, widened,
 };
 
 /// Numbers in [-1, 1) that follow from their place.
@@ -60,7 +60,8 @@ fn product(isa: Isa, rows: usize, inputs: usize, outputs: usize, half: bool) -> 
 #[test]
 fn products_are_those_of_float64() {
     for isa in Isa::available() {
-        for (rows, inputs, outputs) in [(1, 1, 1), (2, 3, 31), (5, 64, 33), (12, 66, 96), (13, 128, 70), (29, 175, 64)] {
+        for (rows, inputs, outputs) in [(1, 1, 1), (2, 3, 31), (5, 64, 33), (12, 66, 96), (13, 128, 70), (29, 175, 64)]
+        {
             for half in [false, true] {
                 let (y, wanted) = product(isa, rows, inputs, outputs, half);
                 assert_close(&y, &wanted, 1e-5, &format!("{isa:?}, {rows} x {inputs} x {outputs}, half: {half}"));
@@ -144,7 +145,8 @@ fn attention<E: Element>(isa: Isa, heads: &Heads, prefix: &[usize], own: &[usize
     let queries = numbers((rows * tokens + 2) * stride, 4);
 
     let shared = Text::<E>::new(heads, &keys, &values, prefix, gap);
-    let texts: Vec<_> = (0..rows).map(|row| Text::<E>::new(heads, &own_keys[row], &own_values[row], own, gap)).collect();
+    let texts: Vec<_> =
+        (0..rows).map(|row| Text::<E>::new(heads, &own_keys[row], &own_values[row], own, gap)).collect();
     let seen = Seen { first: 1, prefix: shared.pieces(), own: texts.iter().map(Text::pieces).collect(), tokens };
     let mut attended = vec![0.0; (rows * tokens + 2) * query_width];
     attend(isa, heads, 1, &[seen], &queries, stride, &mut attended);
@@ -172,7 +174,9 @@ fn attention<E: Element>(isa: Isa, heads: &Heads, prefix: &[usize], own: &[usize
             let total: f64 = scores.iter().sum();
             wanted.extend((0..heads.width).map(|place| {
                 let terms = (from..end).zip(&scores);
-                terms.map(|(position, score)| score / total * at(&values, &own_values[row], position)[place]).sum::<f64>()
+                terms
+                    .map(|(position, score)| score / total * at(&values, &own_values[row], position)[place])
+                    .sum::<f64>()
             }));
         }
     }
@@ -182,7 +186,8 @@ fn attention<E: Element>(isa: Isa, heads: &Heads, prefix: &[usize], own: &[usize
 #[test]
 fn attention_is_that_of_float64() {
     for isa in Isa::available() {
-        for (key_heads, queries_per_key, width, window) in [(2, 3, 16, None), (1, 1, 6, Some(7)), (2, 2, 80, Some(20)), (3, 1, 64, None)]
+        for (key_heads, queries_per_key, width, window) in
+            [(2, 3, 16, None), (1, 1, 6, Some(7)), (2, 2, 80, Some(20)), (3, 1, 64, None)]
         {
             let heads = Heads { layers: 2, key_heads, queries_per_key, width, window };
             let name = format!("{isa:?}, {heads:?}");
@@ -200,7 +205,9 @@ fn the_bits_of_attention_depend_on_neither_pieces_nor_processor() {
         let heads = Heads { layers: 2, key_heads: 2, queries_per_key: 3, width: 24, window };
         let wanted = bits(&attention::<f32>(Isa::Portable, &heads, &[16, 16, 5], &[5], 0).0);
         for isa in Isa::available() {
-            for (prefix, gap) in [(vec![16, 16, 5], 0), (vec![1; 37], 3), (vec![7, 16, 9, 5], 2), (vec![3, 15, 2, 16, 1], 1)] {
+            for (prefix, gap) in
+                [(vec![16, 16, 5], 0), (vec![1; 37], 3), (vec![7, 16, 9, 5], 2), (vec![3, 15, 2, 16, 1], 1)]
+            {
                 for own in [vec![5], vec![2, 3], vec![1, 1, 1, 1, 1]] {
                     let found = attention::<f32>(isa, &heads, &prefix, &own, gap).0;
                     assert!(bits(&found) == wanted, "{isa:?}, {prefix:?}, {own:?}, {window:?}");

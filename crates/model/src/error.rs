@@ -151,6 +151,15 @@ pub enum ModelError {
 }
 
 impl ModelError {
+    /// Whether fewer requests at a time might do: a device has no memory left, or no block for keys and values.
+    pub fn is_out_of_memory(&self) -> bool {
+        match self {
+            ModelError::Full { .. } => true,
+            ModelError::Torch(error) => error.to_string().contains("out of memory"),
+            _ => false,
+        }
+    }
+
     pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> ModelError {
         move |source| ModelError::Read { path: path.to_owned(), source }
     }

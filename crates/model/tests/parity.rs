@@ -4,9 +4,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests make and break files")]
 
-use espalier_model::{
-    Architecture, DecodeGroup, Decoder, ModelConfig, ModelError, Numerics, RopeScaling, Transformer,
-};
+use espalier_model::{Architecture, DecodeGroup, Decoder, ModelConfig, ModelError, Numerics, RopeScaling, Transformer};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 

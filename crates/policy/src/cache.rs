@@ -244,7 +244,8 @@ impl PrefixCache {
             above.children.insert(ids[0], id);
         }
         let (children, trees) = (HashMap::new(), HashSet::new());
-        let node = Node { parent: Some(parent), ids, segment, state: None, children, trees, last_used: self.clock, pins: 0 };
+        let node =
+            Node { parent: Some(parent), ids, segment, state: None, children, trees, last_used: self.clock, pins: 0 };
         self.nodes.insert(id, node);
         self.leaves.insert((self.clock, Reverse(id)));
         id

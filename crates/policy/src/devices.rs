@@ -139,7 +139,11 @@ impl Worker {
 fn serve(mut policy: ModelPolicy, device: usize, orders: &Receiver<Order>, done: &Sender<Done>) {
     let send = |policy: &ModelPolicy, outcome| done.send(Done { device, outcome, stats: policy.stats() }).is_ok();
     loop {
-        let next = if policy.pending() == 0 { orders.recv().map_err(|_| TryRecvError::Disconnected) } else { orders.try_recv() };
+        let next = if policy.pending() == 0 {
+            orders.recv().map_err(|_| TryRecvError::Disconnected)
+        } else {
+            orders.try_recv()
+        };
         match next {
             Ok(Order::Answer(request)) => {
                 if let Err(error) = policy.submit(request)
@@ -200,7 +204,9 @@ impl Policy for DevicesPolicy {
         while answered.is_empty() && self.failed.is_empty() && self.pending > 0 {
             self.workers.iter_mut().for_each(Worker::send_on);
             let Ok(done) = self.answers.recv() else {
-                return Err(PolicyError::new(ModelPolicyError::Devices { problem: "their threads have ended".to_owned() }));
+                return Err(PolicyError::new(ModelPolicyError::Devices {
+                    problem: "their threads have ended".to_owned(),
+                }));
             };
             self.take(done, &mut answered);
         }

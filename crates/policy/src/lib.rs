@@ -59,6 +59,9 @@ mod running;
 mod sampler;
 mod score;
 
+#[doc = include_str!("scheduling.md")]
+pub mod scheduling {}
+
 pub use config::PolicyConfig;
 pub use devices::DevicesPolicy;
 pub use error::ModelPolicyError;

@@ -36,6 +36,8 @@ pub struct ModelPolicy {
     failed: VecDeque<PolicyError>,
     /// Whether requests were put back for want of memory, and none has ended since: then none is admitted.
     is_full: bool,
+    /// Rows decoded at the same time: those of the configuration, fewer once a device has run out of memory.
+    max_rows: usize,
     hash: String,
     stats: PolicyStats,
 }
@@ -82,6 +84,7 @@ impl ModelPolicy {
             answered: Vec::new(),
             failed: VecDeque::new(),
             is_full: false,
+            max_rows: config.max_rows,
             hash: model.hash(),
             stats: PolicyStats::default(),
             decoder,
@@ -106,7 +109,7 @@ impl ModelPolicy {
         let mut rows: usize = self.running.iter().map(|running| running.request.k).sum();
         let mut place = 0;
         while let Some(request) = self.queue.get(place) {
-            if !self.running.is_empty() && (self.is_full || rows + request.k > self.config.max_rows) {
+            if !self.running.is_empty() && (self.is_full || rows + request.k > self.max_rows) {
                 break;
             }
             let known = self.cache.known(&request.prefix_ids);
@@ -147,6 +150,17 @@ impl ModelPolicy {
         }
     }
 
+    /// After a device ran out of memory in a pass: puts all requests back, and runs at most half as many rows from now on.
+    fn begin_again(&mut self) {
+        let rows: usize = self.running.iter().map(|running| running.request.k).sum();
+        self.max_rows = (rows / 2).max(1);
+        self.stats.restarts += self.running.len() as u64;
+        while let Some(last) = self.running.pop() {
+            self.queue.push_front(last.into_request(&mut self.cache));
+        }
+        while self.cache.evict() {}
+    }
+
     /// One pass of the batch through the model and one token for every row that is due one.
     fn step(&mut self) -> Result<(), ModelPolicyError> {
         self.make_room();
@@ -163,7 +177,14 @@ impl ModelPolicy {
         if !calls.is_empty() {
             self.stats.passes += 1;
             self.stats.tokens_forwarded += calls.iter().map(|(_, ids)| ids.len() as u64).sum::<u64>();
-            let states = self.decoder.extend(&mut calls)?;
+            let states = match self.decoder.extend(&mut calls) {
+                Ok(states) => states,
+                Err(error) if error.is_out_of_memory() && self.running.len() > 1 => {
+                    self.begin_again();
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            };
             let mut row = decoding_rows;
             for running in starting.iter_mut().filter(|running| running.is_reading()) {
                 running.receive(|| states.narrow(row..row + 1), &mut self.cache);
@@ -298,7 +319,9 @@ pub(crate) fn check(request: &StepRequest<'_>, vocab_size: usize) -> Result<(), 
 pub(crate) fn tokenize(tokenizer: &Tokenizer, prompt: &str, context: Option<usize>) -> Result<Vec<u32>, PolicyError> {
     let ids = tokenizer.encode_prompt(prompt).map_err(ModelPolicyError::from)?;
     match context {
-        Some(context) if ids.len() >= context => Err(ModelPolicyError::LongPrompt { tokens: ids.len(), context }.into()),
+        Some(context) if ids.len() >= context => {
+            Err(ModelPolicyError::LongPrompt { tokens: ids.len(), context }.into())
+        }
         _ => Ok(ids),
     }
 }

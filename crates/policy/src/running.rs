@@ -108,7 +108,7 @@ impl Running {
             Phase::Known(_) => 0,
             Phase::Prefill { group, .. } => {
                 group.blocks_for((self.request.prefix_ids.len() - self.fed).min(chunk_tokens), claimed)
-            },
+            }
             Phase::Decode(group) => group.blocks_for(1, claimed),
         }
     }

@@ -9,8 +9,7 @@ pub const COMMON: Group = group("", &[flag("seed"), flag("format"), flag("granul
 pub const SEED: Group = group("", &[flag("seed")]);
 
 /// Where a command runs.
-pub const RUNTIME: Group =
-    group("runtime", &[flag("device"), flag("threads"), flag("max_rows"), flag("cache_mib")]);
+pub const RUNTIME: Group = group("runtime", &[flag("device"), flag("threads"), flag("max_rows"), flag("cache_mib")]);
 
 /// Where a command runs that searches trees.
 pub const RUNTIME_OF_SEARCH: Group =
@@ -19,14 +18,7 @@ pub const RUNTIME_OF_SEARCH: Group =
 /// Limits on the sampled distribution, and precision.
 pub const SAMPLING: Group = group(
     "sampling",
-    &[
-        flag("top_k"),
-        flag("top_p"),
-        flag("min_p"),
-        flag("repetition_penalty"),
-        flag("precision"),
-        flag("numerics"),
-    ],
+    &[flag("top_k"), flag("top_p"), flag("min_p"), flag("repetition_penalty"), flag("precision"), flag("numerics")],
 );
 
 /// Which pairs are taken from trees.

@@ -74,4 +74,3 @@ pub struct Piece<'a, E> {
     /// Tokens, at least one.
     pub len: usize,
 }
-

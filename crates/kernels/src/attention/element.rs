@@ -1,6 +1,6 @@
 //! Numbers that keys and values are stored as.
 
-use super::tile::{Place, Scratch, Task, halves, floats};
+use super::tile::{Place, Scratch, Task, floats, halves};
 use crate::half::narrowed;
 use crate::lanes::{Isa, Lanes, with_lanes};
 

@@ -91,7 +91,10 @@ pub fn attend<E: Element>(
 fn check<E>(heads: &Heads, seen: &Seen<E>) {
     for piece in seen.prefix.iter().chain(seen.own.iter().flatten()) {
         let numbers = piece.block.len();
-        assert!(piece.start + piece.len <= BLOCK && numbers == heads.block_numbers(), "a piece of a block of {numbers}");
+        assert!(
+            piece.start + piece.len <= BLOCK && numbers == heads.block_numbers(),
+            "a piece of a block of {numbers}"
+        );
     }
     let own: Vec<usize> = seen.own.iter().map(|own| len(own)).collect();
     assert!(own.iter().all(|&len| len == own[0] && len >= seen.tokens) && seen.tokens > 0, "rows of {own:?} tokens");

@@ -92,8 +92,7 @@ impl Torch {
         }
         let eps = config.rms_norm_eps;
         let turns = self.turns(&plan.positions)?;
-        let slots: Vec<i64> =
-            plan.targets.iter().map(|target| (target.place * BLOCK + target.token) as i64).collect();
+        let slots: Vec<i64> = plan.targets.iter().map(|target| (target.place * BLOCK + target.token) as i64).collect();
         let slots = self.indices(&slots)?;
         let batches = self.batches(config, plan, calls)?;
         let ids: Vec<i64> = plan.ids.iter().map(|&id| i64::from(id)).collect();

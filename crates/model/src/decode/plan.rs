@@ -1,7 +1,7 @@
 //! What goes into one pass: ids, positions, and places for the new keys and values.
 
-use super::blocks::{Pool, Run};
 use super::DecodeGroup;
+use super::blocks::{Pool, Run};
 use crate::{ModelConfig, ModelError};
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -208,7 +208,8 @@ fn assert_invariant(config: &ModelConfig) {
     for kind in [Kind::Float, Kind::BFloat16] {
         model.convert(kind).unwrap();
         let alone = in_company(&model, 0, 0, 23);
-        for (before, after, chunk) in [(0, 0, 1), (0, 1, 10), (1, 0, 5), (2, 3, 16), (7, 0, 3), (5, 11, 10), (30, 9, 7)] {
+        for (before, after, chunk) in [(0, 0, 1), (0, 1, 10), (1, 0, 5), (2, 3, 16), (7, 0, 3), (5, 11, 10), (30, 9, 7)]
+        {
             let found = in_company(&model, before, after, chunk);
             let differs = alone.iter().zip(&found).position(|(alone, found)| alone != found);
             let name = config.architecture.name();

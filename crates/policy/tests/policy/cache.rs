@@ -3,7 +3,7 @@
 use crate::tiny::{Step, answer_all, child, policy, policy_with, root};
 use espalier_policy::PolicyConfig;
 use espalier_search::Policy;
-use espalier_search::{Expansion, Finish, StepRequest, Stops, Unit};
+use espalier_search::{Expansion, Finish, Numerics, SamplingConfig, StepRequest, Stops, Unit};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
@@ -106,6 +106,9 @@ fn rollouts_share_the_prefix_of_the_step() {
 /// Bytes of 16 tokens of the tiny model: 2 layers of 2 heads, 8 numbers of a key and 16 of a value, which is filled up.
 const BLOCK: usize = 16 * 2 * 2 * (8 + 16) * 4;
 
+/// The same by LibTorch, which fills nothing up.
+const FAST_BLOCK: usize = 16 * 2 * 2 * 2 * 8 * 4;
+
 #[test]
 fn a_small_budget_drops_the_deepest_of_the_oldest_and_changes_no_bit() {
     let mut free = policy();
@@ -144,10 +147,19 @@ fn memory_stays_within_its_budget_and_is_given_back() {
         assert_eq!(stats.cached_bytes, 0, "all trees are forgotten");
     }
 
+    // The device's memory cannot be exceeded at all.
+    let sampling = SamplingConfig { numerics: Numerics::Fast, ..SamplingConfig::default() };
+    let mut device = policy_with(PolicyConfig { cache_bytes: 16 * FAST_BLOCK, sampling, ..crate::tiny::config() });
+    let found = crate::tiny::play(&mut device, &scripts);
+    assert!(device.stats().restarts > 0 && device.stats().most_cached_bytes as usize <= 16 * FAST_BLOCK);
+    let steps = |histories: &[Vec<Expansion>]| histories.iter().map(Vec::len).collect::<Vec<_>>();
+    assert_eq!(steps(&found), steps(&wanted));
+
     // Two thousand trees that are never forgotten.
     let mut tight = policy_with(PolicyConfig { cache_bytes: 16 * BLOCK, ..crate::tiny::config() });
     for tree in 0..2000 {
-        let request = root(&tight, 1000 + tree, &format!("{tree} + 4"), Step { k: 1, max_tokens: 1, ..Step::default() });
+        let request =
+            root(&tight, 1000 + tree, &format!("{tree} + 4"), Step { k: 1, max_tokens: 1, ..Step::default() });
         answer_all(&mut tight, vec![request]);
     }
     assert_eq!(tight.stats().most_cached_bytes as usize, 16 * BLOCK);

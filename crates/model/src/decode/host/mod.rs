@@ -113,8 +113,10 @@ impl Host {
             layer.qkv.multiply(self.isa, normed.rows(), rows, &mut qkv, Into::Set);
             self.turn(plan, layer, &mut qkv, eps);
             match &mut self.kept {
-                Kept::Float32(blocks) => Attention { isa: self.isa, heads: &self.heads, layer: index, plan, calls }.run(blocks, &qkv, &mut attended),
-                Kept::Bfloat16(blocks) => Attention { isa: self.isa, heads: &self.heads, layer: index, plan, calls }.run(blocks, &qkv, &mut attended),
+                Kept::Float32(blocks) => Attention { isa: self.isa, heads: &self.heads, layer: index, plan, calls }
+                    .run(blocks, &qkv, &mut attended),
+                Kept::Bfloat16(blocks) => Attention { isa: self.isa, heads: &self.heads, layer: index, plan, calls }
+                    .run(blocks, &qkv, &mut attended),
             }
             let lines = Lines::from(&attended, attended_width, self.half);
             layer.output.multiply(self.isa, lines.rows(), rows, &mut x, Into::Add);

@@ -56,9 +56,8 @@ impl HostWeights {
     }
 
     pub fn bytes(&self) -> usize {
-        let layer = |layer: &HostLayer| {
-            layer.qkv.bytes() + layer.output.bytes() + layer.gate_up.bytes() + layer.down.bytes()
-        };
+        let layer =
+            |layer: &HostLayer| layer.qkv.bytes() + layer.output.bytes() + layer.gate_up.bytes() + layer.down.bytes();
         let head = self.head.as_ref().map_or(0, Matrix::bytes);
         self.embedding.bytes() + head + self.layers.iter().map(layer).sum::<usize>()
     }
