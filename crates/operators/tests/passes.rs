@@ -7,8 +7,8 @@ use tch::{Device, Kind, Tensor};
 #[test]
 fn operators_are_counted() {
     let (one, x) = operators(|| Tensor::ones([2, 2], (Kind::Float, Device::Cpu)));
-    let (two, _) = operators(|| (&x + &x).relu());
-    assert!(one >= 1 && two == 2, "{one} {two}");
+    let (added, _) = operators(|| &x + &x);
+    assert!(one >= 1 && added == 1, "{one} {added}");
 
     // One decode pass of requests with prefixes and siblings of their own, then one in which some read their prefixes.
     let config = ModelConfig::llama(100, 32, 64, 3, 4, 2, 64).unwrap();
@@ -30,8 +30,8 @@ fn operators_are_counted() {
         operators(|| decoder.extend(&mut calls).unwrap()).0
     };
     let one = count(Numerics::Fast, 1, false);
-    // 3 layers of some 40 operators, and a few dozen for the whole pass.
-    assert!((100..250).contains(&one), "{one} operators");
+    // 3 layers of some 200, views and operators within operators among them, and a few dozen for the whole pass.
+    assert!((500..900).contains(&one), "{one} operators");
     for requests in [8, 64, 256] {
         assert_eq!(count(Numerics::Fast, requests, false), one, "{requests} requests");
     }
