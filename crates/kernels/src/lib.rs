@@ -9,6 +9,8 @@
 //! bfloat16 products) on the kind of processor.
 #![allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "vector instructions, and rows that threads write side by side")]
 #![allow(clippy::inline_always, reason = "what is inlined is compiled for the caller's instructions")]
+#![allow(clippy::cast_ptr_alignment, reason = "the loads are those of unaligned addresses")]
+#![allow(clippy::needless_range_loop, reason = "sums of a tile, whose loops the compiler unrolls")]
 
 mod attention;
 mod half;

@@ -37,7 +37,8 @@ fn operators_are_counted() {
     }
     let mixed = count(Numerics::Fast, 8, true);
     assert!(mixed < 2 * one);
-    assert_eq!(count(Numerics::Fast, 256, true), mixed);
+    let many = count(Numerics::Fast, 256, true);
+    assert!(many.abs_diff(mixed) < 5, "{many} operators, {mixed} for fewer");
     // On the processor the kernels are this project's own.
     assert_eq!(count(Numerics::Invariant, 64, true), 0);
 }

@@ -10,7 +10,8 @@
 //! where its prefixes are: that with the fewest living trees.
 
 use crate::error::ModelPolicyError;
-use crate::policy::{ModelPolicy, check};
+use crate::policy::ModelPolicy;
+use crate::request::{check, tokenize};
 use crossbeam::channel::{Receiver, Sender, TryRecvError, TrySendError, bounded, unbounded};
 use espalier_search::{About, Expansion, Policy, PolicyError, PolicyStats, StepRequest};
 use espalier_tokenizer::Tokenizer;
@@ -180,7 +181,7 @@ impl Policy for DevicesPolicy {
     }
 
     fn tokenize(&self, prompt: &str) -> Result<Vec<u32>, PolicyError> {
-        crate::policy::tokenize(&self.tokenizer, prompt, self.about.max_context_tokens)
+        tokenize(&self.tokenizer, prompt, self.about.max_context_tokens)
     }
 
     fn submit(&mut self, request: StepRequest<'_>) -> Result<(), PolicyError> {

@@ -54,6 +54,7 @@ mod devices;
 mod error;
 mod numerics;
 mod policy;
+mod request;
 mod rows;
 mod running;
 mod sampler;

@@ -4,6 +4,7 @@ use crate::cache::PrefixCache;
 use crate::config::PolicyConfig;
 use crate::error::ModelPolicyError;
 use crate::numerics::{kind, numerics};
+use crate::request::{check, tokenize};
 use crate::rows::{RowContext, RowLimits, SampledRow};
 use crate::running::Running;
 use crate::sampler::Scratch;
@@ -185,10 +186,9 @@ impl ModelPolicy {
                 }
                 Err(error) => return Err(error.into()),
             };
-            let mut row = decoding_rows;
-            for running in starting.iter_mut().filter(|running| running.is_reading()) {
+            let reading = starting.iter_mut().filter(|running| running.is_reading());
+            for (row, running) in (decoding_rows..).zip(reading) {
                 running.receive(|| states.narrow(row..row + 1), &mut self.cache);
-                row += 1;
             }
             sampled_from = Some(if decoding_rows < states.rows() { states.narrow(0..decoding_rows) } else { states });
         }
@@ -294,35 +294,6 @@ impl Policy for ModelPolicy {
 
     fn forget(&mut self, tree: u64) {
         self.cache.forget(tree);
-    }
-}
-
-/// Refuses a request that contradicts itself, or holds ids that a model of `vocab_size` tokens does not know.
-pub(crate) fn check(request: &StepRequest<'_>, vocab_size: usize) -> Result<(), ModelPolicyError> {
-    let problem = if request.prefix_ids.is_empty() {
-        "its prefix has no tokens".to_owned()
-    } else if request.step_ends.last().map(|&end| end as usize) != Some(request.prefix_ids.len()) {
-        format!("step_ends {:?} do not end at the {} prefix tokens", request.step_ends, request.prefix_ids.len())
-    } else if !request.step_ends.is_sorted() {
-        format!("step_ends {:?} fall", request.step_ends)
-    } else if let Some(id) = request.prefix_ids.iter().find(|&&id| id as usize >= vocab_size) {
-        format!("token {id} is not among the model's {vocab_size}")
-    } else if !(request.temperature >= 0.0 && request.temperature.is_finite()) {
-        format!("temperature is {}, but must be 0 or above and finite", request.temperature)
-    } else {
-        return Ok(());
-    };
-    Err(ModelPolicyError::Request { ticket: request.ticket, tree: request.tree, problem })
-}
-
-/// The tokens of a prompt that leaves room in a context of so many tokens.
-pub(crate) fn tokenize(tokenizer: &Tokenizer, prompt: &str, context: Option<usize>) -> Result<Vec<u32>, PolicyError> {
-    let ids = tokenizer.encode_prompt(prompt).map_err(ModelPolicyError::from)?;
-    match context {
-        Some(context) if ids.len() >= context => {
-            Err(ModelPolicyError::LongPrompt { tokens: ids.len(), context }.into())
-        }
-        _ => Ok(ids),
     }
 }
 

@@ -55,7 +55,7 @@ pub fn score(model: &Transformer, texts: &[Scoring]) -> Result<Vec<Scored>, Mode
     let mut decoder = Decoder::new(model, Numerics::of(model.device()), TEXTS * kept_bytes(model, longest))?;
     let mut scored = Vec::with_capacity(texts.len());
     for (place, batch) in texts.chunks(TEXTS).enumerate() {
-        let mut readings = batch.iter().map(|text| Reading::new(text)).collect::<Result<Vec<_>, _>>()?;
+        let mut readings = batch.iter().map(Reading::new).collect::<Result<Vec<_>, _>>()?;
         while readings.iter().any(|reading| reading.fed < reading.text.ids.len()) {
             read_on(&mut decoder, &mut readings, &mut scratch).map_err(|error| match error {
                 Failure::NotFinite(at) => ModelPolicyError::Text {

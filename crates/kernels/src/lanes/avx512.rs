@@ -2,9 +2,9 @@
 
 use super::Lanes;
 use std::arch::x86_64::{
-    __m256i, __m512, __m512bh, _mm256_loadu_si256, _mm512_and_si512, _mm512_castsi512_ps, _mm512_cvtepu16_epi32,
-    _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_set1_ps,
-    _mm512_setzero_ps, _mm512_slli_epi32, _mm512_storeu_ps,
+    __m256i, __m512, __m512bh, __m512i, _mm256_loadu_si256, _mm512_and_si512, _mm512_castsi512_ps,
+    _mm512_cvtepu16_epi32, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_storeu_ps,
 };
 
 macro_rules! common {
@@ -79,7 +79,8 @@ unsafe impl Lanes for Avx512Bf16 {
         unsafe {
             let pair = _mm512_set1_epi32(pair.cast::<i32>().read_unaligned());
             let pairs = _mm512_loadu_si512(pairs.cast());
-            let (pair, pairs): (__m512bh, __m512bh) = (std::mem::transmute(pair), std::mem::transmute(pairs));
+            let pair = std::mem::transmute::<__m512i, __m512bh>(pair);
+            let pairs = std::mem::transmute::<__m512i, __m512bh>(pairs);
             _mm512_dpbf16_ps(c, pair, pairs)
         }
     }

@@ -134,7 +134,7 @@ impl Decoder {
         }
     }
 
-    /// V(s) = tanh(w . h), [N]; empty for a model without a value head. A state's value depends on no other, bit for bit.
+    /// V(s) = tanh(w . h), `[N]`; empty for a model without a value head. A state's value depends on no other, bit for bit.
     ///
     /// # Errors
     /// What LibTorch says of a device.

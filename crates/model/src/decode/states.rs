@@ -74,7 +74,7 @@ impl States {
             assert_eq!(tensors.len(), all.len(), "states of one decoder");
             Numbers::Device(Tensor::cat(&tensors, 0))
         };
-        States { rows, numbers }
+        States { numbers, rows }
     }
 
     /// Bytes that they take.

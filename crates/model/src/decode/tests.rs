@@ -2,6 +2,7 @@ use super::*;
 use crate::{Architecture, ModelConfig, ModelError, RopeScaling, Transformer};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use std::collections::HashSet;
 use tch::{Device, Kind, Tensor};
 
 /// A small configuration in which everything that an architecture may have is switched on.
@@ -289,7 +290,7 @@ fn blocks_are_shared_and_come_back() {
         drop(group);
         // Three siblings of one token: the first goes on in the prefix's last block, of which 12 places are free.
         let mut siblings = DecodeGroup::new(&[segment], 3, 40).unwrap();
-        let blocks_for = |group: &DecodeGroup, tokens| group.blocks_for(tokens, &mut Default::default());
+        let blocks_for = |group: &DecodeGroup, tokens| group.blocks_for(tokens, &mut HashSet::default());
         assert_eq!((blocks_for(&siblings, 1), blocks_for(&siblings, 13)), (2, 3));
         decoder.extend(&mut [(&mut siblings, &[1, 2, 3])]).unwrap();
         assert_eq!((pool.in_use(), blocks_for(&siblings, 11), blocks_for(&siblings, 15)), (4, 0, 1));

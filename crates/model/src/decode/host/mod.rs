@@ -191,7 +191,7 @@ impl Attention<'_, '_, '_> {
         }
         let blocks = &*blocks;
         let pieces = |runs: &[Run]| {
-            runs.iter().map(|run| Piece { block: &*blocks[run.block.place], start: run.start, len: run.len }).collect()
+            runs.iter().map(|run| Piece { block: &blocks[run.block.place], start: run.start, len: run.len }).collect()
         };
         let seen: Vec<Seen<E>> = self
             .calls
