@@ -111,3 +111,68 @@ pub(crate) fn select_child(
 fn below(generator: &mut impl Rng, count: u32) -> u32 {
     ((u64::from(generator.next_u32()) * u64::from(count)) >> 32) as u32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use espalier_tree::{Ending, Kind, NewNode, TreeInfo};
+
+    /// A root that was visited 4 times, with a child of these visits and this sum of values.
+    fn tree(visits: u32, value_sum: f64) -> Tree {
+        let info = TreeInfo {
+            run_id: String::new(),
+            round: 0,
+            problem_id: String::new(),
+            question: String::new(),
+            reference_answer: String::new(),
+            tree_seed: 0,
+        };
+        let mut tree = Tree::new(info, "", &[]);
+        tree.set_statistics(NodeId::ROOT, 4, 2.0);
+        let child = NewNode {
+            kind: Kind::Plan,
+            text: String::new(),
+            token_ids: Vec::new(),
+            logprobs: Vec::new(),
+            prior: 0.25,
+            ending: Ending::None,
+            reward: None,
+            answer: None,
+        };
+        tree.expand(NodeId::ROOT, &[child]);
+        tree.set_statistics(NodeId(1), visits, value_sum);
+        tree
+    }
+
+    /// (1.5 - 2 * 0.25) / (3 + 2) = 0.2, and without visits under way 1.5 / 3.
+    #[test]
+    fn a_visit_that_is_under_way_counts_as_a_loss() {
+        let tree = tree(3, 1.5);
+        assert_eq!(q(tree.node(NodeId(1)), 0, 0.25), 0.5);
+        assert_eq!(q(tree.node(NodeId(1)), 2, 0.25), 0.2);
+    }
+
+    #[test]
+    fn visits_under_way_count_for_parent_and_child() {
+        let config = |selection| SearchConfig { selection, c_puct: 2.0, c_uct: 2.0, ..SearchConfig::default() };
+        let score = |selection, tree: &Tree, parent, child| {
+            let scoring = Scoring::new(&config(selection), tree.node(NodeId::ROOT), parent);
+            scoring.score(tree.node(NodeId(1)), child, 0.25)
+        };
+        // Q 0.2, and c P sqrt(4 + 5) / (1 + 3 + 2) = 2 * 0.25 * 3 / 6 = 0.25.
+        let visited = tree(3, 1.5);
+        assert!((score(Selection::Puct, &visited, 5, 2) - 0.45).abs() < 1e-12);
+        // Q 0.2, and c sqrt(ln(4 + 5) / (3 + 2)).
+        let expected = 0.2 + 2.0 * (9_f64.ln() / 5.0).sqrt();
+        assert!((score(Selection::Uct, &visited, 5, 2) - expected).abs() < 1e-12);
+        // Never visited: the value of a first play is 0, and c P sqrt(9) / 1 = 1.5; with one under way -0.25 + 1.5 / 2.
+        let fresh = tree(0, 0.0);
+        assert_eq!(score(Selection::Puct, &fresh, 5, 0), 1.5);
+        assert_eq!(score(Selection::Puct, &fresh, 5, 1), 0.5);
+        assert_eq!(score(Selection::Uct, &fresh, 5, 0), f64::INFINITY);
+        // A first play 0.125 below the parent's Q of 2 / 4.
+        let below = SearchConfig { first_play: FirstPlay::BelowParent(0.125), ..config(Selection::Puct) };
+        let scoring = Scoring::new(&below, fresh.node(NodeId::ROOT), 0);
+        assert_eq!(scoring.score(fresh.node(NodeId(1)), 0, 0.0), 0.375 + 2.0 * 0.25 * 2.0);
+    }
+}

@@ -1,7 +1,7 @@
 //! Several leaves of one tree at a time.
 
-use super::{PROMPT, info, job, plan, searched};
-use espalier_search::fake::{FakeJudge, FakePolicy, FakeSource, FakeTexts};
+use super::{PROMPT, child, info, job, plan, searched, tree_of};
+use espalier_search::fake::{FakeJudge, FakePolicy, FakeSource, FakeState, FakeTable, FakeTexts};
 use espalier_search::{
     Candidate, Evaluation, Expansion, Finish, Next, RequestBuffer, SearchConfig, StepRequest, Stop, StopWhen, Stops,
     TreeSearch, search,
@@ -128,25 +128,45 @@ impl FakeSource for Endless {
     }
 }
 
-/// No step is terminal, so that a child's visits are the simulations through it: 17, of which the first expands the root.
-/// Of 8 children 4 are considered: 2 rounds of 4 (16 / (2 * 4)), then 4 rounds of 2, whatever the values are.
+/// No step is terminal, so that a child's visits are the simulations through it, of which the first expands the root. Of 8
+/// children 4 are considered, whatever the values are: with 17 simulations 2 rounds of 4 (16 / (2 * 4)), then 4 rounds of 2;
+/// with 16 one round of 4 (15 / (2 * 4)), then 3 rounds of 2 (15 / (2 * 2)), and these again for the 5 that are left.
 #[test]
 fn gumbel_counts_only_simulations_that_begin() {
-    for (leaves_per_tree, reproducible) in [(1, true), (3, true), (8, true), (8, false)] {
-        let config = SearchConfig {
-            simulations: 17,
-            gumbel_root: Some(4),
-            k_root: 8,
-            max_depth: 100,
-            ..config(leaves_per_tree, reproducible)
-        };
-        let trees = searched(&config, 64, 10, &mut FakePolicy::new(Endless)).expect("runs");
-        for (index, tree) in trees {
-            let mut visits: Vec<u32> = tree.children(NodeId::ROOT).iter().map(|child| child.visits).collect();
-            visits.sort_unstable();
-            assert_eq!(visits, [0, 0, 0, 0, 2, 2, 6, 6], "{leaves_per_tree} leaves, tree {index}");
+    for (simulations, expected) in [(17, [0, 0, 0, 0, 2, 2, 6, 6]), (16, [0, 0, 0, 0, 1, 1, 6, 7])] {
+        for (leaves_per_tree, reproducible) in [(1, true), (3, true), (8, true), (8, false)] {
+            let config = SearchConfig {
+                simulations,
+                gumbel_root: Some(4),
+                k_root: 8,
+                max_depth: 100,
+                ..config(leaves_per_tree, reproducible)
+            };
+            let trees = searched(&config, 64, 10, &mut FakePolicy::new(Endless)).expect("runs");
+            for (index, tree) in trees {
+                let mut visits: Vec<u32> = tree.children(NodeId::ROOT).iter().map(|child| child.visits).collect();
+                visits.sort_unstable();
+                assert_eq!(visits, expected, "{leaves_per_tree} leaves, tree {index}");
+            }
         }
     }
+}
+
+/// Two at a time, and a prior that decides nothing. The root; then a, and b, since a counts as -1 while it is asked about;
+/// then a again (0.9), and b, since a counts as (0.9 - 1) / 2 = -0.05 against 0.1. Had the first visits never ended, a would
+/// be (0.9 - 2) / 3 = -0.37 and b (0.1 - 1) / 2 = -0.45.
+#[test]
+fn a_visit_that_has_ended_counts_as_a_loss_no_longer() {
+    let [a, b] = ["a", "b"].map(|name| plan(1, name));
+    let next = |value| FakeState::new(value).step(&plan(2, "1"), 0.5).step(&plan(2, "2"), 0.5);
+    let table = FakeTable::new()
+        .state("", FakeState::new(0.0).step(&a, 0.5).step(&b, 0.25))
+        .state(&a, next(0.9))
+        .state(&b, next(0.1));
+    let config = SearchConfig { simulations: 5, c_puct: 1e-6, ..config(2, true) };
+    let tree = tree_of(&config, table);
+    let visits = |text| tree.node(child(&tree, NodeId::ROOT, text)).visits;
+    assert_eq!([visits(&a), visits(&b)], [2, 2]);
 }
 
 /// The engine looks ahead, as a caller of `next` does not.

@@ -39,7 +39,7 @@ fn planted() -> (FakeTable, [String; 6]) {
     let [b1, b2, c1] = ["b1", "b2", "c1"].map(|name| plan(2, name));
     let end = |value: f32, answer: &str| FakeState::new(value).step(&solution(answer), 0.5);
     let table = FakeTable::new()
-        .state("", FakeState::new(0.0).step(&a, 0.9).step(&b, 0.2).step(&c, 0.3))
+        .state("", FakeState::new(0.25).step(&a, 0.9).step(&b, 0.2).step(&c, 0.3))
         .state(&a, FakeState::new(0.2).step(&plan(2, "never"), 0.5))
         .state(&b, FakeState::new(0.6).step(&b1, 0.9).step(&b2, 0.1))
         .state(&c, FakeState::new(0.4).step(&c1, 0.5))
@@ -62,6 +62,10 @@ fn a_beam_keeps_the_best_of_each_level() {
     let sum = f64::from(0.4_f32) + f64::from(0.5_f32) + 1.0;
     assert_eq!(statistics(&tree, at(&[&c])), (3, sum));
     assert_eq!(tree.node(at(&[&a])).value_estimate(), Some(0.2));
+    // The root's comes with its steps: 0.25 and those of a, b, c, b1, b2, c1, and the rewards -1 and 1.
+    assert_eq!(tree.node(NodeId::ROOT).value_estimate(), Some(0.25));
+    let (visits, sum) = statistics(&tree, NodeId::ROOT);
+    assert!(visits == 9 && (sum - (0.25 + 0.2 + 0.6 + 0.4 - 0.5 + 0.1 + 0.5)).abs() < 1e-6, "{visits} {sum}");
     assert_eq!(check(&tree), []);
 
     // Without values the likeliest path goes on: a, then nothing that leads anywhere else.
@@ -86,6 +90,27 @@ fn best_first_goes_on_where_the_value_is_highest() {
     let limited = SearchConfig { simulations: 2, ..config };
     let tree = tree_of(&limited, table);
     assert_eq!(tree.ids().filter(|&id| tree.node(id).is_expanded()).count(), 2);
+}
+
+/// Each token of y has 0.5, of x 0.3, of z 0.2, and of y1, which follows y, 0.5: y and y1 together are 0.25 a token.
+#[test]
+fn without_values_best_first_takes_the_likeliest_whole_path() {
+    let [x, y, z] = ["x", "y", "z"].map(|name| plan(1, name));
+    let y1 = plan(2, "y1");
+    let table = FakeTable::new()
+        .state("", FakeState::new(0.0).step(&x, 0.3).step(&y, 0.5).step(&z, 0.2))
+        .state(&x, FakeState::new(0.0).step(&plan(2, "x1"), 0.9))
+        .state(&y, FakeState::new(0.0).step(&y1, 0.5));
+    let config = SearchConfig {
+        strategy: Strategy::BestFirst,
+        evaluation: Evaluation::Zero,
+        simulations: 3,
+        ..SearchConfig::default()
+    };
+    let tree = tree_of(&config, table);
+    let [x, y, z] = [x, y, z].map(|text| child(&tree, NodeId::ROOT, &text));
+    let expanded = [x, y, z, child(&tree, y, &y1)].map(|id| tree.node(id).is_expanded());
+    assert_eq!(expanded, [true, true, false, false]);
 }
 
 #[test]
