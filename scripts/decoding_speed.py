@@ -110,14 +110,14 @@ class Server:
 
 class Ours:
     name = "espalier"
-    precision = "float32"
+    flags = ["--precision", "float32"]
 
     def __init__(self, args):
-        self.command = [*shlex.split(args.bench), args.policy, str(args.prompts), str(args.siblings)]
+        shape = ["--policy", args.policy, "--prompts", str(args.prompts), "--siblings", str(args.siblings)]
+        self.command = [*shlex.split(args.bench), *shape, *self.flags]
 
     def run(self):
-        environment = {**os.environ, "PRECISION": self.precision}
-        out = subprocess.run(self.command, capture_output=True, text=True, env=environment)
+        out = subprocess.run(self.command, capture_output=True, text=True)
         found = re.search(r"(\d+) tokens in ([\d.]+) s, ([\d.]+) s of processor", out.stdout)
         if not found:
             raise RuntimeError(f"the bench printed {out.stdout!r} {out.stderr[-300:]!r}")
@@ -129,7 +129,12 @@ class Ours:
 
 class OursInHalf(Ours):
     name = "espalier, bfloat16"
-    precision = "bfloat16"
+    flags = ["--precision", "bfloat16"]
+
+
+class OursFast(Ours):
+    name = "espalier, --numerics fast"
+    flags = ["--numerics", "fast"]
 
 
 def byte_characters():
@@ -164,7 +169,7 @@ def main():
         make_gguf(args.make_gguf, args.gguf)
 
     parts, times = [], {}
-    for kind in [Transformers, Server, Ours, OursInHalf]:
+    for kind in [Transformers, Server, Ours, OursInHalf, OursFast]:
         if kind is Server and not args.gguf:
             print(f"{kind.name}: left out, no --gguf")
             continue

@@ -80,7 +80,11 @@ impl DevicesPolicy {
             let (door, orders) = bounded(DOOR);
             let done = done.clone();
             let thread = std::thread::Builder::new().name(format!("device {device}"));
-            let thread = thread.spawn(move || serve(policy, device, &orders, &done)).expect("a thread for each device");
+            let serve = move || {
+                let farewell = Farewell { device, done };
+                serve(policy, device, &orders, &farewell.done);
+            };
+            let thread = thread.spawn(serve).expect("a thread for each device");
             Worker {
                 door: Some(door),
                 waiting: VecDeque::new(),
@@ -132,6 +136,23 @@ impl Worker {
                 self.waiting.push_front(order);
                 return;
             }
+        }
+    }
+}
+
+/// Says that a device's thread has panicked: who waits for its answers would wait for ever.
+struct Farewell {
+    device: usize,
+    done: Sender<Done>,
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let problem = format!("the thread of device {} has panicked", self.device);
+            let outcome = Err(PolicyError::new(ModelPolicyError::Devices { problem }));
+            // Nobody listens any more where this fails.
+            let _ = self.done.send(Done { device: self.device, outcome, stats: PolicyStats::default() });
         }
     }
 }

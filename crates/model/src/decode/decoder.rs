@@ -127,6 +127,7 @@ impl Decoder {
     /// # Errors
     /// What LibTorch says of a device.
     pub fn logits(&self, states: &States) -> Result<Vec<f32>, ModelError> {
+        let _guard = tch::no_grad_guard();
         match (&self.weights, &states.numbers) {
             (Weights::Host(host), Numbers::Host(numbers)) => Ok(host.logits(numbers)),
             (Weights::Torch(torch), Numbers::Device(tensor)) => torch.logits(tensor),
