@@ -6,6 +6,7 @@
 mod bad_input;
 mod complete;
 mod contract;
+mod devices;
 mod evaluation;
 mod every_kill;
 mod experiment;
