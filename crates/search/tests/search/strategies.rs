@@ -98,7 +98,7 @@ fn without_values_best_first_takes_the_likeliest_whole_path() {
     let [x, y, z] = ["x", "y", "z"].map(|name| plan(1, name));
     let y1 = plan(2, "y1");
     let table = FakeTable::new()
-        .state("", FakeState::new(0.0).step(&x, 0.3).step(&y, 0.5).step(&z, 0.2))
+        .state("", FakeState::new(0.0).step(&z, 0.2).step(&y, 0.5).step(&x, 0.3))
         .state(&x, FakeState::new(0.0).step(&plan(2, "x1"), 0.9))
         .state(&y, FakeState::new(0.0).step(&y1, 0.5));
     let config = SearchConfig {
