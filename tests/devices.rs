@@ -9,7 +9,18 @@ use std::path::Path;
 fn search(out: &Path, flags: &[&str]) -> Command {
     let mut command = mcts_gen();
     command
-        .args(["search", "--simulations", "6", "--limit", "6", "--max-step-tokens", "40", "--shard-trees", "4", "--problems"])
+        .args([
+            "search",
+            "--simulations",
+            "6",
+            "--limit",
+            "6",
+            "--max-step-tokens",
+            "40",
+            "--shard-trees",
+            "4",
+            "--problems",
+        ])
         .arg(finished().join("problems/held_out.jsonl"))
         .arg("--policy")
         .arg(finished().join("policy-001"))

@@ -36,18 +36,27 @@ pub(crate) fn exp(x: f32) -> f32 {
 /// Replaces the scores at the positions `visible` by exp(score - the largest), and all others of the `line` by 0. The sum.
 #[inline(always)]
 pub(crate) fn shares(line: &mut [f32], visible: Range<usize>) -> f32 {
-    line[..visible.start].fill(0.0);
-    line[visible.end..].fill(0.0);
     // Vectors begin at multiples of their width, so that the order of the sum depends on positions alone.
     let whole = visible.start / WIDTH * WIDTH..visible.end.next_multiple_of(WIDTH);
-    let largest = line[visible.clone()].iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sums = [0.0_f32; WIDTH];
-    for (index, vector) in line[whole.clone()].chunks_exact_mut(WIDTH).enumerate() {
-        let first = whole.start + index * WIDTH;
-        for (lane, number) in vector.iter_mut().enumerate() {
-            *number = if visible.contains(&(first + lane)) { exp(*number - largest) } else { 0.0 };
+    line[whole.start..visible.start].fill(f32::NEG_INFINITY);
+    line[visible.end..whole.end].fill(f32::NEG_INFINITY);
+    let (before, rest) = line.split_at_mut(whole.start);
+    let (seen, after) = rest.split_at_mut(whole.len());
+    before.fill(0.0);
+    after.fill(0.0);
+    let mut largest = [f32::NEG_INFINITY; WIDTH];
+    for vector in seen.chunks_exact(WIDTH) {
+        for (largest, &number) in largest.iter_mut().zip(vector) {
+            *largest = if number > *largest { number } else { *largest };
         }
-        sums.iter_mut().zip(&*vector).for_each(|(sum, number)| *sum += number);
+    }
+    let largest = largest.into_iter().fold(f32::NEG_INFINITY, f32::max);
+    let mut sums = [0.0_f32; WIDTH];
+    for vector in seen.chunks_exact_mut(WIDTH) {
+        for (sum, number) in sums.iter_mut().zip(vector) {
+            *number = exp(*number - largest);
+            *sum += *number;
+        }
     }
     total(sums)
 }

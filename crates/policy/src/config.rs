@@ -21,6 +21,9 @@ pub struct PolicyConfig {
     /// Memory for keys and values, in bytes: those of running requests, and what is kept of prefixes. Where it is full, what was
     /// used longest ago goes first, then the requests that began last are put back; both are computed again later.
     pub cache_bytes: usize,
+    /// Threads that compute, where a [`DevicesPolicy`](crate::DevicesPolicy) has the model on the processor; 0 takes one for each
+    /// core. Decides only the speed.
+    pub threads: usize,
     /// Longest context in tokens; `None` takes the model's own. Never above the model's own.
     pub max_context_tokens: Option<usize>,
 }
@@ -33,6 +36,7 @@ impl Default for PolicyConfig {
             max_prefill_tokens: 2048,
             prefill_chunk_tokens: 256,
             cache_bytes: 4 << 30,
+            threads: 0,
             max_context_tokens: None,
         }
     }

@@ -82,6 +82,9 @@ impl DevicesPolicy {
             let thread = std::thread::Builder::new().name(format!("device {device}"));
             let serve = move || {
                 let farewell = Farewell { device, done };
+                // The thread is one of those that compute: it hands nothing over, and waits for nobody but them.
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(policy.threads()).use_current_thread().build();
+                let _pool = pool.expect("threads that compute");
                 serve(policy, device, &orders, &farewell.done);
             };
             let thread = thread.spawn(serve).expect("a thread for each device");

@@ -99,6 +99,10 @@ impl ModelPolicy {
         &self.tokenizer
     }
 
+    pub(crate) fn threads(&self) -> usize {
+        self.config.threads
+    }
+
     /// V of the model.
     pub(crate) fn vocab_size(&self) -> usize {
         self.decoder.config().vocab_size

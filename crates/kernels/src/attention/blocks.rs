@@ -20,7 +20,7 @@ pub struct Heads {
     pub key_heads: usize,
     /// Q, heads of queries that read one of them.
     pub queries_per_key: usize,
-    /// d, width of a head.
+    /// d, width of a head, even.
     pub width: usize,
     /// A token sees this many last tokens, itself included; all if `None`.
     pub window: Option<usize>,

@@ -4,7 +4,7 @@
 //!   what a row sees      prefix pieces (its siblings', too) | own pieces      a piece: some tokens of a block
 //! ```
 //!
-//! A query's score with a key is a sum over d in order; scores lie in a line by position; their exponentials are summed, and the
+//! A query's score with a key is a sum over the even places of d in order, plus one over the odd; scores lie in a line by position; their exponentials are summed, and the
 //! values weighed, in the order of positions. So the bits of a row depend on its query, keys and values alone: on neither the pieces
 //! that these lie in nor the other rows.
 
@@ -57,6 +57,7 @@ pub fn attend<E: Element>(
     attended: &mut [f32],
 ) {
     let row_width = heads.key_heads * heads.queries_per_key * heads.width;
+    assert!(heads.width % 2 == 0, "heads of an even width, not {}", heads.width);
     assert!(row_width <= stride && layer < heads.layers, "queries of {row_width} numbers in rows of {stride}");
     let mut tasks = Vec::new();
     let mut work = 0;

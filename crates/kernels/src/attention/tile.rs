@@ -201,21 +201,25 @@ unsafe fn score<L: Lanes, E: Element, const N: usize>(
     at: usize,
 ) {
     unsafe {
-        let mut sums = [L::zero(); N];
-        for place in 0..width {
-            let keys = E::vector::<L>(keys.add(place * BLOCK));
-            for query in 0..N {
-                sums[query] = L::fma(L::splat(*queries[query].add(place)), keys, sums[query]);
+        // Even and odd places in sums of their own: two queries alone would wait for each other's additions.
+        let mut sums = [[L::zero(); 2]; N];
+        for place in (0..width).step_by(2) {
+            for odd in 0..2 {
+                let keys = E::vector::<L>(keys.add((place + odd) * BLOCK));
+                for query in 0..N {
+                    sums[query][odd] = L::fma(L::splat(*queries[query].add(place + odd)), keys, sums[query][odd]);
+                }
             }
         }
         for query in 0..N {
             let line = &mut scores[query * line + at..][..WIDTH];
+            let sum = L::fma(L::splat(1.0), sums[query][0], sums[query][1]);
             if piece.start == 0 {
                 // What is beyond the piece is written over by the next one, or never read.
-                L::store(line.as_mut_ptr(), sums[query]);
+                L::store(line.as_mut_ptr(), sum);
             } else {
                 let mut all = [0.0; WIDTH];
-                L::store(all.as_mut_ptr(), sums[query]);
+                L::store(all.as_mut_ptr(), sum);
                 line[..piece.len].copy_from_slice(&all[piece.start..piece.start + piece.len]);
             }
         }

@@ -9,7 +9,7 @@ settings! {
     pub struct RuntimeConfig {
         /// Where models run: one device, or several with commas between, which share the trees of a search; training takes the first.
         pub device: String = "cpu".into(), such_that("cpu, cuda, cuda:N, cuda:all, or several of them with commas between", |name: &String| name.split(',').all(|name| Place::named(name).is_some()));
-        /// Threads of LibTorch; 0 takes as many as the model is large enough for, one for each 32 MiB of weights, and at most the cores left to this process.
+        /// Threads that compute with a model; 0 takes as many as the model is large enough for, one for each 32 MiB of weights, and at most the cores left to this process.
         pub threads: usize = 0, between(0, 1024);
         /// Sequences decoded at the same time on each device; with servers, requests to them.
         pub max_rows: usize = 96, at_least(1);

@@ -33,7 +33,7 @@ impl PolicyFolder {
 
     /// Loads the policy for sampling, once for each device.
     pub fn open_policy(&self, config: &RunConfig) -> Result<DevicesPolicy> {
-        use_threads(self.path(), config);
+        let threads = use_threads(self.path(), config);
         let tokenizer = Arc::new(self.tokenizer()?);
         let devices = devices(&config.runtime)?;
         let on_processor = devices.iter().filter(|&&device| device == Device::Cpu).count();
@@ -53,6 +53,7 @@ impl PolicyFolder {
                 sampling: config.sampling.clone(),
                 max_rows: config.runtime.max_rows,
                 cache_bytes,
+                threads: (threads / on_processor.max(1)).max(1),
                 ..PolicyConfig::default()
             };
             let policy = ModelPolicy::new(model, Arc::clone(&tokenizer), settings);
@@ -181,8 +182,8 @@ fn available_bytes() -> Option<usize> {
 /// models keep to one thread on every machine, so that their results are the same on all of them.
 const WEIGHTS_PER_THREAD: u64 = 32 << 20;
 
-/// Sets LibTorch's threads for the model in a folder; results are the same for the same number.
-fn use_threads(folder: &Path, config: &RunConfig) {
+/// Sets LibTorch's threads for the model in a folder, and returns them; results are the same for the same number.
+fn use_threads(folder: &Path, config: &RunConfig) -> usize {
     // What the scheduler and a container's quota leave to this process.
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = match config.runtime.threads {
@@ -190,6 +191,7 @@ fn use_threads(folder: &Path, config: &RunConfig) {
         threads => threads,
     };
     tch::set_num_threads(threads as i32);
+    threads
 }
 
 fn threads_for(weights: u64, cores: usize) -> usize {
