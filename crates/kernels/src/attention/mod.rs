@@ -57,7 +57,7 @@ pub fn attend<E: Element>(
     attended: &mut [f32],
 ) {
     let row_width = heads.key_heads * heads.queries_per_key * heads.width;
-    assert!(heads.width % 2 == 0, "heads of an even width, not {}", heads.width);
+    assert!(heads.width.is_multiple_of(2), "heads of an even width, not {}", heads.width);
     assert!(row_width <= stride && layer < heads.layers, "queries of {row_width} numbers in rows of {stride}");
     let mut tasks = Vec::new();
     let mut work = 0;
