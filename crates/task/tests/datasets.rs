@@ -265,10 +265,11 @@ fn limits_names_and_folders() {
     }
 }
 
-/// The real files, where `ESPALIER_DATA` names a folder that holds them.
+/// The real files, in the folder that `ESPALIER_DATA` names.
 #[test]
+#[ignore = "needs the real files: ESPALIER_DATA"]
 fn real_files() {
-    let Ok(folder) = std::env::var("ESPALIER_DATA") else { return };
+    let folder = std::env::var("ESPALIER_DATA").expect("ESPALIER_DATA");
     let load = |dataset, name: &str| load_dataset(&Path::new(&folder).join(name), dataset, None, 0).unwrap();
     for problem in load(Dataset::Gsm8k, "gsm8k_train.jsonl").iter().chain(&load(Dataset::Gsm8k, "gsm8k_test.jsonl")) {
         assert!(is_right(problem, &problem.solution.as_ref().unwrap().solution), "{}", problem.id);
@@ -277,12 +278,12 @@ fn real_files() {
     assert_eq!(load(Dataset::Mawps, "mawps_singleop.jsonl").len(), 562);
 }
 
-/// The real functions, where `ESPALIER_DATA` names a folder that holds them: each publisher's body is right, and no body is
-/// that does nothing, or ends all processes that it can reach.
+/// The real functions, in the folder that `ESPALIER_DATA` names: each publisher's body is right, and no body is that does
+/// nothing, or ends all processes that it can reach.
 #[test]
+#[ignore = "needs the real files: ESPALIER_DATA"]
 fn real_functions() {
-    let path = std::env::var_os("ESPALIER_DATA").map(|folder| Path::new(&folder).join("HumanEval.jsonl.gz"));
-    let Some(path) = path.filter(|path| path.exists()) else { return };
+    let path = Path::new(&std::env::var_os("ESPALIER_DATA").expect("ESPALIER_DATA")).join("HumanEval.jsonl.gz");
     let problems = load_dataset(&path, Dataset::HumanEval, None, 0).unwrap();
     assert_eq!(problems.len(), 164);
     let wrong = ["    pass\n", "    import os, signal\n    os.kill(0, signal.SIGKILL)\n"];
