@@ -12,12 +12,10 @@
 
 use crate::half::widened;
 use crate::lanes::{Isa, Lanes, WIDTH, with_lanes};
-use crate::share::{Shared, share};
+use crate::share::{Shared, UNSPLIT, share};
 
 /// Outputs of one panel.
 const PANEL: usize = 2 * WIDTH;
-/// Multiplications below which one thread is quicker than the wake-up of a second.
-const UNSPLIT: usize = 1 << 20;
 
 /// A cache line of numbers: vectors are read from whole lines.
 #[derive(Clone, Copy)]

@@ -4,6 +4,9 @@ use rayon::prelude::*;
 use std::marker::PhantomData;
 use std::ops::Range;
 
+/// Multiplications below which one thread is quicker than the wake-up of a second.
+pub(crate) const UNSPLIT: usize = 1 << 20;
+
 /// Runs `run` over ranges that make up `0..count`: in one piece where the `work` is below `unsplit`, else on all threads of the
 /// present rayon pool, in some pieces for each.
 pub(crate) fn share(count: usize, work: usize, unsplit: usize, run: impl Fn(Range<usize>) + Sync) {

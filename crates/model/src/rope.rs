@@ -142,11 +142,6 @@ impl Rope {
         (Tensor::cat(&[&cosines, &cosines], -1), Tensor::cat(&[&-&sines, &sines], -1))
     }
 
-    /// d/2
-    pub fn pairs(&self) -> usize {
-        self.frequencies.len()
-    }
-
     /// Makes `angles`, cosines and sines [positions, d/2], reach to position `end`. Each number depends on its own position
     /// alone, bit for bit.
     pub fn reach(&self, end: usize, angles: &mut (Vec<f32>, Vec<f32>)) {

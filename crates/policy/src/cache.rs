@@ -113,11 +113,7 @@ impl PrefixCache {
         for (id, taken) in self.path(ids) {
             self.touch(id, tree);
             let node = &self.nodes[&id];
-            if taken < node.ids.len() {
-                found.segments.push(node.segment.narrow(0..taken));
-            } else {
-                found.segments.push(node.segment.clone());
-            }
+            found.segments.push(node.segment.narrow(0..taken));
             found.tokens += taken;
             found.node = Some(id);
             if taken == node.ids.len() && found.tokens == ids.len() {

@@ -132,6 +132,6 @@ fn read_on(decoder: &mut Decoder, readings: &mut [Reading], scratch: &mut Scratc
 /// Bytes that a text's keys and values take, generously.
 fn kept_bytes(model: &Transformer, tokens: usize) -> usize {
     let config = model.config();
-    let numbers = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim.next_multiple_of(16);
+    let numbers = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim;
     4 * numbers * (tokens + CHUNK_TOKENS)
 }

@@ -4,9 +4,9 @@
 //!   what a row sees      prefix pieces (its siblings', too) | own pieces      a piece: some tokens of a block
 //! ```
 //!
-//! A query's score with a key is a sum over the even places of d in order, plus one over the odd; scores lie in a line by position; their exponentials are summed, and the
-//! values weighed, in the order of positions. So the bits of a row depend on its query, keys and values alone: on neither the pieces
-//! that these lie in nor the other rows.
+//! A query's score with a key is a sum over the even places of d in order, plus one over the odd; scores lie in a line by
+//! position; their exponentials are summed, and the values weighed, in the order of positions. So the bits of a row depend on its
+//! query, keys and values alone: on neither the pieces that these lie in nor the other rows.
 
 mod blocks;
 mod element;
@@ -16,13 +16,11 @@ pub use blocks::{BLOCK, Heads, Piece};
 pub use element::Element;
 
 use crate::lanes::Isa;
-use crate::share::{Shared, share};
+use crate::share::{Shared, UNSPLIT, share};
 use tile::{Place, Scratch, Task};
 
 /// Queries of one piece of work.
 const QUERIES: usize = 32;
-/// Multiplications below which one thread is quicker than the wake-up of a second.
-const UNSPLIT: usize = 1 << 20;
 
 /// K rows that see one prefix and have T new tokens each, whose keys and values are in their pieces already.
 #[derive(Clone, Debug)]

@@ -10,6 +10,8 @@ use std::ops::Range;
 const VECTORS: usize = 4;
 /// Queries whose values are summed at a time.
 const ROWS: usize = 4;
+/// The most queries that any processor's tile has.
+const MOST: usize = 8;
 
 macro_rules! by_count {
     ($count:expr, $call:ident::<$l:ident, $e:ident>($($argument:expr),*)) => {
@@ -21,7 +23,7 @@ macro_rules! by_count {
             5 => $call::<$l, $e, 5>($($argument),*),
             6 => $call::<$l, $e, 6>($($argument),*),
             7 => $call::<$l, $e, 7>($($argument),*),
-            _ => $call::<$l, $e, 8>($($argument),*),
+            _ => $call::<$l, $e, MOST>($($argument),*),
         }
     };
 }
@@ -123,7 +125,7 @@ impl<E: Element> Tile<'_, E> {
         for Visit { piece, at, among } in &visits {
             // SAFETY: a piece lies in its block, and each query's numbers in the slice whose length the caller checked.
             unsafe {
-                let mut queries = [std::ptr::null(); 8];
+                let mut queries = [std::ptr::null(); MOST];
                 for (address, query) in queries.iter_mut().zip(among.clone()) {
                     *address = self.place.queries.as_ptr().add(self.offset(query, self.place.stride));
                 }
@@ -132,7 +134,7 @@ impl<E: Element> Tile<'_, E> {
                 by_count!(among.len(), score::<L, E>(piece, keys, heads.width, &queries, scores, line, *at));
             }
         }
-        let mut scales = [0.0; 8];
+        let mut scales = [0.0; MOST];
         for query in 0..self.count {
             scales[query] = 1.0 / shares(&mut scores[query * line..(query + 1) * line], self.visible(query));
         }
@@ -140,8 +142,9 @@ impl<E: Element> Tile<'_, E> {
             // SAFETY: as above.
             unsafe {
                 let values = piece.block.as_ptr().add(values + piece.start * width);
-                let (scores, sums) = (&scores[among.start * line + at..], &mut sums[among.start * width..]);
-                weigh_all::<L, E>(values, piece.len, width, scores, line, sums, among.len());
+                let shares = &scores[among.start * line + at..];
+                let weighed = Weighed { values, len: piece.len, width, shares, line };
+                weigh_all::<L, E>(weighed, &mut sums[among.start * width..], among.len());
             }
         }
         let row_width = heads.key_heads * heads.queries_per_key * heads.width;
@@ -195,7 +198,7 @@ unsafe fn score<L: Lanes, E: Element, const N: usize>(
     piece: &Piece<E>,
     keys: *const E,
     width: usize,
-    queries: &[*const f32; 8],
+    queries: &[*const f32; MOST],
     scores: &mut [f32],
     line: usize,
     at: usize,
@@ -213,6 +216,7 @@ unsafe fn score<L: Lanes, E: Element, const N: usize>(
         }
         for query in 0..N {
             let line = &mut scores[query * line + at..][..WIDTH];
+            // Once times the one is the sum of both.
             let sum = L::fma(L::splat(1.0), sums[query][0], sums[query][1]);
             if piece.start == 0 {
                 // What is beyond the piece is written over by the next one, or never read.
@@ -226,59 +230,57 @@ unsafe fn score<L: Lanes, E: Element, const N: usize>(
     }
 }
 
-/// Adds `len` tokens' values, weighed by the shares in each query's line, to the sums of `count` queries.
-#[inline(always)]
-unsafe fn weigh_all<L: Lanes, E: Element>(
+/// A piece's values, and the shares that they are weighed by.
+#[derive(Clone, Copy)]
+struct Weighed<'a, E> {
+    /// [len, width]
     values: *const E,
     len: usize,
     width: usize,
-    shares: &[f32],
+    /// The shares of the piece's tokens in the line of the first query; those of the next are a `line` further.
+    shares: &'a [f32],
     line: usize,
-    sums: &mut [f32],
-    count: usize,
-) {
+}
+
+/// Adds the weighed values to the sums of `count` queries.
+#[inline(always)]
+unsafe fn weigh_all<L: Lanes, E: Element>(weighed: Weighed<E>, sums: &mut [f32], count: usize) {
     let mut query = 0;
     while query < count {
         let some = (count - query).min(ROWS);
-        let (shares, sums) = (&shares[query * line..], &mut sums[query * width..]);
-        unsafe { by_count!(some, weigh::<L, E>(values, len, width, shares, line, sums)) };
+        let weighed = Weighed { shares: &weighed.shares[query * weighed.line..], ..weighed };
+        let sums = &mut sums[query * weighed.width..];
+        unsafe { by_count!(some, weigh::<L, E>(weighed, sums)) };
         query += some;
     }
 }
 
 #[inline(always)]
-unsafe fn weigh<L: Lanes, E: Element, const N: usize>(
-    values: *const E,
-    len: usize,
-    width: usize,
-    shares: &[f32],
-    line: usize,
-    sums: &mut [f32],
-) {
+unsafe fn weigh<L: Lanes, E: Element, const N: usize>(weighed: Weighed<E>, sums: &mut [f32]) {
     let mut place = 0;
-    while place < width {
+    while place < weighed.width {
+        let sums = &mut sums[place..];
         unsafe {
-            match (width - place) / WIDTH {
-                1 => weigh_part::<L, E, N, 1>(values.add(place), len, width, shares, line, &mut sums[place..]),
-                2 => weigh_part::<L, E, N, 2>(values.add(place), len, width, shares, line, &mut sums[place..]),
-                3 => weigh_part::<L, E, N, 3>(values.add(place), len, width, shares, line, &mut sums[place..]),
-                _ => weigh_part::<L, E, N, VECTORS>(values.add(place), len, width, shares, line, &mut sums[place..]),
+            match (weighed.width - place) / WIDTH {
+                1 => weigh_part::<L, E, N, 1>(weighed, place, sums),
+                2 => weigh_part::<L, E, N, 2>(weighed, place, sums),
+                3 => weigh_part::<L, E, N, 3>(weighed, place, sums),
+                _ => weigh_part::<L, E, N, VECTORS>(weighed, place, sums),
             }
         }
         place += VECTORS * WIDTH;
     }
 }
 
+/// V vectors of the values from `place` on, to the sums of N queries.
 #[inline(always)]
 unsafe fn weigh_part<L: Lanes, E: Element, const N: usize, const V: usize>(
-    values: *const E,
-    len: usize,
-    width: usize,
-    shares: &[f32],
-    line: usize,
+    weighed: Weighed<E>,
+    place: usize,
     sums: &mut [f32],
 ) {
     unsafe {
+        let Weighed { values, len, width, shares, line } = weighed;
         let sums = sums.as_mut_ptr();
         let mut all = [[L::zero(); V]; N];
         for query in 0..N {
@@ -288,14 +290,14 @@ unsafe fn weigh_part<L: Lanes, E: Element, const N: usize, const V: usize>(
         }
         let shares: [*const f32; N] = std::array::from_fn(|query| shares[query * line..][..len].as_ptr());
         for token in 0..len {
-            let mut line = [L::zero(); V];
+            let mut numbers = [L::zero(); V];
             for vector in 0..V {
-                line[vector] = E::vector::<L>(values.add(token * width + vector * WIDTH));
+                numbers[vector] = E::vector::<L>(values.add(token * width + place + vector * WIDTH));
             }
             for query in 0..N {
                 let share = L::splat(*shares[query].add(token));
                 for vector in 0..V {
-                    all[query][vector] = L::fma(share, line[vector], all[query][vector]);
+                    all[query][vector] = L::fma(share, numbers[vector], all[query][vector]);
                 }
             }
         }

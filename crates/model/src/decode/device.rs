@@ -28,8 +28,6 @@ pub(super) struct Torch {
     /// Keys and values of each layer, [slots, G, d].
     kept: Vec<(Tensor, Tensor)>,
     rope: Rope,
-    /// Cosines and sines of the first positions, [positions, d/2].
-    angles: (Vec<f32>, Vec<f32>),
     bytes: usize,
     device: Device,
     kind: Kind,
@@ -67,7 +65,6 @@ impl Torch {
             head: model.unembedding().shallow_clone(),
             kept,
             rope: Rope::new(config, device),
-            angles: (Vec::new(), Vec::new()),
             bytes: model.parameters().map(|(_, tensor)| tensor.numel() * kind.elt_size_in_bytes()).sum(),
             device,
             kind,
@@ -81,7 +78,7 @@ impl Torch {
 
     /// The hidden states of the `wanted` new tokens, of all if `None`.
     pub fn run(
-        &mut self,
+        &self,
         config: &ModelConfig,
         plan: &Plan,
         calls: Calls,
@@ -91,7 +88,9 @@ impl Torch {
             return Ok(States::device(Tensor::f_zeros([0, config.hidden_size as i64], (self.kind, self.device))?));
         }
         let eps = config.rms_norm_eps;
-        let turns = self.turns(&plan.positions)?;
+        let positions: Vec<i64> = plan.positions.iter().map(|&position| position as i64).collect();
+        let (cosines, sines) = self.rope.turns(&self.indices(&positions)?);
+        let turns = (cosines.f_unsqueeze(1)?.f_to_kind(self.kind)?, sines.f_unsqueeze(1)?.f_to_kind(self.kind)?);
         let slots: Vec<i64> = plan.targets.iter().map(|target| (target.place * BLOCK + target.token) as i64).collect();
         let slots = self.indices(&slots)?;
         let batches = self.batches(config, plan, calls)?;
@@ -117,25 +116,6 @@ impl Torch {
 
     fn indices(&self, indices: &[i64]) -> Result<Tensor, ModelError> {
         Ok(Tensor::f_from_slice(indices)?.f_to_device(self.device)?)
-    }
-
-    /// Cosines and signed sines of the positions, [R, 1, d] each.
-    fn turns(&mut self, positions: &[usize]) -> Result<(Tensor, Tensor), ModelError> {
-        let end = positions.iter().max().map_or(0, |position| position + 1);
-        self.rope.reach(end, &mut self.angles);
-        let half = self.rope.pairs();
-        let lines = |angles: &[f32], sign: f32| -> Result<Tensor, ModelError> {
-            let numbers: Vec<f32> = positions
-                .iter()
-                .flat_map(|&position| {
-                    let line = &angles[position * half..(position + 1) * half];
-                    line.iter().map(move |number| sign * number).chain(line.iter().copied())
-                })
-                .collect();
-            let tensor = Tensor::f_from_slice(&numbers)?.f_view([positions.len() as i64, 1, 2 * half as i64])?;
-            Ok(tensor.f_to_device(self.device)?.f_to_kind(self.kind)?)
-        };
-        Ok((lines(&self.angles.0, 1.0)?, lines(&self.angles.1, -1.0)?))
     }
 
     /// The rows that take one token, and those that take more.

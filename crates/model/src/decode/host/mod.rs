@@ -49,8 +49,13 @@ struct Lines {
 impl Lines {
     fn new(rows: usize, width: usize, half: bool) -> Lines {
         let floats = if half { 0 } else { rows * width };
+        Lines { floats: vec![0.0; floats], ..Lines::copies(rows, width, half) }
+    }
+
+    /// For what is float32 already: memory for bfloat16 alone.
+    fn copies(rows: usize, width: usize, half: bool) -> Lines {
         let halves = if half { rows * even(width) } else { 0 };
-        Lines { width, floats: vec![0.0; floats], halves: vec![0; halves], half }
+        Lines { width, floats: Vec::new(), halves: vec![0; halves], half }
     }
 
     fn output(&mut self) -> Output<'_> {
@@ -61,10 +66,13 @@ impl Lines {
         if self.half { Rows::Bfloat16(&self.halves) } else { Rows::Float32(&self.floats) }
     }
 
-    fn from(x: &[f32], width: usize, half: bool) -> Lines {
-        let mut lines = Lines::new(x.len() / width, width, half);
-        copy(x, lines.width, lines.output());
-        lines
+    /// Rows that are float32 already; only what a product takes as bfloat16 is copied.
+    fn of<'a>(&'a mut self, x: &'a [f32]) -> Rows<'a> {
+        if !self.half {
+            return Rows::Float32(x);
+        }
+        copy(x, self.width, self.output());
+        self.rows()
     }
 }
 
@@ -108,18 +116,17 @@ impl Host {
         let attended_width = config.num_attention_heads * config.head_dim;
         let mut qkv = vec![0.0; rows * (attended_width + 2 * config.num_key_value_heads * config.head_dim)];
         let mut attended = vec![0.0; rows * attended_width];
+        let mut copies = Lines::copies(rows, attended_width, self.half);
         for (index, layer) in self.weights.layers.iter().enumerate() {
             rms_norm(self.isa, &x, &layer.attention_norm, eps, normed.output());
             layer.qkv.multiply(self.isa, normed.rows(), rows, &mut qkv, Into::Set);
             self.turn(plan, layer, &mut qkv, eps);
+            let attention = Attention { isa: self.isa, heads: &self.heads, layer: index, plan, calls };
             match &mut self.kept {
-                Kept::Float32(blocks) => Attention { isa: self.isa, heads: &self.heads, layer: index, plan, calls }
-                    .run(blocks, &qkv, &mut attended),
-                Kept::Bfloat16(blocks) => Attention { isa: self.isa, heads: &self.heads, layer: index, plan, calls }
-                    .run(blocks, &qkv, &mut attended),
+                Kept::Float32(blocks) => attention.run(blocks, &qkv, &mut attended),
+                Kept::Bfloat16(blocks) => attention.run(blocks, &qkv, &mut attended),
             }
-            let lines = Lines::from(&attended, attended_width, self.half);
-            layer.output.multiply(self.isa, lines.rows(), rows, &mut x, Into::Add);
+            layer.output.multiply(self.isa, copies.of(&attended), rows, &mut x, Into::Add);
 
             rms_norm(self.isa, &x, &layer.mlp_norm, eps, normed.output());
             layer.gate_up.multiply(self.isa, normed.rows(), rows, &mut gates, Into::Set);
@@ -159,9 +166,9 @@ impl Host {
     pub fn logits(&self, states: &[f32]) -> Vec<f32> {
         let head = self.weights.head();
         let rows = states.len() / head.inputs();
-        let lines = Lines::from(states, head.inputs(), self.half);
+        let mut copies = Lines::copies(rows, head.inputs(), self.half);
         let mut logits = vec![0.0; rows * head.outputs()];
-        head.multiply(self.isa, lines.rows(), rows, &mut logits, Into::Set);
+        head.multiply(self.isa, copies.of(states), rows, &mut logits, Into::Set);
         logits
     }
 }
