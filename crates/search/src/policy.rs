@@ -4,6 +4,7 @@ use crate::about::{About, PolicyStats};
 use crate::request::{Expansion, StepRequest};
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 /// Proposes steps, many requests at a time.
 ///
@@ -31,6 +32,11 @@ pub trait Policy {
     /// Blocks until at least one submitted request is answered; returns all answers there are, in any order. Empty only
     /// if nothing is pending. An error that names a tree stands for one of that tree's requests; all others go on.
     fn poll(&mut self) -> Result<Vec<Expansion>, PolicyError>;
+
+    /// [`poll`](Policy::poll), which may give up after this time with no answer. One that does not wait need not heed it.
+    fn poll_for(&mut self, _at_most: Duration) -> Result<Vec<Expansion>, PolicyError> {
+        self.poll()
+    }
 
     /// Drops all that is kept for a tree; no request of it is pending, and none will come.
     fn forget(&mut self, tree: u64);
