@@ -122,7 +122,7 @@ impl Answering<'_> {
         let max_step_tokens = self.search.max_step_tokens.min(self.eval.max_tokens);
         // To the blind judge the first solution is correct; a search that ends there would not be guided at all.
         let stop_when = StopWhen { correct_solutions: None, ..self.search.stop_when };
-        let settings = SearchConfig { max_step_tokens, strategy, stop_when, ..self.search };
+        let settings = SearchConfig { max_step_tokens, strategy, stop_when, ..self.search.clone() };
         let jobs = self.todo.iter().map(|&index| {
             let problem = self.problems[index];
             TreeJob {

@@ -1,6 +1,6 @@
 //! What a prompt format means to a search: where steps end, and what their texts are worth.
 
-use espalier_search::{Judge, Stops, Verdict, last_stop};
+use espalier_search::{Judge, Place, Stops, Verdict, last_stop};
 use espalier_task::{Format, Granularity, StepText, equivalent};
 use espalier_tree::{Ending, Kind, TreeInfo};
 
@@ -19,44 +19,58 @@ pub struct FormatJudge {
 }
 
 impl FormatJudge {
+    /// What one sampled step is.
+    pub(crate) fn read_step(self, text: &str) -> StepText {
+        self.format.read_step(self.granularity, text)
+    }
+
+    /// What the rest of a path is.
+    pub(crate) fn read_path(self, text: &str) -> StepText {
+        self.format.read_path(self.granularity, text)
+    }
+
     /// The part of a judgement that needs no reference: the verdict, or a solution's answer.
     fn read(self, text: &str) -> Result<Verdict, String> {
-        match self.format.read_step(self.granularity, text) {
-            StepText::Plan => Ok(Verdict { kind: Kind::Plan, ending: Ending::None, answer: None }),
-            StepText::Step => Ok(Verdict { kind: Kind::Step, ending: Ending::None, answer: None }),
+        match self.read_step(text) {
+            StepText::Plan => Ok(Verdict::new(Kind::Plan, Ending::None, None)),
+            StepText::Step => Ok(Verdict::new(Kind::Step, Ending::None, None)),
             StepText::Solution { answer } => Err(answer),
             StepText::Malformed => Ok(self.malformed()),
         }
     }
 
     fn solution(info: &TreeInfo, answer: String) -> Verdict {
-        let correct = equivalent(&info.reference_answer, &answer);
-        let ending = if correct { Ending::Correct } else { Ending::Wrong };
-        Verdict { kind: Kind::Solution, ending, answer: Some(answer) }
+        let reference = &info.reference_answer;
+        let ending = match reference.is_empty() {
+            true => Ending::Unverified,
+            false if equivalent(reference, &answer) => Ending::Correct,
+            false => Ending::Wrong,
+        };
+        Verdict::new(Kind::Solution, ending, Some(answer))
     }
 
     /// Whatever it was meant to be, it reads as no step; it is kept as the kind that could follow here.
-    fn malformed(self) -> Verdict {
+    pub(crate) fn malformed(self) -> Verdict {
         let kind = match self.granularity {
             Granularity::Plan => Kind::Plan,
             Granularity::Step => Kind::Step,
         };
-        Verdict { kind, ending: Ending::Malformed, answer: None }
+        Verdict::new(kind, Ending::Malformed, None)
     }
 }
 
 impl Judge for FormatJudge {
-    fn judge(&self, info: &TreeInfo, text: &str) -> Verdict {
-        self.read(text).unwrap_or_else(|answer| Self::solution(info, answer))
+    fn judge(&self, at: Place<'_>, text: &str) -> Verdict {
+        self.read(text).unwrap_or_else(|answer| Self::solution(at.info(), answer))
     }
 
     fn end(&self, text: &str) -> Option<usize> {
         last_stop(text, &self.format.ends())
     }
 
-    fn judge_path(&self, info: &TreeInfo, text: &str) -> Verdict {
-        match self.format.read_path(self.granularity, text) {
-            StepText::Solution { answer } => Self::solution(info, answer),
+    fn judge_path(&self, at: Place<'_>, text: &str) -> Verdict {
+        match self.read_path(text) {
+            StepText::Solution { answer } => Self::solution(at.info(), answer),
             _ => self.malformed(),
         }
     }
@@ -69,12 +83,12 @@ pub struct BlindJudge(pub FormatJudge);
 
 impl BlindJudge {
     fn solution(answer: String) -> Verdict {
-        Verdict { kind: Kind::Solution, ending: Ending::Correct, answer: Some(answer) }
+        Verdict::new(Kind::Solution, Ending::Correct, Some(answer))
     }
 }
 
 impl Judge for BlindJudge {
-    fn judge(&self, _info: &TreeInfo, text: &str) -> Verdict {
+    fn judge(&self, _: Place<'_>, text: &str) -> Verdict {
         self.0.read(text).unwrap_or_else(Self::solution)
     }
 
@@ -82,8 +96,8 @@ impl Judge for BlindJudge {
         self.0.end(text)
     }
 
-    fn judge_path(&self, _info: &TreeInfo, text: &str) -> Verdict {
-        match self.0.format.read_path(self.0.granularity, text) {
+    fn judge_path(&self, _: Place<'_>, text: &str) -> Verdict {
+        match self.0.read_path(text) {
             StepText::Solution { answer } => Self::solution(answer),
             _ => self.0.malformed(),
         }

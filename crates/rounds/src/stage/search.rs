@@ -127,6 +127,7 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
         policy_hash: about.policy_hash,
         program_version: context.program.version.clone(),
         git_revision: context.program.revision.clone(),
+        judges: Vec::new(),
     };
     let mut shards = Shards::open(search.out, info, config.storage.shard_trees, search.problems.len())?;
     let total = search.problems.len() as u64;
