@@ -115,7 +115,7 @@ fn up_to(text: &str, ends: impl Fn(&str, &str) -> bool) -> &str {
 }
 
 /// The last number, with its sign, its separators, and its denominator; exponents and indices are none.
-fn last_number(text: &str) -> Option<&str> {
+pub(crate) fn last_number(text: &str) -> Option<&str> {
     let bytes = text.as_bytes();
     let mut end = text.len();
     loop {
