@@ -132,10 +132,6 @@ fn the_built_in_tasks_are_to_the_byte_what_the_formats_were() {
                 assert_eq!(json!([text, step, path]), *shown);
             }
         }
-        assert_eq!(hex(&hash.finalize()), said["all_readings"], "{} {}", said["format"], said["granularity"]);
+        assert_eq!(hex::encode(hash.finalize()), said["all_readings"], "{} {}", said["format"], said["granularity"]);
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
