@@ -23,6 +23,8 @@ pub enum FoundBy {
     LastNumber,
     /// The last fenced block, or the text up to the next unindented line.
     Program,
+    /// What a task of one's own says.
+    Task,
 }
 
 /// Finds the answer in `text`, or in what follows `</think>` in it: the last box; else a last line, or a number, behind

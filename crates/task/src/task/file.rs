@@ -145,13 +145,9 @@ fn read(table: Table, stem: String, folder: &Path) -> Result<Inner, TaskError> {
         Some(shots) => drop(source.insert("shots".into(), shots)),
         None => drop(source.remove("shots")),
     }
-    let mut foreign: Vec<String> = Vec::new();
-    let ends = [&step.end.text, &solution.end.text].into_iter().chain(&stop).chain(&tags).chain(&never);
-    for text in ends.filter(|text| !text.is_empty()) {
-        if !foreign.contains(text) {
-            foreign.push(text.clone());
-        }
-    }
+    let path_ends = each_once([&solution.end.text].into_iter().chain(&stop));
+    let ends = each_once([&step.end.text].into_iter().chain(&path_ends));
+    let foreign = each_once(ends.iter().chain(&tags).chain(&never));
     let mut inner = Inner {
         name,
         about,
@@ -165,7 +161,8 @@ fn read(table: Table, stem: String, folder: &Path) -> Result<Inner, TaskError> {
         answer,
         step,
         solution,
-        stop,
+        ends,
+        path_ends,
         foreign,
         tags,
         judges,
@@ -174,6 +171,17 @@ fn read(table: Table, stem: String, folder: &Path) -> Result<Inner, TaskError> {
         inner.pool = all.iter().map(|(question, worked)| Shot::new(question, inner.segments(worked))).collect();
     }
     Ok(inner)
+}
+
+/// The texts that are not empty, each where it comes first.
+fn each_once<'a>(texts: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for text in texts.filter(|text| !text.is_empty()) {
+        if !all.contains(text) {
+            all.push(text.clone());
+        }
+    }
+    all
 }
 
 fn step(keys: &mut Keys) -> Result<Step, OutOfRange> {

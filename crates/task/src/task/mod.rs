@@ -96,7 +96,10 @@ struct Inner {
     answer: AnswerPlace,
     step: Step,
     solution: Solution,
-    stop: Vec<String>,
+    /// What ends a step: its own end, then what ends a path.
+    ends: Vec<String>,
+    /// What of these ends a path.
+    path_ends: Vec<String>,
     /// What may stand in no step.
     foreign: Vec<String>,
     tags: Vec<String>,
@@ -171,16 +174,13 @@ impl Task {
         }
     }
 
-    /// Strings that end a step. A sampled text includes the one that it ended in.
-    pub fn step_stops(&self) -> Vec<String> {
-        let mut stops = vec![self.inner.step.end.text.clone()];
-        stops.extend(self.path_stops().into_iter().filter(|stop| *stop != self.inner.step.end.text));
-        stops
+    /// Strings that end a step, or a whole path. A sampled text includes the one that it ended in.
+    pub fn step_stops(&self) -> &[String] {
+        &self.inner.ends
     }
 
     /// Strings that end a whole path: the end of the solution, or the opening of a next question.
-    pub fn path_stops(&self) -> Vec<String> {
-        let end = Some(&self.inner.solution.end.text).filter(|end| !end.is_empty());
-        end.into_iter().chain(&self.inner.stop).cloned().collect()
+    pub fn path_stops(&self) -> &[String] {
+        &self.inner.path_ends
     }
 }

@@ -1,7 +1,7 @@
 //! What a sampled text turned out to be.
 
 use super::names::Granularity;
-use super::{Inner, Task};
+use super::{AnswerPlace, Inner, Task};
 use std::fmt;
 
 /// What a sampled text turned out to be.
@@ -71,10 +71,9 @@ impl Task {
     /// What the rest of a path, sampled in one go up to its path stop, is: [`StepText::Solution`] if it is a sequence of
     /// well-formed steps of which the last, and only the last, is a solution; else [`StepText::Malformed`].
     pub fn read_path(&self, text: &str) -> StepText {
-        let stops = self.step_stops();
         let mut rest = text;
         loop {
-            let end = stops.iter().filter_map(|stop| Some(rest.find(stop.as_str())? + stop.len())).min();
+            let end = self.inner.ends.iter().filter_map(|stop| Some(rest.find(stop.as_str())? + stop.len())).min();
             let end = match end {
                 Some(end) => end,
                 // What the model ended itself has no stop string.
@@ -87,6 +86,16 @@ impl Task {
                 StepText::Solution { answer } if after.trim().is_empty() => return StepText::Solution { answer },
                 StepText::Solution { .. } | StepText::Malformed => return StepText::Malformed,
             }
+        }
+    }
+
+    /// The answer of a path: as it is read, or where the path is malformed, at the answer's place in all of it. A whole
+    /// solution is found in a well-formed path only.
+    pub fn answer_of(&self, path: &str) -> Option<String> {
+        match self.read_path(path) {
+            StepText::Solution { answer } => Some(answer),
+            _ if matches!(self.inner.answer, AnswerPlace::Whole) => None,
+            _ => self.inner.answer.find(path),
         }
     }
 }

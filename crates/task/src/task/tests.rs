@@ -81,7 +81,7 @@ fn stops_end_steps_and_paths() {
     for format in [Format::Xml, Format::Instruct] {
         for granularity in [Plan, Step] {
             for segment in task(format, granularity).segments(&worked()) {
-                let stops = task(format, granularity).step_stops();
+                let stops = task(format, granularity).step_stops().to_vec();
                 let first = stops.iter().filter_map(|stop| Some(segment.find(stop)? + stop.len())).min();
                 assert_eq!(first, Some(segment.len()), "a segment ends at its first stop string: {segment}");
             }
