@@ -6,18 +6,18 @@
 //!                                                          └──► TemplateError, in words
 //! ```
 //! The syntax is Jinja as transformers sets it up: blocks take the line break behind them and the white space before them,
-//! texts have Python's methods, one line break at the end is dropped. A template that loops or grows ends in an error.
+//! texts have Python's methods. A template that loops or grows ends in an error.
 //!
 //! ```
-//! use espalier_template::{Names, Template};
+//! use espalier_template::{Manner, Template};
 //! use std::collections::BTreeMap;
 //!
-//! let template = Template::new("Problem: {{ question }}\nSolution:", Names::MustBeKnown)?;
+//! let template = Template::new("Problem: {{ question }}\nSolution:", Manner::Exact)?;
 //! let values = BTreeMap::from([("question", "3 + 4?")]);
 //! assert_eq!(template.render(&values)?, "Problem: 3 + 4?\nSolution:");
 //!
 //! let endless = "{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% endfor %}";
-//! let error = Template::new(endless, Names::MustBeKnown)?.render(&values).unwrap_err();
+//! let error = Template::new(endless, Manner::Exact)?.render(&values).unwrap_err();
 //! assert!(error.to_string().starts_with("it takes more than 2097152 steps"));
 //! # Ok::<(), espalier_template::TemplateError>(())
 //! ```
@@ -69,13 +69,13 @@ impl fmt::Display for TemplateError {
 
 impl std::error::Error for TemplateError {}
 
-/// What becomes of a name that has no value.
+/// How a template is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Names {
-    /// It is an empty text, as in Jinja itself.
-    MayBeUnknown,
-    /// It is an error.
-    MustBeKnown,
+pub enum Manner {
+    /// As Jinja and transformers do: a name without a value is an empty text, and one line break at the end is dropped.
+    Lenient,
+    /// To the letter: a name without a value is an error, and nothing is dropped.
+    Exact,
 }
 
 /// A compiled template. A clone shares it.
@@ -96,8 +96,8 @@ impl Template {
     ///
     /// # Errors
     /// A text that is no template.
-    pub fn new(source: &str, names: Names) -> Result<Template, TemplateError> {
-        let made = environment(names).and_then(|mut environment| {
+    pub fn new(source: &str, manner: Manner) -> Result<Template, TemplateError> {
+        let made = environment(manner).and_then(|mut environment| {
             environment.add_template_owned(NAME, translated(source))?;
             Ok(environment)
         });
@@ -139,11 +139,13 @@ impl Template {
 }
 
 /// Jinja as transformers sets it up.
-fn environment(names: Names) -> Result<Environment<'static>, Error> {
+fn environment(manner: Manner) -> Result<Environment<'static>, Error> {
     let mut environment = Environment::new();
     environment.set_fuel(Some(FUEL));
-    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    if names == Names::MustBeKnown {
+    let mut syntax = SyntaxConfig::builder();
+    syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(manner == Manner::Exact);
+    environment.set_syntax(syntax.build()?);
+    if manner == Manner::Exact {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
     }
     environment.set_unknown_method_callback(widths::method);
@@ -163,10 +165,8 @@ mod tests {
 
     #[test]
     fn names_are_known_before_anything_is_rendered() {
-        let template = Template::new(
-            "{{ question }}{% for s in shots %}{{ s.path }}{% endfor %}{{ slots.tag }}",
-            Names::MustBeKnown,
-        );
+        let template =
+            Template::new("{{ question }}{% for s in shots %}{{ s.path }}{% endfor %}{{ slots.tag }}", Manner::Exact);
         let names: Vec<String> = template.unwrap().names().into_iter().collect();
         assert_eq!(names, ["question", "shots", "slots.tag"]);
     }
@@ -175,10 +175,10 @@ mod tests {
     fn a_name_without_a_value_is_an_error_where_it_must_be_known() {
         let values = one_value();
         let text = "a{{ nothing }}b";
-        assert_eq!(Template::new(text, Names::MayBeUnknown).unwrap().render(&values).unwrap(), "ab");
-        let error = Template::new(text, Names::MustBeKnown).unwrap().render(&values).unwrap_err().to_string();
+        assert_eq!(Template::new(text, Manner::Lenient).unwrap().render(&values).unwrap(), "ab");
+        let error = Template::new(text, Manner::Exact).unwrap().render(&values).unwrap_err().to_string();
         assert!(error.contains("undefined"), "{error}");
-        let error = Template::new("{% if %}", Names::MayBeUnknown).unwrap_err().to_string();
+        let error = Template::new("{% if %}", Manner::Lenient).unwrap_err().to_string();
         assert!(error.contains("syntax error") && error.lines().count() == 1, "{error}");
     }
 
@@ -187,7 +187,7 @@ mod tests {
     fn what_the_budget_does_not_see_is_given_up_after_its_time() {
         let doubled =
             "{% set ns = namespace(s=['x']) %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}";
-        let template = Template::new(doubled, Names::MayBeUnknown).unwrap().within(Duration::from_secs(1));
+        let template = Template::new(doubled, Manner::Lenient).unwrap().within(Duration::from_secs(1));
         let began = std::time::Instant::now();
         // The thread that is given up goes on until the test ends.
         assert_eq!(template.render(&one_value()).unwrap_err().to_string(), "it takes more than 1 s");
@@ -195,12 +195,11 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_never_escaped_and_loses_one_line_break_at_its_end() {
+    fn a_text_is_never_escaped_and_loses_at_most_one_line_break_at_its_end() {
         let values = std::collections::BTreeMap::from([("q", "2 < 3 & \"é\"\n")]);
-        assert_eq!(
-            Template::new("{{ q }}\n\n", Names::MustBeKnown).unwrap().render(&values).unwrap(),
-            "2 < 3 & \"é\"\n\n"
-        );
+        let of = |manner| Template::new("{{ q }}\n\n", manner).unwrap().render(&values).unwrap();
+        assert_eq!(of(Manner::Lenient), "2 < 3 & \"é\"\n\n");
+        assert_eq!(of(Manner::Exact), "2 < 3 & \"é\"\n\n\n");
     }
 
     fn one_value() -> std::collections::BTreeMap<&'static str, u8> {

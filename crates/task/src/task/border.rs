@@ -24,7 +24,7 @@ impl Border {
             None => Ok(Border::default()),
             Some(Value::String(text)) => Ok(Border { text, read: None }),
             Some(Value::Table(table)) => {
-                let shown = table.to_string().replace('\n', " ");
+                let shown = table.to_string().trim_end().replace('\n', " ");
                 let wanted = || keys.wrong(key, &shown, "a text, or { text = \"..\", regex = '..' }");
                 let text = |name: &str| table.get(name).and_then(Value::as_str);
                 let known = |table: &Table| table.keys().all(|name| name == "text" || name == "regex");

@@ -6,7 +6,7 @@ use super::{Inner, Task};
 use crate::error::TaskError;
 use crate::problem::Problem;
 use espalier_settings::OutOfRange;
-use espalier_template::{Names, Template, TemplateError};
+use espalier_template::{Manner, Template, TemplateError};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -87,7 +87,7 @@ impl Words {
 
 /// A template that asks for nothing that there is not.
 fn template(keys: &Keys, key: &str, source: &str, slots: &BTreeMap<String, String>) -> Result<Template, OutOfRange> {
-    let made = Template::new(source, Names::MustBeKnown);
+    let made = Template::new(source, Manner::Exact);
     let template = made.map_err(|error| keys.wrong(key, "no template", format!("one ({error})")))?;
     for name in template.names() {
         let known = match name.split_once('.') {

@@ -52,7 +52,7 @@ impl Shots {
                 Ok(Shots::Given(all.into_iter().enumerate().map(shot).collect::<Result<_, _>>()?))
             }
             Some(Value::Table(table)) => {
-                let shown = table.to_string().replace('\n', " ");
+                let shown = table.to_string().trim_end().replace('\n', " ");
                 let known = table.keys().all(|name| name == "from" || name == "count");
                 let count = match table.get("count") {
                     None => Some(None),

@@ -6,7 +6,7 @@ mod tests;
 use crate::beside::{SPECIAL_TOKENS_MAP, TOKENIZER_CONFIG, fields_of, token_in};
 use crate::error::TokenizerError;
 use espalier_files::read_input_text;
-use espalier_template::{Names, Template, TemplateError};
+use espalier_template::{Manner, Template, TemplateError};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -36,6 +36,8 @@ const TOKENS: [&str; 7] = ["bos_token", "eos_token", "unk_token", "pad_token", "
 pub(crate) struct ChatTemplate {
     /// Where it stands.
     path: PathBuf,
+    /// As it stands there.
+    pub source: String,
     /// What the template itself has wrong is said when it is needed first: many who load a folder never chat.
     template: Result<Template, TemplateError>,
     /// Special tokens by their roles.
@@ -74,7 +76,8 @@ impl ChatTemplate {
             Some((role, token.to_owned()))
         };
         let tokens = TOKENS.into_iter().filter_map(token).collect();
-        Ok(Some(ChatTemplate { path, template: Template::new(&source, Names::MayBeUnknown), tokens }))
+        let template = Template::new(&source, Manner::Lenient);
+        Ok(Some(ChatTemplate { path, source, template, tokens }))
     }
 
     /// The conversation, and the beginning of the assistant's next answer.

@@ -159,6 +159,11 @@ impl Tokenizer {
         self.chat_template.as_ref().ok_or(TokenizerError::NoChatTemplate)?.render(messages)
     }
 
+    /// The chat template itself, if the folder has one.
+    pub fn chat_source(&self) -> Option<&str> {
+        self.chat_template.as_ref().map(|template| template.source.as_str())
+    }
+
     /// The text of ids, special tokens included. Bytes that are no UTF-8 become U+FFFD; ids that do not exist become
     /// nothing. Should the decoder fail, the tokens' own spellings are joined.
     pub fn decode(&self, ids: &[u32]) -> String {
