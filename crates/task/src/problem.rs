@@ -2,6 +2,7 @@
 
 use crate::answer::AnswerKind;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A question with its reference answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,9 @@ pub struct Problem {
     /// For [`AnswerKind::Code`]: what the answer's program is tested by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tests: Option<CodeTests>,
+    /// What fills the slots of a task for this problem, by the slots' names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub slots: BTreeMap<String, String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

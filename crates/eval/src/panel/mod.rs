@@ -82,7 +82,7 @@ impl<'p> Panel<'p> {
     }
 
     fn read_path<'a>(&self, text: Cow<'a, str>, is_cut: bool) -> Read<'a> {
-        let step = match self.reading.read_path(&text) {
+        let step = match self.reading.task.read_path(&text) {
             step @ StepText::Solution { .. } if !is_cut => Some(step),
             _ => None,
         };
@@ -221,7 +221,7 @@ impl Judge for Panel<'_> {
 
     fn judge_siblings(&self, at: Place<'_>, sampled: &[Sampled<'_>]) -> Vec<Verdict> {
         let read = sampled.iter().map(|Sampled { text, is_cut }| Read {
-            step: (!is_cut).then(|| self.reading.read_step(text)),
+            step: (!is_cut).then(|| self.reading.task.read_step(text)),
             text: Cow::Borrowed(text),
         });
         self.at(at, &read.collect::<Vec<_>>())

@@ -1,7 +1,7 @@
 //! Tests of panels, with outcomes derived by hand.
 
 use super::*;
-use espalier_task::{Format, Granularity};
+use espalier_task::{Format, Granularity, Task};
 use espalier_tree::{NewNode, Tree, TreeInfo};
 use std::sync::Mutex;
 
@@ -33,7 +33,7 @@ fn panel(rule: RewardRule, members: Vec<(&str, f32, Scope, Rule)>) -> (Panel<'st
         weight,
         scorer: Box::new(Said { scope, rule, asked: Arc::clone(&asked) }),
     });
-    let reading = FormatJudge { format: Format::Xml, granularity: Granularity::Plan };
+    let reading = FormatJudge { task: Task::built_in(Format::Xml, Granularity::Plan) };
     (Panel::new(reading, members.collect(), rule, []), asked)
 }
 

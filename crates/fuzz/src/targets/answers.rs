@@ -3,7 +3,7 @@
 use super::{Begun, Target};
 use crate::scratch::Scratch;
 use espalier_search::last_stop;
-use espalier_task::{AnswerKind, Format, Granularity, StepText, Worked, boxed, equivalent, extract};
+use espalier_task::{AnswerKind, Format, Granularity, StepText, Task, Worked, boxed, equivalent, extract};
 use std::borrow::Cow;
 
 /// Answers with what is the same, as the tests of this project judge them.
@@ -124,16 +124,18 @@ fn steps(_: Scratch) -> Begun {
         plan: vec!["Plan 1: add 3 and 4.".into(), "Plan 2: take 2 away.".into()],
         solution: "3 + 4 = 7.\n7 - 2 = 5.\nThe final answer is \\boxed{5}.".into(),
     };
-    let segments = FORMATS.map(|format| GRANULARITIES.map(|granularity| format.segments(granularity, &worked)));
+    let segments =
+        FORMATS.map(|format| GRANULARITIES.map(|granularity| Task::built_in(format, granularity).segments(&worked)));
     let seeds: Vec<String> = segments.iter().flatten().flat_map(|all| [all[0].clone(), all.concat()]).collect();
     Begun::new(seeds, |input| {
         let text = String::from_utf8_lossy(input);
         let mut is_read = false;
         for (format, granularity) in FORMATS.into_iter().flat_map(|format| GRANULARITIES.map(|one| (format, one))) {
-            for read in [format.read_step(granularity, &text), format.read_path(granularity, &text)] {
+            let task = Task::built_in(format, granularity);
+            for read in [task.read_step(&text), task.read_path(&text)] {
                 is_read |= read != StepText::Malformed;
             }
-            let end = last_stop(&text, &format.ends());
+            let end = last_stop(&text, task.step_stops());
             assert!(end.is_none_or(|end| text.is_char_boundary(end)), "a step ends between characters");
         }
         is_read

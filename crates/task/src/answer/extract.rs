@@ -23,6 +23,8 @@ pub enum FoundBy {
     LastNumber,
     /// The last fenced block, or the text up to the next unindented line.
     Program,
+    /// What a task of one's own says.
+    Task,
 }
 
 /// Finds the answer in `text`, or in what follows `</think>` in it: the last box; else a last line, or a number, behind
@@ -115,7 +117,7 @@ fn up_to(text: &str, ends: impl Fn(&str, &str) -> bool) -> &str {
 }
 
 /// The last number, with its sign, its separators, and its denominator; exponents and indices are none.
-fn last_number(text: &str) -> Option<&str> {
+pub(crate) fn last_number(text: &str) -> Option<&str> {
     let bytes = text.as_bytes();
     let mut end = text.len();
     loop {

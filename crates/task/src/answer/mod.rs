@@ -25,5 +25,6 @@ mod unit;
 
 pub use boxed::boxed;
 pub use equivalent::equivalent;
+pub(crate) use extract::last_number;
 pub use extract::{FoundBy, extract};
 pub use kind::AnswerKind;
