@@ -10,6 +10,7 @@
 
 mod boxed;
 mod collection;
+mod equations;
 mod equivalent;
 mod expression;
 mod extract;
@@ -24,6 +25,7 @@ mod tests;
 mod unit;
 
 pub use boxed::boxed;
+pub use equations::{Equation, Truth, equations};
 pub use equivalent::equivalent;
 pub use extract::{FoundBy, extract};
 pub use kind::AnswerKind;
