@@ -78,7 +78,9 @@ impl Answering<'_> {
     fn prompt(&self, problem: &Problem) -> String {
         match problem.kind {
             AnswerKind::Code => problem.question.clone(),
-            AnswerKind::Math | AnswerKind::Choice => self.format.prompt(self.granularity, &problem.question),
+            AnswerKind::Math | AnswerKind::Choice | AnswerKind::Countdown => {
+                self.format.prompt(self.granularity, &problem.question)
+            }
         }
     }
 

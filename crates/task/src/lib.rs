@@ -55,7 +55,7 @@ mod problem;
 mod sandbox;
 mod write;
 
-pub use answer::{AnswerKind, Equation, FoundBy, Truth, boxed, equations, equivalent, extract};
+pub use answer::{AnswerKind, Equation, FoundBy, Puzzle, Truth, boxed, equations, equivalent, extract};
 pub use error::TaskError;
 pub use format::{Format, Granularity, Prompting, StepText};
 pub use grade::{Grade, Grader};

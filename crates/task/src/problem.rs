@@ -1,6 +1,6 @@
 //! What a problem is.
 
-use crate::answer::AnswerKind;
+use crate::answer::{AnswerKind, Puzzle, equivalent};
 use serde::{Deserialize, Serialize};
 
 /// A question with its reference answer.
@@ -27,6 +27,19 @@ pub struct Problem {
     /// For [`AnswerKind::Code`]: what the answer's program is tested by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tests: Option<CodeTests>,
+}
+
+impl Problem {
+    /// Whether an answer is right, as far as answers show it: [`equivalent`] to the reference, or, of a countdown, one that makes
+    /// the target. `None` where nothing says what is right: without a reference, or if only tests can tell.
+    pub fn is_right(&self, answer: &str) -> Option<bool> {
+        match self.kind {
+            AnswerKind::Math | AnswerKind::Choice if self.answer.trim().is_empty() => None,
+            AnswerKind::Math | AnswerKind::Choice => Some(equivalent(&self.answer, answer)),
+            AnswerKind::Countdown => Some(Puzzle::read(&self.question)?.solves(answer)),
+            AnswerKind::Code => None,
+        }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

@@ -10,6 +10,7 @@
 
 mod boxed;
 mod collection;
+mod countdown;
 mod equations;
 mod equivalent;
 mod expression;
@@ -25,6 +26,7 @@ mod tests;
 mod unit;
 
 pub use boxed::boxed;
+pub use countdown::Puzzle;
 pub use equations::{Equation, Truth, equations};
 pub use equivalent::equivalent;
 pub use extract::{FoundBy, extract};
