@@ -76,7 +76,7 @@ impl Answering<'_> {
     fn prompt(&self, problem: &Problem) -> Result<String, String> {
         let prompt = match problem.kind {
             AnswerKind::Code => Ok(problem.question.clone()),
-            AnswerKind::Math | AnswerKind::Choice => self.task.prompt(problem),
+            AnswerKind::Math | AnswerKind::Choice | AnswerKind::Countdown => self.task.prompt(problem),
         };
         prompt.map_err(|error| error.to_string())
     }

@@ -5,6 +5,10 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod built_in;
 mod scorer;
+#[cfg(test)]
+mod testing;
 
+pub use built_in::{Answer, Choices, Compare, Countdown, Equations, Format, Refusal, Tests, agreement};
 pub use scorer::{Asked, Scope, Scorer};

@@ -39,4 +39,10 @@ pub trait Scorer: Send + Sync {
     /// One number in [0, 1] for each question, in order: 1 passes. `None` where the judge cannot speak: no reference, a
     /// judge that is dead, nonsense, a time-out. May be called from many threads at once.
     fn score(&self, asked: &[Asked<'_>]) -> Vec<Option<f32>>;
+
+    /// What is wrong with the judge, in a line for people, if something is: why it last could not speak, and whether it is given
+    /// up.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }

@@ -1,6 +1,6 @@
 //! From a model's text to right or wrong.
 
-use crate::answer::{AnswerKind, FoundBy, boxed, equivalent, extract};
+use crate::answer::{AnswerKind, FoundBy, boxed, extract};
 use crate::error::TaskError;
 use crate::problem::Problem;
 use crate::sandbox::{Judged, Sandbox, Verdict};
@@ -61,7 +61,7 @@ impl Grader {
         let correct = match (&answer, problem.kind) {
             (None, _) => false,
             (Some(code), AnswerKind::Code) => self.passes(problem, code)?,
-            (Some(answer), _) => equivalent(&problem.answer, answer),
+            (Some(answer), _) => problem.is_right(answer).unwrap_or(false),
         };
         Ok(Grade { answer, found_by, correct })
     }

@@ -56,7 +56,7 @@ mod sandbox;
 mod task;
 mod write;
 
-pub use answer::{AnswerKind, FoundBy, boxed, equivalent, extract};
+pub use answer::{AnswerKind, Equation, FoundBy, Puzzle, Truth, boxed, equations, equivalent, extract};
 pub use error::TaskError;
 pub use grade::{Grade, Grader};
 pub use load::{Dataset, load_dataset, load_problems};

@@ -1,6 +1,6 @@
 //! What a problem is.
 
-use crate::answer::AnswerKind;
+use crate::answer::{AnswerKind, Puzzle, equivalent};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -31,6 +31,19 @@ pub struct Problem {
     /// What fills the slots of a task for this problem, by the slots' names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub slots: BTreeMap<String, String>,
+}
+
+impl Problem {
+    /// Whether an answer is right, as far as answers show it: [`equivalent`] to the reference, or, of a countdown, one that makes
+    /// the target. `None` where nothing says what is right: without a reference, or if only tests can tell.
+    pub fn is_right(&self, answer: &str) -> Option<bool> {
+        match self.kind {
+            AnswerKind::Math | AnswerKind::Choice if self.answer.trim().is_empty() => None,
+            AnswerKind::Math | AnswerKind::Choice => Some(equivalent(&self.answer, answer)),
+            AnswerKind::Countdown => Some(Puzzle::read(&self.question)?.solves(answer)),
+            AnswerKind::Code => None,
+        }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

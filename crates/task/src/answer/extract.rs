@@ -52,6 +52,8 @@ pub fn extract(text: &str, kind: AnswerKind) -> Option<(String, FoundBy)> {
         match kind {
             AnswerKind::Math => (owned(last_number(text)), FoundBy::LastNumber),
             AnswerKind::Choice => (owned(letter(text)), FoundBy::Letter),
+            // A number is no calculation.
+            AnswerKind::Countdown => (None, FoundBy::LastNumber),
             AnswerKind::Code => return Some((program(text).to_owned(), FoundBy::Program)),
         },
     ];
@@ -59,7 +61,9 @@ pub fn extract(text: &str, kind: AnswerKind) -> Option<(String, FoundBy)> {
         let found = found?;
         let found = found.trim();
         match kind {
-            AnswerKind::Math | AnswerKind::Code => (!found.is_empty()).then(|| (found.to_owned(), by)),
+            AnswerKind::Math | AnswerKind::Code | AnswerKind::Countdown => {
+                (!found.is_empty()).then(|| (found.to_owned(), by))
+            }
             AnswerKind::Choice => chosen(&tidy(found)).map(|letter| (letter.to_string(), by)),
         }
     })

@@ -216,7 +216,7 @@ fn difficulties_and_families_take_turns() {
 
 #[test]
 fn there_are_six_families_and_two_to_transfer_to() {
-    assert_eq!((in_domain().len(), out_of_domain()), (6, vec!["bus", "savings"]));
+    assert_eq!((in_domain().len(), out_of_domain(), apart()), (6, vec!["bus", "savings"], vec!["countdown"]));
     assert_eq!(all_families().iter().collect::<HashSet<_>>().len(), 8);
 }
 
