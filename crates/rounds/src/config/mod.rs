@@ -13,6 +13,7 @@
 //! list of the commands that take it (`command/keys.rs`).
 
 mod init;
+mod judging;
 pub mod reference;
 mod resolve;
 mod round;
@@ -22,6 +23,7 @@ mod training;
 
 pub use espalier_eval::{EvalConfig, Method};
 pub use init::{ModelShape, ProblemsConfig};
+pub use judging::JudgingConfig;
 pub use round::{RoundConfig, RoundStage};
 pub use runtime::{Place, RuntimeConfig, StorageConfig};
 pub use serving::ServingConfig;
@@ -79,6 +81,9 @@ settings! {
         pub model: ModelShape = ModelShape::default();
         /// Tree search.
         pub search: SearchConfig = SearchConfig::default();
+        /// Who judges steps and paths.
+        #[serde(skip_serializing_if = "JudgingConfig::is_default")]
+        pub judging: JudgingConfig = JudgingConfig::default();
         /// Sampling of tokens; the temperature is the search's.
         pub sampling: SamplingConfig = SamplingConfig::default();
         /// Which sibling pairs are taken from the trees.

@@ -3,6 +3,7 @@
 use crate::config::{Method, RunConfig};
 use crate::context::Context;
 use crate::contract::{self, Begun, Identity, Place};
+use crate::judging::{self, Judging};
 use crate::stage::policy_source::PolicySource;
 use crate::stage::search::{Skipped, settings};
 use crate::stage::tasks::{asked, described};
@@ -12,7 +13,8 @@ use espalier_eval::{
     samples_beside, write_samples,
 };
 use espalier_files::{fingerprint, read_input_text};
-use espalier_task::{Grader, Problem, Task, TaskError};
+use espalier_task::{AnswerKind, Grader, Problem, Task, TaskError};
+use espalier_tree::Ending;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -53,6 +55,7 @@ pub fn run(groups: &[Group], source: &PolicySource, out: &Path, title: &str, con
     let problems: Vec<&Problem> = groups.iter().flat_map(|group| group.problems).collect();
     let task = source.task(config)?;
     let grader = Grader::new(problems.iter().copied(), config.eval.boxed_only)?.of_task(&task);
+    let judging = Judging::open(&config.judging, &task, problems.iter().copied())?;
     let mut opened = source.open(config, context.notice)?;
     let hash = opened.about().policy_hash.clone();
     let identity = identity(groups, config, (&task, source), hash.clone())?;
@@ -95,7 +98,7 @@ pub fn run(groups: &[Group], source: &PolicySource, out: &Path, title: &str, con
                 answered.skipped = Some(error.to_string());
                 Ok(Vec::new())
             }
-            graded => graded,
+            graded => graded.map(|samples| judged(samples, problem, &judging)),
         })
         .collect::<Result<Vec<Vec<Sample>>, EvalError>>()?;
     let mut left = samples.as_slice();
@@ -152,6 +155,17 @@ pub fn read(path: &Path) -> Result<(EvalReport, Vec<ProblemSamples>)> {
     Ok((report, samples))
 }
 
+/// The samples as the judges have them, if others than the comparison of answers are asked. A program is its tests' to judge.
+fn judged(mut samples: Vec<Sample>, problem: &Problem, judging: &Judging) -> Vec<Sample> {
+    let Some(panel) = judging.panel().filter(|_| problem.kind != AnswerKind::Code) else { return samples };
+    let texts: Vec<&str> = samples.iter().map(|sample| sample.text.as_str()).collect();
+    let verdicts = panel.paths(problem, &texts);
+    for (sample, verdict) in samples.iter_mut().zip(verdicts) {
+        sample.correct = verdict.ending == Ending::Correct;
+    }
+    samples
+}
+
 /// What decides the answers.
 fn identity(
     groups: &[Group],
@@ -160,7 +174,8 @@ fn identity(
     policy_hash: String,
 ) -> Result<Identity> {
     let defaults = RunConfig::default();
-    let mut identity = described(Identity::new("eval", RULES), task, || source.tokenizer())?
+    let identity = judging::identify(Identity::new("eval", RULES), config, task)?;
+    let mut identity = described(identity, task, || source.tokenizer())?
         .with("seed", config.seed)
         .setting("eval", &config.eval, &defaults.eval)?
         .setting("sampling", &config.sampling, &defaults.sampling)?

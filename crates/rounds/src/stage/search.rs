@@ -3,12 +3,13 @@
 use crate::config::RunConfig;
 use crate::context::Context;
 use crate::contract::{self, Begun, Identity, Place};
+use crate::judging::{self, Judging};
 use crate::stage::policy_source::PolicySource;
 use crate::stage::shards::is_part;
 use crate::stage::shards::{Shards, resume_folder};
 use crate::stage::tasks::{asked, described};
 use anyhow::{Context as _, Result};
-use espalier_eval::{FormatJudge, stops};
+use espalier_eval::stops;
 use espalier_files::{fingerprint, seed_from};
 use espalier_search::{
     Evaluation, SearchConfig, SearchError, SearchEvent, SearchSummary, ServerStats, TreeJob, search_with_events,
@@ -113,6 +114,7 @@ pub struct Skipped {
 pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     let config = context.config;
     let task = search.policy.task(config)?;
+    let judging = Judging::open(&config.judging, &task, search.problems)?;
     let mut opened = search.policy.open(config, context.notice)?;
     let about = opened.about().clone();
     let settings = settings(config, &task, about.has_value_head);
@@ -129,7 +131,7 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
         policy_hash: about.policy_hash,
         program_version: context.program.version.clone(),
         git_revision: context.program.revision.clone(),
-        judges: Vec::new(),
+        judges: judging.panel().map(|panel| panel.names().to_vec()).unwrap_or_default(),
     };
     let mut shards = Shards::open(search.out, info, config.storage.shard_trees, search.problems.len())?;
     let total = search.problems.len() as u64;
@@ -157,13 +159,12 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
 
     context.observer.began(&format!("round {}: search", search.round), total);
     context.observer.advanced(already, total, "");
-    let judge = FormatJudge { task: task.clone() };
     let mut done = already;
     let mut finished_tokens = 0;
     let (stops, in_flight) = (stops(&task), config.runtime.in_flight);
     let mut policy = asked(opened.policy()?, search.policy, &task)?;
     let policy = policy.as_mut();
-    let summary = search_with_events(&settings, in_flight, &stops, jobs, policy, &judge, |event| {
+    let summary = search_with_events(&settings, in_flight, &stops, jobs, policy, judging.judge(), |event| {
         let stored = match event {
             SearchEvent::Finished { index, tree } => {
                 done += 1;
@@ -226,6 +227,7 @@ fn identity(
 ) -> Result<Identity> {
     let defaults = RunConfig::default();
     let identity = described(Identity::new("search", RULES), task, || search.policy.tokenizer())?;
+    let identity = judging::identify(identity, config, task)?;
     Ok(identity
         .with("name", config.name.as_str())
         .with("seed", config.seed)
@@ -241,9 +243,9 @@ fn identity(
 /// searched without leaf values.
 pub(crate) fn settings(config: &RunConfig, task: &Task, has_value_head: bool) -> SearchConfig {
     let lacks_head = config.search.evaluation == Evaluation::ValueHead && !has_value_head;
-    let evaluation = if lacks_head { Evaluation::Zero } else { config.search.evaluation };
+    let evaluation = if lacks_head { Evaluation::Zero } else { config.search.evaluation.clone() };
     let max_step_tokens = task.max_step_tokens().unwrap_or(usize::MAX).min(config.search.max_step_tokens);
-    SearchConfig { evaluation, max_step_tokens, ..config.search }
+    SearchConfig { evaluation, max_step_tokens, ..config.search.clone() }
 }
 
 /// Sums over the stored trees, so that the numbers are the same whether or not the search was interrupted.
