@@ -75,6 +75,7 @@ mod summary;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tree_search;
+mod wishes;
 
 pub use about::{About, PolicyStats, ServerStats};
 pub use ask_all::ask_all;
@@ -88,3 +89,4 @@ pub use request::{Candidate, Expansion, Finish, StepRequest, Stops, Unit, last_s
 pub use sampling::{Numerics, Precision, SamplingConfig, candidate_generator};
 pub use summary::{EndingCounts, SearchSummary, SearchWork, Skipped, Stop, StopCounts};
 pub use tree_search::{Next, RequestBuffer, TreeSearch};
+pub use wishes::{Report, Told, Wish, Wishes};

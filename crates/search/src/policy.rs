@@ -2,6 +2,7 @@
 
 use crate::about::{About, PolicyStats};
 use crate::request::{Expansion, StepRequest};
+use crate::wishes::{Report, Wish, Wishes};
 use std::error::Error;
 use std::fmt;
 
@@ -37,6 +38,36 @@ pub trait Policy {
 
     /// Gets back an answer that was read, whose memory may be used again. Drops it by default.
     fn reclaim(&mut self, _answer: Expansion) {}
+
+    /// Whether the policy can fulfil a wish. None by default.
+    fn can(&self, _wish: Wish) -> bool {
+        false
+    }
+
+    /// As [`submit`](Policy::submit), of a request with wishes. What the policy cannot fulfil is refused in the request's name.
+    fn submit_with(&mut self, request: StepRequest<'_>, wishes: &Wishes) -> Result<(), PolicyError> {
+        match wishes.list().next() {
+            Some(wish) => {
+                Err(PolicyError::of_tree(request.tree, format!("the policy cannot fulfil the wish {wish:?}")))
+            }
+            None => self.submit(request),
+        }
+    }
+
+    /// Does a part of the pending work and returns what is answered by then, which may be nothing: for who has other things to
+    /// do meanwhile. It takes about as long as one pass of a model. By default as [`poll`](Policy::poll).
+    fn advance(&mut self) -> Result<Vec<Expansion>, PolicyError> {
+        self.poll()
+    }
+
+    /// What was drawn and read since the last call for requests that wish to be told. It comes no later than the answer: who asks
+    /// after each [`advance`](Policy::advance) misses nothing. Nothing by default.
+    fn reports(&mut self) -> Vec<Report> {
+        Vec::new()
+    }
+
+    /// Nobody waits for this request any more: it may be answered at once by what there is. Does nothing by default.
+    fn cut_short(&mut self, _ticket: u64) {}
 }
 
 /// What went wrong inside a policy.
