@@ -8,8 +8,8 @@
 
 use espalier_rounds::stage::shards::Shards;
 use espalier_search::{
-    About, Candidate, Expansion, Finish, Judge, Policy, PolicyError, SearchConfig, SearchError, StepRequest, Stops,
-    TreeJob, Verdict, search,
+    About, Candidate, Expansion, Finish, Judge, Place, Policy, PolicyError, SearchConfig, SearchError, StepRequest,
+    Stops, TreeJob, Verdict, search,
 };
 use espalier_tree::{Ending, Kind, ShardInfo, TreeInfo};
 use std::collections::VecDeque;
@@ -103,13 +103,13 @@ fn answer(ticket: u64, seed: u64, k: usize) -> Expansion {
 struct Words;
 
 impl Judge for Words {
-    fn judge(&self, _: &TreeInfo, text: &str) -> Verdict {
+    fn judge(&self, _: Place<'_>, text: &str) -> Verdict {
         let (kind, ending) =
             if text.starts_with("so") { (Kind::Solution, Ending::Wrong) } else { (Kind::Plan, Ending::None) };
-        Verdict { kind, ending, answer: None }
+        Verdict::new(kind, ending, None)
     }
 
-    fn judge_path(&self, info: &TreeInfo, text: &str) -> Verdict {
-        self.judge(info, text)
+    fn judge_path(&self, at: Place<'_>, text: &str) -> Verdict {
+        self.judge(at, text)
     }
 }

@@ -8,7 +8,7 @@
 
 use criterion::{Criterion, Throughput};
 use espalier_search::{
-    About, Candidate, Expansion, Finish, Judge, Policy, PolicyError, SearchConfig, StepRequest, Stops, TreeJob,
+    About, Candidate, Expansion, Finish, Judge, Place, Policy, PolicyError, SearchConfig, StepRequest, Stops, TreeJob,
     Verdict, search,
 };
 use espalier_tree::{Ending, Kind, TreeInfo};
@@ -144,15 +144,15 @@ const LAST: [&str; 3] = ["right 0", "right 1", "right 2"];
 struct Words;
 
 impl Judge for Words {
-    fn judge(&self, _: &TreeInfo, text: &str) -> Verdict {
+    fn judge(&self, _: Place<'_>, text: &str) -> Verdict {
         if text.starts_with("right") {
-            Verdict { kind: Kind::Solution, ending: Ending::Correct, answer: None }
+            Verdict::new(Kind::Solution, Ending::Correct, None)
         } else {
-            Verdict { kind: Kind::Plan, ending: Ending::None, answer: None }
+            Verdict::new(Kind::Plan, Ending::None, None)
         }
     }
 
-    fn judge_path(&self, info: &TreeInfo, text: &str) -> Verdict {
-        self.judge(info, text)
+    fn judge_path(&self, at: Place<'_>, text: &str) -> Verdict {
+        self.judge(at, text)
     }
 }

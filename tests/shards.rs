@@ -2,7 +2,7 @@
 
 use espalier_rounds::stage::shards::Shards;
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeTexts};
-use espalier_search::{Judge, SearchConfig, SearchError, Stops, Strategy, TreeJob, Verdict, search};
+use espalier_search::{Judge, Place, SearchConfig, SearchError, Stops, Strategy, TreeJob, Verdict, search};
 use espalier_tree::{ShardInfo, TreeInfo, check, read_trees};
 use std::fs;
 use std::path::Path;
@@ -26,13 +26,13 @@ fn job(index: u64) -> TreeJob {
 struct SlowJudge;
 
 impl Judge for SlowJudge {
-    fn judge(&self, info: &TreeInfo, text: &str) -> Verdict {
+    fn judge(&self, at: Place<'_>, text: &str) -> Verdict {
         std::thread::sleep(Duration::from_micros(20));
-        FakeJudge.judge(info, text)
+        FakeJudge.judge(at, text)
     }
 
-    fn judge_path(&self, info: &TreeInfo, text: &str) -> Verdict {
-        FakeJudge.judge_path(info, text)
+    fn judge_path(&self, at: Place<'_>, text: &str) -> Verdict {
+        FakeJudge.judge_path(at, text)
     }
 }
 

@@ -8,7 +8,7 @@ use espalier_search::{
     Expansion, Policy, SearchConfig, SearchError, SearchEvent, StepRequest, StopWhen, Stops, Strategy, TreeJob, Unit,
     ask_all, last_stop, search_with_events,
 };
-use espalier_task::{AnswerKind, Format, Granularity, Problem};
+use espalier_task::{AnswerKind, Problem, Task};
 use espalier_tree::{Ending, NodeId, Tree, TreeInfo};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -41,10 +41,8 @@ pub struct Answering<'a> {
     pub problems: &'a [&'a Problem],
     /// The indices of those without an answer yet.
     pub todo: &'a [usize],
-    /// How prompts and steps are written.
-    pub format: Format,
-    /// What one step is.
-    pub granularity: Granularity,
+    /// How prompts and steps are written and read.
+    pub task: &'a Task,
     /// The method, and how much of it.
     pub eval: &'a EvalConfig,
     /// The temperature of sampled answers, and the trees of the methods that search; its strategy is the method's.
@@ -74,12 +72,13 @@ impl Answering<'_> {
         }
     }
 
-    /// The question in the format's words; the head of a function is a prompt of its own.
-    fn prompt(&self, problem: &Problem) -> String {
-        match problem.kind {
-            AnswerKind::Code => problem.question.clone(),
-            AnswerKind::Math | AnswerKind::Choice => self.format.prompt(self.granularity, &problem.question),
-        }
+    /// The question in the task's words; the head of a function is a prompt of its own. Or why there is none.
+    fn prompt(&self, problem: &Problem) -> Result<String, String> {
+        let prompt = match problem.kind {
+            AnswerKind::Code => Ok(problem.question.clone()),
+            AnswerKind::Math | AnswerKind::Choice | AnswerKind::Countdown => self.task.prompt(problem),
+        };
+        prompt.map_err(|error| error.to_string())
     }
 
     fn seed(&self, problem: &Problem) -> u64 {
@@ -88,11 +87,12 @@ impl Answering<'_> {
 
     /// Independent answers to the end of the path.
     fn sample(&self, policy: &mut dyn Policy, k: usize, temperature: f32, sink: &mut Sink) -> Result<(), EvalError> {
-        let stops = stops(self.format, self.granularity);
+        let stops = stops(self.task);
         // Each prompt is a tree of its own.
         let mut prompts = Vec::with_capacity(self.todo.len());
         for &index in self.todo {
-            match policy.tokenize(&self.prompt(self.problems[index])) {
+            let prompt = self.prompt(self.problems[index]);
+            match prompt.and_then(|prompt| policy.tokenize(&prompt).map_err(|error| error.to_string())) {
                 Ok(prefix_ids) => prompts.push((index, prefix_ids)),
                 Err(error) => sink(index, skipped(&format!("the prompt cannot be used: {error}")))?,
             }
@@ -122,8 +122,15 @@ impl Answering<'_> {
         let max_step_tokens = self.search.max_step_tokens.min(self.eval.max_tokens);
         // To the blind judge the first solution is correct; a search that ends there would not be guided at all.
         let stop_when = StopWhen { correct_solutions: None, ..self.search.stop_when };
-        let settings = SearchConfig { max_step_tokens, strategy, stop_when, ..self.search };
-        let jobs = self.todo.iter().map(|&index| {
+        let settings = SearchConfig { max_step_tokens, strategy, stop_when, ..self.search.clone() };
+        let mut prompts = Vec::with_capacity(self.todo.len());
+        for &index in self.todo {
+            match self.prompt(self.problems[index]) {
+                Ok(prompt) => prompts.push((index, prompt)),
+                Err(error) => sink(index, skipped(&format!("the prompt cannot be used: {error}")))?,
+            }
+        }
+        let jobs = prompts.into_iter().map(|(index, prompt)| {
             let problem = self.problems[index];
             TreeJob {
                 index: index as u64,
@@ -136,11 +143,11 @@ impl Answering<'_> {
                     reference_answer: String::new(),
                     tree_seed: self.seed(problem),
                 },
-                prompt: self.prompt(problem),
+                prompt,
             }
         });
-        let stops = stops(self.format, self.granularity);
-        let judge = BlindJudge(FormatJudge { format: self.format, granularity: self.granularity });
+        let stops = stops(self.task);
+        let judge = BlindJudge(FormatJudge { task: self.task.clone() });
         search_with_events(&settings, self.in_flight, &stops, jobs, policy, &judge, |event| {
             let stored = match event {
                 SearchEvent::Finished { index, tree } => sink(index as usize, solutions(&tree)),

@@ -3,7 +3,7 @@
 use espalier_eval::{Answered, Answering, EvalConfig, GroupScore, Method, Sample, grade};
 use espalier_search::SearchConfig;
 use espalier_search::fake::{FakePolicy, FakeTexts};
-use espalier_task::{Format, Grader, Granularity, Problem};
+use espalier_task::{Format, Grader, Granularity, Problem, Task};
 
 fn problem(id: usize, question: &str, answer: &str) -> Problem {
     Problem { id: id.to_string(), question: question.to_owned(), answer: answer.to_owned(), ..Problem::default() }
@@ -16,8 +16,7 @@ fn answered(problems: &[Problem], todo: &[usize], method: Method, seed: u64) -> 
     let answering = Answering {
         problems: &problems,
         todo,
-        format: Format::Xml,
-        granularity: Granularity::Plan,
+        task: &Task::built_in(Format::Xml, Granularity::Plan),
         eval: &eval,
         search: SearchConfig { simulations: 12, ..SearchConfig::default() },
         in_flight: 2,

@@ -22,8 +22,6 @@ use std::time::Duration;
 
 /// Requests that wait at a device's door; what is beyond waits here.
 const DOOR: usize = 1024;
-/// Who has other things to do meanwhile waits so long for a device at most.
-const PATIENCE: Duration = Duration::from_millis(2);
 
 /// Several models that are the same, each on its device.
 pub struct DevicesPolicy {
@@ -215,7 +213,7 @@ fn serve(mut policy: ModelPolicy, device: usize, orders: &Receiver<Order>, done:
             Ok(Order::Forget(tree)) => policy.forget(tree),
             Err(TryRecvError::Disconnected) => return,
             Err(TryRecvError::Empty) => {
-                let outcome = policy.advance();
+                let outcome = policy.poll_for(Duration::ZERO);
                 // An error without a tree is the model's: whatever waits would meet it, too.
                 let is_over = outcome.as_ref().is_err_and(|error| error.tree().is_none());
                 if !send(&mut policy, outcome) || is_over {
@@ -277,11 +275,11 @@ impl Policy for DevicesPolicy {
         Ok(())
     }
 
-    fn advance(&mut self) -> Result<Vec<Expansion>, PolicyError> {
+    fn poll_for(&mut self, at_most: Duration) -> Result<Vec<Expansion>, PolicyError> {
         let mut answered = Vec::new();
         self.workers.iter_mut().for_each(Worker::send_on);
         if self.failed.is_empty() && self.pending > 0 {
-            match self.answers.recv_timeout(PATIENCE) {
+            match self.answers.recv_timeout(at_most) {
                 Ok(done) => self.take(done, &mut answered),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Err(ended()),

@@ -15,6 +15,7 @@ use rayon::prelude::*;
 use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tch::Device;
 
 /// Rows times vocabulary from which on sampling is spread over threads.
@@ -266,6 +267,21 @@ impl ModelPolicy {
         self.running = staying;
         Ok(())
     }
+
+    /// Takes in what can begin, does at most one pass, and returns what is answered by then.
+    fn pass(&mut self) -> Result<Vec<Expansion>, PolicyError> {
+        self.admit()?;
+        if self.answered.is_empty() && self.failed.is_empty() && !self.running.is_empty() {
+            self.step()?;
+        }
+        if self.answered.is_empty()
+            && let Some(error) = self.failed.pop_front()
+        {
+            return Err(error);
+        }
+        self.stats.requests += self.answered.len() as u64;
+        Ok(std::mem::take(&mut self.answered))
+    }
 }
 
 impl Policy for ModelPolicy {
@@ -301,8 +317,18 @@ impl Policy for ModelPolicy {
 
     fn poll(&mut self) -> Result<Vec<Expansion>, PolicyError> {
         loop {
-            let answers = self.advance()?;
+            let answers = self.pass()?;
             if !answers.is_empty() || self.pending() == 0 {
+                return Ok(answers);
+            }
+        }
+    }
+
+    fn poll_for(&mut self, at_most: Duration) -> Result<Vec<Expansion>, PolicyError> {
+        let began = Instant::now();
+        loop {
+            let answers = self.pass()?;
+            if !answers.is_empty() || self.pending() == 0 || began.elapsed() >= at_most {
                 return Ok(answers);
             }
         }
@@ -316,20 +342,6 @@ impl Policy for ModelPolicy {
         check(&request, wishes, self.vocab_size()).map_err(|error| PolicyError::of_tree(request.tree, error))?;
         self.queue.push_back(Asked { request: request.into_owned(), wishes: wishes.clone() });
         Ok(())
-    }
-
-    fn advance(&mut self) -> Result<Vec<Expansion>, PolicyError> {
-        self.admit()?;
-        if self.answered.is_empty() && self.failed.is_empty() && !self.running.is_empty() {
-            self.step()?;
-        }
-        if self.answered.is_empty()
-            && let Some(error) = self.failed.pop_front()
-        {
-            return Err(error);
-        }
-        self.stats.requests += self.answered.len() as u64;
-        Ok(std::mem::take(&mut self.answered))
     }
 
     fn reports(&mut self) -> Vec<Report> {

@@ -3,8 +3,8 @@
 //! `cargo run --release -p espalier-search --example own_policy`
 
 use espalier_search::{
-    About, Candidate, Evaluation, Expansion, Finish, Judge, Policy, PolicyError, SearchConfig, StepRequest, Stops,
-    TreeJob, Verdict, search,
+    About, Candidate, Evaluation, Expansion, Finish, Judge, Place, Policy, PolicyError, SearchConfig, StepRequest,
+    Stops, TreeJob, Verdict, search,
 };
 use espalier_tree::{Ending, Kind, TreeInfo};
 use std::cmp::Ordering;
@@ -57,18 +57,18 @@ impl Policy for Coins {
 struct Sum;
 
 impl Judge for Sum {
-    fn judge(&self, info: &TreeInfo, text: &str) -> Verdict {
-        let (sum, wanted) = (text.parse::<u32>().ok(), info.reference_answer.parse::<u32>().ok());
+    fn judge(&self, at: Place<'_>, text: &str) -> Verdict {
+        let (sum, wanted) = (text.parse::<u32>().ok(), at.info().reference_answer.parse::<u32>().ok());
         let (kind, ending) = match sum.cmp(&wanted) {
             Ordering::Less => (Kind::Plan, Ending::None),
             Ordering::Equal => (Kind::Solution, Ending::Correct),
             Ordering::Greater => (Kind::Solution, Ending::Wrong),
         };
-        Verdict { kind, ending, answer: (kind == Kind::Solution).then(|| text.to_owned()) }
+        Verdict::new(kind, ending, (kind == Kind::Solution).then(|| text.to_owned()))
     }
 
-    fn judge_path(&self, info: &TreeInfo, text: &str) -> Verdict {
-        self.judge(info, text)
+    fn judge_path(&self, at: Place<'_>, text: &str) -> Verdict {
+        self.judge(at, text)
     }
 }
 

@@ -3,7 +3,6 @@
 use crate::config::Prior;
 use crate::error::SearchError;
 use crate::request::Candidate;
-use espalier_tree::Ending;
 
 /// Mean log-probabilities above 0 by rounding are let pass up to here, nats.
 const LOGPROB_SLACK: f64 = 1e-3;
@@ -47,11 +46,6 @@ pub(crate) fn merge(
         normalise(kept);
     }
     Ok(())
-}
-
-/// +1 for a correct answer, -1 for any other end of a path.
-pub(crate) fn reward_of(ending: Ending) -> f32 {
-    if ending == Ending::Correct { 1.0 } else { -1.0 }
 }
 
 /// P = exp(mean token log-probability); 0 for a candidate that has no token.

@@ -75,18 +75,22 @@ mod summary;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tree_search;
+mod values;
 mod wishes;
 
 pub use about::{About, PolicyStats, ServerStats};
 pub use ask_all::ask_all;
-pub use config::{Converged, Evaluation, FirstPlay, Prior, SearchConfig, Selection, StopWhen, Strategy};
+pub use config::{
+    Combine, Converged, Evaluation, FirstPlay, Outside, Prior, SearchConfig, Selection, Source, StopWhen, Strategy,
+};
 pub use engine::{SearchEvent, TreeJob, search, search_with_events};
 pub use error::SearchError;
 pub use gumbel::Gumbel;
-pub use judge::{Judge, Verdict};
+pub use judge::{Judge, Place, Sampled, Verdict};
 pub use policy::{Policy, PolicyError};
 pub use request::{Candidate, Expansion, Finish, StepRequest, Stops, Unit, last_stop};
 pub use sampling::{Numerics, Precision, SamplingConfig, candidate_generator};
 pub use summary::{EndingCounts, SearchSummary, SearchWork, Skipped, Stop, StopCounts};
 pub use tree_search::{Next, RequestBuffer, TreeSearch};
+pub use values::{State, ValueSource, Valuer, WithValues};
 pub use wishes::{Report, Told, Wish, Wishes};

@@ -5,6 +5,7 @@ use crate::request::{Expansion, StepRequest};
 use crate::wishes::{Report, Wish, Wishes};
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 /// Proposes steps, many requests at a time.
 ///
@@ -33,6 +34,12 @@ pub trait Policy {
     /// if nothing is pending. An error that names a tree stands for one of that tree's requests; all others go on.
     fn poll(&mut self) -> Result<Vec<Expansion>, PolicyError>;
 
+    /// [`poll`](Policy::poll), which may give up after this time with no answer: for who has other things to do meanwhile. A
+    /// policy that computes does a pass at least. One that does not wait need not heed it.
+    fn poll_for(&mut self, _at_most: Duration) -> Result<Vec<Expansion>, PolicyError> {
+        self.poll()
+    }
+
     /// Drops all that is kept for a tree; no request of it is pending, and none will come.
     fn forget(&mut self, tree: u64);
 
@@ -54,14 +61,8 @@ pub trait Policy {
         }
     }
 
-    /// Does a part of the pending work and returns what is answered by then, which may be nothing: for who has other things to
-    /// do meanwhile. It takes about as long as one pass of a model. By default as [`poll`](Policy::poll).
-    fn advance(&mut self) -> Result<Vec<Expansion>, PolicyError> {
-        self.poll()
-    }
-
     /// What was drawn and read since the last call for requests that wish to be told. It comes no later than the answer: who asks
-    /// after each [`advance`](Policy::advance) misses nothing. Nothing by default.
+    /// after each [`poll_for`](Policy::poll_for) misses nothing. Nothing by default.
     fn reports(&mut self) -> Vec<Report> {
         Vec::new()
     }

@@ -25,15 +25,18 @@ pub struct SearchSummary {
     pub wall_s: f64,
     /// Of them in [`Policy::poll`](crate::Policy::poll) and [`Policy::tokenize`](crate::Policy::tokenize).
     pub policy_s: f64,
+    /// Of them waiting for judges while the policy had nothing to do.
+    #[serde(default)]
+    pub judge_s: f64,
     /// Of them in the caller's code that stores finished trees and skipped problems.
     pub store_s: f64,
 }
 
 impl SearchSummary {
-    /// Seconds in neither the policy nor the caller's code: selection, expansion, backing up, scheduling, and with them the judge,
+    /// Seconds in neither the policy, nor the caller's code, nor in waiting for judges: selection, expansion, backing up, scheduling, and with them the judge,
     /// the iterator of the jobs and [`Policy::submit`](crate::Policy::submit), which are part of the same work.
     pub fn engine_s(&self) -> f64 {
-        self.wall_s - self.policy_s - self.store_s
+        self.wall_s - self.policy_s - self.judge_s - self.store_s
     }
 }
 
@@ -92,6 +95,9 @@ pub struct EndingCounts {
     pub length: u64,
     /// Nodes without an open child.
     pub exhausted: u64,
+    /// Solutions of which a judge could not speak.
+    #[serde(default)]
+    pub unverified: u64,
 }
 
 impl EndingCounts {
@@ -104,6 +110,7 @@ impl EndingCounts {
             Ending::TooDeep => &mut self.too_deep,
             Ending::Length => &mut self.length,
             Ending::Exhausted => &mut self.exhausted,
+            Ending::Unverified => &mut self.unverified,
         } += 1;
     }
 }

@@ -21,6 +21,8 @@ pub enum Kind {
     List(Box<Kind>),
     /// Numbers by names that are not known here.
     Numbers,
+    /// Texts by names that are not known here.
+    Texts,
     /// Further settings.
     Table,
 }
@@ -57,6 +59,7 @@ impl fmt::Display for Kind {
             Kind::Form(words) => f.write_str(words),
             Kind::List(of) => write!(f, "a list, each {of}"),
             Kind::Numbers => f.write_str("numbers by name"),
+            Kind::Texts => f.write_str("texts by name"),
             Kind::Table => f.write_str("a table"),
         }
     }

@@ -7,7 +7,7 @@ use crate::setting::Setting;
 use serde_json::{Map, Value};
 
 /// The settings of `base`, with those of `over` in their places. `over` is an object of keys, tables being objects within
-/// it; what it leaves out stays as in `base`. Named numbers are taken over one by one, lists as a whole.
+/// it; what it leaves out stays as in `base`. Named numbers and texts are taken over one by one, lists as a whole.
 ///
 /// Ranges are not looked at: a later layer may put right what an earlier one has wrong.
 ///
@@ -40,8 +40,10 @@ fn merge(base: &mut Value, over: Value, table: &str, reference: &Reference) -> R
                 return Err(OutOfRange::new(key, value, entry.expected()).into());
             }
             match (base.get_mut(&name), value) {
-                (Some(Value::Object(numbers)), Value::Object(more)) if entry.kind == Kind::Numbers => {
-                    numbers.extend(more);
+                (Some(Value::Object(named)), Value::Object(more))
+                    if matches!(entry.kind, Kind::Numbers | Kind::Texts) =>
+                {
+                    named.extend(more);
                 }
                 (_, value) => {
                     base.insert(name, value);

@@ -170,6 +170,22 @@ impl<T: Setting> Setting for Vec<T> {
     }
 }
 
+/// Texts by name; a flag gives one as NAME=VALUE.
+impl Setting for BTreeMap<String, String> {
+    fn kind() -> Kind {
+        Kind::Texts
+    }
+
+    fn text(&self) -> Option<String> {
+        Some(self.iter().map(|(name, text)| format!("{name}={text}")).collect::<Vec<_>>().join(","))
+    }
+
+    fn read(text: &str) -> Option<Value> {
+        let (name, text) = text.split_once('=')?;
+        Some(Value::Object(Map::from_iter([(name.to_owned(), text.into())])))
+    }
+}
+
 /// Numbers by name; a flag gives one as NAME=VALUE.
 impl Setting for BTreeMap<String, f64> {
     fn kind() -> Kind {

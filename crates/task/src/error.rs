@@ -94,6 +94,14 @@ pub enum TaskError {
         /// Most steps that a family can tell.
         highest: u32,
     },
+    /// A task's file does not say what it should, or its prompt cannot be made.
+    #[error("the task {place}: {reason}")]
+    Task {
+        /// The file, or the task's name.
+        place: String,
+        /// The key that is wrong, its value, and what it should be.
+        reason: String,
+    },
     /// A setting out of its range.
     #[error(transparent)]
     Setting(#[from] espalier_settings::OutOfRange),

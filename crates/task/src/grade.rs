@@ -1,9 +1,10 @@
 //! From a model's text to right or wrong.
 
-use crate::answer::{AnswerKind, FoundBy, boxed, equivalent, extract};
+use crate::answer::{AnswerKind, FoundBy, boxed, extract};
 use crate::error::TaskError;
 use crate::problem::Problem;
 use crate::sandbox::{Judged, Sandbox, Verdict};
+use crate::task::{AnswerPlace, Task};
 
 /// Finds the answers of texts and judges them, code included.
 #[derive(Clone, Debug)]
@@ -11,6 +12,8 @@ pub struct Grader {
     sandbox: Option<Sandbox>,
     /// Whether an answer counts only in a box. Code never does.
     boxed_only: bool,
+    /// The task, where it says that answers stand somewhere else than in a box.
+    task: Option<Task>,
 }
 
 /// What a text came to.
@@ -31,7 +34,14 @@ impl Grader {
     /// [`TaskError::Sandbox`] if some of them are code and it cannot be run on this machine.
     pub fn new<'a>(problems: impl IntoIterator<Item = &'a Problem>, boxed_only: bool) -> Result<Grader, TaskError> {
         let has_code = problems.into_iter().any(|problem| problem.kind == AnswerKind::Code);
-        Ok(Grader { sandbox: if has_code { Some(Sandbox::open()?) } else { None }, boxed_only })
+        Ok(Grader { sandbox: if has_code { Some(Sandbox::open()?) } else { None }, boxed_only, task: None })
+    }
+
+    /// The same for answers to a task, which says where they stand; of boxes this grader knows all.
+    #[must_use]
+    pub fn of_task(self, task: &Task) -> Grader {
+        let task = Some(task).filter(|task| !matches!(task.answer(), AnswerPlace::Boxed)).cloned();
+        Grader { task, ..self }
     }
 
     /// Grades one text.
@@ -40,17 +50,18 @@ impl Grader {
     /// [`TaskError::Sandbox`] for code that this grader was not made for, or if no process can be started;
     /// [`TaskError::Tests`] if a problem's tests cannot be run.
     pub fn grade(&self, problem: &Problem, text: &str) -> Result<Grade, TaskError> {
-        let found = match problem.kind {
-            AnswerKind::Code => extract(text, AnswerKind::Code),
+        let found = match (problem.kind, &self.task) {
+            (AnswerKind::Code, _) => extract(text, AnswerKind::Code),
+            (_, Some(task)) => task.answer_of(text).map(|answer| (answer, FoundBy::Task)),
             _ if self.boxed_only => boxed(text.rsplit_once("</think>").map_or(text, |(_, said)| said))
                 .map(|answer| (answer.trim().to_owned(), FoundBy::Boxed)),
-            kind => extract(text, kind),
+            (kind, None) => extract(text, kind),
         };
         let (answer, found_by) = found.unzip();
         let correct = match (&answer, problem.kind) {
             (None, _) => false,
             (Some(code), AnswerKind::Code) => self.passes(problem, code)?,
-            (Some(answer), _) => equivalent(&problem.answer, answer),
+            (Some(answer), _) => problem.is_right(answer).unwrap_or(false),
         };
         Ok(Grade { answer, found_by, correct })
     }

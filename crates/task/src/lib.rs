@@ -1,4 +1,4 @@
-//! What is to be solved, and what counts as solved: problems, prompt formats, answers, and generated problem families.
+//! What is to be solved, and what counts as solved: problems, tasks, answers, and generated problem families.
 //!
 //! ```text
 //!  JSONL, JSON, Parquet ──► load_problems ─┐                ┌─► prompt ──► (a policy samples steps)
@@ -16,7 +16,7 @@
 //!
 //! ```
 //! use espalier_task::families::{GenerateConfig, Split, generate};
-//! use espalier_task::{Format, Granularity, StepText, equivalent};
+//! use espalier_task::{Format, Granularity, StepText, Task, equivalent};
 //!
 //! let config = GenerateConfig {
 //!     seed: 7,
@@ -28,14 +28,15 @@
 //!     mistakes: 0.0,
 //! };
 //! let problem = &generate(&config)?[0];
-//! let prompt = Format::Xml.prompt(Granularity::Plan, &problem.question);
+//! let task = Task::built_in(Format::Xml, Granularity::Plan);
+//! let prompt = task.prompt(problem)?;
 //! assert!(prompt.starts_with("<question>") && prompt.ends_with("</question><plan>"));
 //!
 //! let worked = problem.solution.as_ref().ok_or("generated problems have solutions")?;
-//! let segments = Format::Xml.segments(Granularity::Plan, worked);
+//! let segments = task.segments(worked);
 //! assert_eq!(segments.len(), 3); // two plan steps and the solution
-//! assert_eq!(Format::Xml.read_step(Granularity::Plan, &segments[0]), StepText::Plan);
-//! match Format::Xml.read_step(Granularity::Plan, &segments[2]) {
+//! assert_eq!(task.read_step(&segments[0]), StepText::Plan);
+//! match task.read_step(&segments[2]) {
 //!     StepText::Solution { answer } => assert!(equivalent(&problem.answer, &answer)),
 //!     other => return Err(format!("not a solution: {other:?}").into()),
 //! }
@@ -48,18 +49,18 @@ pub mod families;
 
 mod answer;
 mod error;
-mod format;
 mod grade;
 mod load;
 mod problem;
 mod sandbox;
+mod task;
 mod write;
 
-pub use answer::{AnswerKind, FoundBy, boxed, equivalent, extract};
+pub use answer::{AnswerKind, Equation, FoundBy, Puzzle, Truth, boxed, equations, equivalent, extract};
 pub use error::TaskError;
-pub use format::{Format, Granularity, Prompting, StepText};
 pub use grade::{Grade, Grader};
 pub use load::{Dataset, load_dataset, load_problems};
 pub use problem::{CodeTests, Problem, Worked};
 pub use sandbox::{Judged, Sandbox, Verdict};
+pub use task::{AnswerPlace, ChatWriter, Fault, Format, Granularity, Prompting, Shot, StepText, Task, Turn};
 pub use write::write_jsonl;

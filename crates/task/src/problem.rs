@@ -1,7 +1,8 @@
 //! What a problem is.
 
-use crate::answer::AnswerKind;
+use crate::answer::{AnswerKind, Puzzle, equivalent};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A question with its reference answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,22 @@ pub struct Problem {
     /// For [`AnswerKind::Code`]: what the answer's program is tested by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tests: Option<CodeTests>,
+    /// What fills the slots of a task for this problem, by the slots' names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub slots: BTreeMap<String, String>,
+}
+
+impl Problem {
+    /// Whether an answer is right, as far as answers show it: [`equivalent`] to the reference, or, of a countdown, one that makes
+    /// the target. `None` where nothing says what is right: without a reference, or if only tests can tell.
+    pub fn is_right(&self, answer: &str) -> Option<bool> {
+        match self.kind {
+            AnswerKind::Math | AnswerKind::Choice if self.answer.trim().is_empty() => None,
+            AnswerKind::Math | AnswerKind::Choice => Some(equivalent(&self.answer, answer)),
+            AnswerKind::Countdown => Some(Puzzle::read(&self.question)?.solves(answer)),
+            AnswerKind::Code => None,
+        }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

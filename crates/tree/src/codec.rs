@@ -33,6 +33,12 @@ pub(crate) fn encode(tree: &Tree, out: &mut Vec<u8>) {
             put_text(answer, out);
         }
     }
+    // Nothing where nobody but the answer was asked: such records are as they were before there were judges.
+    if !tree.judges().is_empty() {
+        out.extend_from_slice(&(tree.judges().len() as u32).to_le_bytes());
+        tree.judges().iter().for_each(|name| put_text(name, out));
+        tree.ids().for_each(|id| put_words(tree.scores(id), f32::to_le_bytes, out));
+    }
 }
 
 fn put_text(text: &str, out: &mut Vec<u8>) {
@@ -78,6 +84,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Tree, &'static str> {
         let step = input.node(&mut token_ids, &mut logprobs)?;
         tree.restore_step(&step)?;
     }
+    if !input.0.is_empty() {
+        input.scores(&mut tree)?;
+    }
     if input.0.is_empty() { Ok(tree) } else { Err("bytes follow the last node") }
 }
 
@@ -112,6 +121,26 @@ impl<'a> Input<'a> {
         out.clear();
         let (words, _) = bytes.as_chunks::<4>();
         out.extend(words.iter().map(|&word| from_bytes(word)));
+        Ok(())
+    }
+
+    /// What judges said of the tree's nodes.
+    fn scores(&mut self, tree: &mut Tree) -> Result<(), &'static str> {
+        let count = self.len()?;
+        // Each name takes at least its length.
+        if count == 0 || count > self.0.len() / 4 {
+            return Err("the number of judges is wrong");
+        }
+        let names = (0..count).map(|_| self.text().map(str::to_owned)).collect::<Result<Vec<_>, _>>()?;
+        tree.set_judges(names.into());
+        let mut scores = Vec::new();
+        for id in tree.ids() {
+            self.words(f32::from_le_bytes, &mut scores)?;
+            if scores.len() != count {
+                return Err("a node has not one score for each judge");
+            }
+            tree.set_scores(id, &scores);
+        }
         Ok(())
     }
 

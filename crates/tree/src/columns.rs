@@ -17,40 +17,34 @@ pub(crate) struct Columns<'a> {
 
 impl Columns<'_> {
     /// A string column; dictionaries and large strings are taken too, since other programs rewrite files with them.
-    pub(crate) fn strings(&self, column: &'static str) -> Result<StringArray, TreeError> {
+    pub(crate) fn strings(&self, column: &str) -> Result<StringArray, TreeError> {
         Ok(self.required(column, &DataType::Utf8)?.as_string().clone())
     }
 
     /// A string column that may hold nulls.
-    pub(crate) fn optional_strings(&self, column: &'static str) -> Result<StringArray, TreeError> {
+    pub(crate) fn optional_strings(&self, column: &str) -> Result<StringArray, TreeError> {
         Ok(self.of_type(column, &DataType::Utf8)?.as_string().clone())
     }
 
     /// A numeric column.
-    pub(crate) fn numbers<T: ArrowPrimitiveType>(
-        &self,
-        column: &'static str,
-    ) -> Result<ScalarBuffer<T::Native>, TreeError> {
+    pub(crate) fn numbers<T: ArrowPrimitiveType>(&self, column: &str) -> Result<ScalarBuffer<T::Native>, TreeError> {
         Ok(self.required(column, &T::DATA_TYPE)?.as_primitive::<T>().values().clone())
     }
 
     /// A numeric column that may hold nulls.
-    pub(crate) fn optional_numbers<T: ArrowPrimitiveType>(
-        &self,
-        column: &'static str,
-    ) -> Result<PrimitiveArray<T>, TreeError> {
+    pub(crate) fn optional_numbers<T: ArrowPrimitiveType>(&self, column: &str) -> Result<PrimitiveArray<T>, TreeError> {
         Ok(self.of_type(column, &T::DATA_TYPE)?.as_primitive::<T>().clone())
     }
 
     /// A column of lists of numbers.
-    pub(crate) fn lists<T: ArrowPrimitiveType>(&self, column: &'static str) -> Result<Lists<T>, TreeError> {
+    pub(crate) fn lists<T: ArrowPrimitiveType>(&self, column: &str) -> Result<Lists<T>, TreeError> {
         let array = self.required(column, &DataType::List(element(T::DATA_TYPE)))?;
         let array = array.as_list::<i32>();
         let values = array.values().as_primitive::<T>().values().clone();
         Ok(Lists { offsets: array.offsets().clone(), values })
     }
 
-    fn required(&self, column: &'static str, expected: &DataType) -> Result<ArrayRef, TreeError> {
+    fn required(&self, column: &str, expected: &DataType) -> Result<ArrayRef, TreeError> {
         let array = self.of_type(column, expected)?;
         if array.null_count() > 0 {
             return Err(self.wrong(column, format!("has {} nulls", array.null_count()), expected));
@@ -58,7 +52,7 @@ impl Columns<'_> {
         Ok(array)
     }
 
-    fn of_type(&self, column: &'static str, expected: &DataType) -> Result<ArrayRef, TreeError> {
+    fn of_type(&self, column: &str, expected: &DataType) -> Result<ArrayRef, TreeError> {
         let Some(array) = self.batch.column_by_name(column) else {
             return Err(self.wrong(column, "is missing".to_owned(), expected));
         };
@@ -71,8 +65,8 @@ impl Columns<'_> {
             .map_err(|error| self.wrong(column, format!("is {} ({error})", array.data_type()), expected))
     }
 
-    fn wrong(&self, column: &'static str, reason: String, expected: &DataType) -> TreeError {
-        TreeError::Column { path: self.path.to_owned(), column, reason, expected: expected.clone() }
+    fn wrong(&self, column: &str, reason: String, expected: &DataType) -> TreeError {
+        TreeError::Column { path: self.path.to_owned(), column: column.to_owned(), reason, expected: expected.clone() }
     }
 }
 

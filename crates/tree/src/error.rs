@@ -73,7 +73,7 @@ pub enum TreeError {
         /// The file.
         path: PathBuf,
         /// The column's name.
-        column: &'static str,
+        column: String,
         /// What is wrong with it.
         reason: String,
         /// The type it must have.

@@ -164,5 +164,6 @@ fn ending() -> impl Strategy<Value = Ending> {
         Ending::TooDeep,
         Ending::Length,
         Ending::Exhausted,
+        Ending::Unverified,
     ])
 }

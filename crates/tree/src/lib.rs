@@ -83,7 +83,7 @@ mod rows;
 mod schema;
 mod shard;
 
-pub use arena::{Ending, Kind, MemoryBytes, NewNode, NewStep, Node, NodeId, Tree, TreeInfo};
+pub use arena::{Ending, Kind, MemoryBytes, NewNode, NewStep, Node, NodeId, PASSES, Tree, TreeInfo};
 pub use check::{Violation, check};
 pub use error::TreeError;
 pub use examples::{PathExample, ValueExample, outcome_pairs, sft_paths, value_examples};

@@ -15,6 +15,9 @@ pub const PAIRS_FORMAT_VERSION: u32 = 1;
 /// Key of the format version in a file's metadata.
 pub const FORMAT_VERSION_KEY: &str = "espalier.format_version";
 
+/// Before a judge's name in the name of its column.
+pub(crate) const JUDGE_COLUMN: &str = "judge_";
+
 /// A string of few different values, for which one byte a row is enough.
 pub(crate) fn names() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8))
@@ -58,8 +61,9 @@ fn optional(name: &str, data_type: DataType) -> Field {
 /// | `value_estimate` | the value head's own estimate, null if none was made |
 /// | `reward` | verified outcome in [-1, 1], null unless the path ends here |
 /// | `answer` | what was found in the box of a solution, else null |
-pub fn trees_schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![
+/// | `judge_NAME` | for each of `judges`, if there are any: what it said of the step, in [0, 1]; null where it was not asked or could not speak |
+pub fn trees_schema(judges: &[String]) -> SchemaRef {
+    let mut columns = vec![
         required("run_id", DataType::Utf8),
         required("round", DataType::UInt32),
         required("problem_id", DataType::Utf8),
@@ -83,7 +87,9 @@ pub fn trees_schema() -> SchemaRef {
         optional("reward", DataType::Float32),
         required("ending", names()),
         optional("answer", DataType::Utf8),
-    ]))
+    ];
+    columns.extend(judges.iter().map(|name| optional(&format!("{JUDGE_COLUMN}{name}"), DataType::Float32)));
+    Arc::new(Schema::new(columns))
 }
 
 /// The columns of `pairs`: one row per [`StepPair`](crate::StepPair), the columns named as its fields.

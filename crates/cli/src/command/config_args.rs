@@ -134,7 +134,7 @@ impl<K: Keys> FromArgMatches for ConfigArgs<K> {
 fn value_of(kind: &Kind, values: impl Iterator<Item = Value>) -> Value {
     match kind {
         Kind::List(_) => Value::Array(values.collect()),
-        Kind::Numbers => {
+        Kind::Numbers | Kind::Texts => {
             Value::Object(values.filter_map(|one| one.as_object().cloned()).flatten().collect::<Map<_, _>>())
         }
         _ => values.last().unwrap_or_default(),

@@ -59,7 +59,7 @@ impl Flag {
             .allow_negative_numbers(matches!(element, Kind::Number | Kind::Form(_)));
         match &entry.kind {
             Kind::List(_) => arg = arg.action(ArgAction::Append).value_delimiter(','),
-            Kind::Numbers => arg = arg.action(ArgAction::Append),
+            Kind::Numbers | Kind::Texts => arg = arg.action(ArgAction::Append),
             Kind::Switch => arg = arg.num_args(0..=1).default_missing_value("true"),
             _ => {}
         }
@@ -94,7 +94,7 @@ fn value_name(kind: &Kind) -> &'static str {
         Kind::Switch => "BOOL",
         Kind::Choice(_) => "NAME",
         Kind::Form(_) => "FORM",
-        Kind::Numbers => "NAME=VALUE",
+        Kind::Numbers | Kind::Texts => "NAME=VALUE",
         Kind::Text | Kind::List(_) | Kind::Table => "TEXT",
     }
 }
@@ -115,7 +115,7 @@ fn help(entry: &Entry, context: &str) -> String {
         // What restricts texts describes them.
         (Kind::Text, Some(range)) => format!("{sentence} ({range})"),
         (Kind::List(_), _) => format!("{sentence}; several with commas between"),
-        (Kind::Numbers, _) => format!("{sentence}; may be given again"),
+        (Kind::Numbers | Kind::Texts, _) => format!("{sentence}; may be given again"),
         _ => sentence,
     }
 }

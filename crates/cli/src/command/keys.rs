@@ -3,7 +3,17 @@
 use super::flag::{Flag, Group, flag, group};
 
 /// Seed and prompts.
-pub const COMMON: Group = group("", &[flag("seed"), flag("format"), flag("granularity")]);
+pub const COMMON: Group = group(
+    "",
+    &[
+        flag("seed"),
+        flag("format"),
+        flag("task").apart_from("format"),
+        flag("granularity"),
+        flag("slots").named("slot"),
+        flag("shots"),
+    ],
+);
 
 /// Seed alone.
 pub const SEED: Group = group("", &[flag("seed")]);

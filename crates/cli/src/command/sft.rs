@@ -10,7 +10,7 @@ use clap::Args;
 use espalier_files::ensure_creatable;
 use espalier_rounds::stage::policy_folder::PolicyFolder;
 use espalier_rounds::stage::train::{Training, work_folder};
-use espalier_task::{Prompting, load_problems};
+use espalier_task::load_problems;
 use std::path::PathBuf;
 
 /// Flags of `step-train sft`.
@@ -54,9 +54,9 @@ pub fn run(args: &SftArgs) -> Result<Outcome> {
     let context = session.context(&config);
     let trained = match (&args.trees, &args.problems) {
         (_, Some(problems)) => {
-            let (format, granularity) = config.format_of(folder.prompting());
+            let task = config.task_of(folder.prompting())?;
             let problems = load_problems(problems, None)?;
-            training.sft_on_solutions(&problems, &config.sft.train, Prompting { format, granularity }, &context)?
+            training.sft_on_solutions(&problems, &config.sft.train, &task, &context)?
         }
         (Some(trees), None) => training.sft_on_trees(std::slice::from_ref(trees), &[], &context)?,
         (None, None) => anyhow::bail!("give --trees or --problems"),

@@ -3,7 +3,9 @@
 use super::{Begun, Target};
 use crate::scratch::Scratch;
 use espalier_search::last_stop;
-use espalier_task::{AnswerKind, Format, Granularity, StepText, Worked, boxed, equivalent, extract};
+use espalier_task::{
+    AnswerKind, Format, Granularity, StepText, Task, Truth, Worked, boxed, equations, equivalent, extract,
+};
 use std::borrow::Cow;
 
 /// Answers with what is the same, as the tests of this project judge them.
@@ -75,8 +77,52 @@ const MARKS: &[&str] = &[
     "The final answer is",
 ];
 
-pub(super) const TARGETS: [Target; 3] = [
+const SUMS: &[&str] = &[
+    "=",
+    "≈",
+    " = ",
+    "+",
+    "-",
+    "*",
+    "/",
+    " x ",
+    "×",
+    "\\times ",
+    "\\frac{",
+    "}{",
+    "}",
+    "(",
+    ")",
+    "%",
+    "$",
+    ",",
+    ".",
+    "^",
+    "²",
+    "½",
+    "<<",
+    ">>",
+    "1,000",
+    "3.33",
+    "half of ",
+    " remainder ",
+    " of ",
+    " apples",
+    "hours",
+    "\n",
+    "\\\\",
+    "&=",
+    "x",
+    "!",
+    "\\text{",
+    "**",
+    "1/3",
+    "?",
+];
+
+pub(super) const TARGETS: [Target; 4] = [
     Target { name: "answers", share: 1000, words: LATEX, begin: answers },
+    Target { name: "equations", share: 1000, words: SUMS, begin: sums },
     Target { name: "extraction", share: 2000, words: MARKS, begin: extraction },
     Target { name: "steps", share: 2000, words: MARKS, begin: steps },
 ];
@@ -93,6 +139,25 @@ fn answers(_: Scratch) -> Begun {
         equivalent(other, one);
         assert!(one.trim().is_empty() || equivalent(one, one), "an answer is itself");
         same
+    })
+}
+
+/// A text with equations.
+fn sums(_: Scratch) -> Begun {
+    let seeds = [
+        "Ann sold 48/2 = <<48/2=24>>24 clips.\nShe has 48 + 24 = $72.50 in all.",
+        "So $x = \\frac{1}{2} + \\frac{1}{3} = \\frac{5}{6} \\approx 0.83$.",
+        "20% of 50 = 10, 2 1/2 x 4 = 10 hours, 17 / 5 = 3 remainder 2",
+        "- 6 * 8\n&= 48\n**2(3 + 4) = 14** 5² ≈ 25",
+    ];
+    Begun::new(seeds, |input| {
+        let text = String::from_utf8_lossy(input);
+        let found = equations(&text);
+        assert!(found.iter().all(|one| text.get(one.at.clone()).is_some()), "an equation stands in the text");
+        // A line behind another changes nothing of the one before it, if that is whole.
+        let alone = equations(&format!("{text}\n\nend"));
+        assert_eq!(found.len(), alone.len());
+        found.iter().any(|one| one.truth == Truth::Holds)
     })
 }
 
@@ -124,16 +189,18 @@ fn steps(_: Scratch) -> Begun {
         plan: vec!["Plan 1: add 3 and 4.".into(), "Plan 2: take 2 away.".into()],
         solution: "3 + 4 = 7.\n7 - 2 = 5.\nThe final answer is \\boxed{5}.".into(),
     };
-    let segments = FORMATS.map(|format| GRANULARITIES.map(|granularity| format.segments(granularity, &worked)));
+    let segments =
+        FORMATS.map(|format| GRANULARITIES.map(|granularity| Task::built_in(format, granularity).segments(&worked)));
     let seeds: Vec<String> = segments.iter().flatten().flat_map(|all| [all[0].clone(), all.concat()]).collect();
     Begun::new(seeds, |input| {
         let text = String::from_utf8_lossy(input);
         let mut is_read = false;
         for (format, granularity) in FORMATS.into_iter().flat_map(|format| GRANULARITIES.map(|one| (format, one))) {
-            for read in [format.read_step(granularity, &text), format.read_path(granularity, &text)] {
+            let task = Task::built_in(format, granularity);
+            for read in [task.read_step(&text), task.read_path(&text)] {
                 is_read |= read != StepText::Malformed;
             }
-            let end = last_stop(&text, &format.ends());
+            let end = last_stop(&text, task.step_stops());
             assert!(end.is_none_or(|end| text.is_char_boundary(end)), "a step ends between characters");
         }
         is_read

@@ -4,6 +4,7 @@ use crate::tiny::{Step, config, model, policy, policy_with, root, tokenizer, wit
 use espalier_policy::{DevicesPolicy, PolicyConfig, Scoring, score};
 use espalier_search::{Expansion, Policy, Report, SamplingConfig, StepRequest, Told, Wish, Wishes};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 const PROMPTS: [&str; 4] =
     ["Größe über alles: 5 €", "first second third", "<plan><step>Plan 1: add 3", "A box holds 12"];
@@ -32,7 +33,7 @@ fn advanced(
     }
     let (mut answers, mut reports, mut passes) = (BTreeMap::new(), Vec::new(), 0);
     while answers.len() < count {
-        let more = policy.advance().unwrap();
+        let more = policy.poll_for(Duration::ZERO).unwrap();
         reports.extend(policy.reports());
         passes += usize::from(more.is_empty());
         answers.extend(more.into_iter().map(|answer| (answer.ticket, answer)));
@@ -66,9 +67,8 @@ fn what_is_told_is_the_answer_token_by_token() {
     for mut policy in subjects() {
         let wishes = Wishes { watched: true, ..Wishes::default() };
         // One of them does not wish to be told.
-        let asked = requests()
-            .iter()
-            .map(|request| (request.clone(), if request.ticket == 2 { Wishes::default() } else { wishes.clone() }));
+        let wishes_of = |ticket| if ticket == 2 { Wishes::default() } else { wishes.clone() };
+        let asked = requests().into_iter().map(|request| (request.clone(), wishes_of(request.ticket)));
         let (answers, reports, passes) = advanced(&mut *policy, asked.collect());
         assert_eq!(answers, expected);
         assert!(passes > 10, "the answers came at once");
@@ -194,7 +194,7 @@ fn a_request_that_nobody_waits_for_is_answered_early_and_costs_no_other() {
             if passes == 3 {
                 policy.cut_short(1);
             }
-            for answer in policy.advance().unwrap() {
+            for answer in policy.poll_for(Duration::ZERO).unwrap() {
                 assert!(answers.insert(answer.ticket, answer).is_none());
             }
             if policy.pending() == 0 {
@@ -215,8 +215,8 @@ fn a_request_that_nobody_waits_for_is_answered_early_and_costs_no_other() {
     for request in requests() {
         one.submit(request).unwrap();
     }
-    one.advance().unwrap();
-    one.advance().unwrap();
+    one.poll_for(Duration::ZERO).unwrap();
+    one.poll_for(Duration::ZERO).unwrap();
     assert!(one.stats().cached_bytes > before);
     requests().iter().for_each(|request| one.cut_short(request.ticket));
     assert_eq!(one.poll().unwrap().len(), 4);

@@ -32,7 +32,7 @@ use espalier_files::{Lock, publish_bytes, sweep};
 use espalier_search::{SamplingConfig, SearchConfig};
 use espalier_settings::range::not_empty;
 use espalier_settings::{deviations, settings};
-use espalier_task::{Format, Granularity, Prompting};
+use espalier_task::{Format, Granularity};
 use espalier_trainer::TrainConfig;
 use espalier_tree::PairRules;
 use serde_json::Value;
@@ -54,8 +54,17 @@ settings! {
         pub rounds: u32 = 2;
         /// What a CPL round trains.
         pub round: RoundConfig = RoundConfig::default();
-        /// Prompt format; if left out, the policy folder's own, else instruct.
+        /// A built-in task, the layout of prompts and steps; if left out, the policy folder's own, else instruct.
         pub format: Option<Format> = None;
+        /// A task of your own: the file of its prompt, its steps and its answer; in the place of a format.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub task: Option<String> = None;
+        /// What fills the task's slots.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        pub slots: BTreeMap<String, String> = BTreeMap::new();
+        /// Folder of the trees whose correct paths a task shows that asks for found ones.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub shots: Option<String> = None;
         /// What one step is; if left out, the policy folder's own, else plan.
         pub granularity: Option<Granularity> = None;
         /// Where and how wide a command runs; decides only how fast a result comes.
@@ -94,15 +103,6 @@ impl RunConfig {
     /// Never: a test reads the embedded text.
     pub fn small() -> RunConfig {
         RunConfig::default().with_toml(SMALL).expect("a test reads the embedded text")
-    }
-
-    /// Format and granularity: what the configuration says, else what the policy was trained on (`own`), else `instruct`,
-    /// `plan`.
-    pub fn format_of(&self, own: Option<Prompting>) -> (Format, Granularity) {
-        (
-            self.format.or(own.map(|own| own.format)).unwrap_or(Format::Instruct),
-            self.granularity.or(own.map(|own| own.granularity)).unwrap_or(Granularity::Plan),
-        )
     }
 
     /// Stores all settings as `config.toml` in a folder, which `--config` takes again.

@@ -10,14 +10,14 @@ use crate::stage::policy_folder::PolicyFolder;
 use crate::stage::train::TrainManifest;
 use anyhow::{Context as _, Result};
 use espalier_files::read_json;
-use espalier_task::Prompting;
+use espalier_task::Task;
 use std::path::PathBuf;
 
 /// A block's folder: a run whose first round is taken apart.
 pub struct Block {
     pub(super) run: RunFolder,
     pub(super) sets: ProblemSets,
-    pub(super) prompting: Prompting,
+    pub(super) task: Task,
 }
 
 impl Block {
@@ -26,8 +26,8 @@ impl Block {
         round::run(&run, 0, context)?;
         let sets = ProblemSets::read(&run.root().join("problems"))?;
         let policy = PolicyFolder::open(&run.policy(1))?;
-        let (format, granularity) = context.config.format_of(policy.prompting());
-        Ok(Block { run, sets, prompting: Prompting { format, granularity } })
+        let task = context.config.task_of(policy.prompting())?;
+        Ok(Block { run, sets, task })
     }
 
     /// The folder's name.

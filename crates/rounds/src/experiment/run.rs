@@ -38,7 +38,7 @@ fn result(block: &Block, method: Method, searched: &SearchManifest, context: &Co
     let eval = eval::run(&groups(&block.sets), &policy, &out.join("eval.json"), &title, context)?;
     let result = MethodResult {
         method,
-        granularity: block.prompting.granularity,
+        granularity: block.task.granularity(),
         seed: context.config.seed,
         examples: trained.as_ref().map_or(0, |trained| trained.examples),
         trained_tokens: trained.as_ref().map_or(0, |trained| trained.summary.tokens),

@@ -27,7 +27,7 @@ pub(super) fn train(method: Method, block: &Block, context: &Context) -> Result<
         Method::Sft => return Ok(None),
         Method::MoreSft => {
             let problems = block.sets.rehearsed().into_iter().cycle().take(block.rejection_examples()?);
-            training.sft_on_solutions(&problems.collect::<Vec<_>>(), &config.sft.train, block.prompting, context)?
+            training.sft_on_solutions(&problems.collect::<Vec<_>>(), &config.sft.train, &block.task, context)?
         }
         Method::FoundSft => training.sft_on_trees(&[block.trees()], &[], context)?,
         Method::RejectionSft => training.sft_on_trees(&[block.trees()], &block.sets.rehearsed(), context)?,

@@ -4,16 +4,18 @@ use crate::config::RunConfig;
 use crate::context::Context;
 use crate::run::folder::RunFolder;
 use crate::run::problems::ProblemSets;
-use crate::stage::policy_folder::PolicyFolder;
+use crate::stage::policy_folder::{PROMPTING, PolicyFolder};
 use crate::stage::policy_model::{self, Published};
+use crate::stage::tasks::filled;
 use anyhow::{Context as _, Result, bail};
-use espalier_files::{Existing, publish_folder};
+use espalier_files::{Existing, publish_folder, publish_json};
 use espalier_model::{ModelConfig, Transformer};
 use espalier_settings::deviations;
-use espalier_task::{Format, Granularity, Prompting};
+use espalier_task::Problem;
 use espalier_tokenizer::Tokenizer;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Makes a run of generated problems and a fresh policy.
 ///
@@ -37,8 +39,15 @@ pub fn from_policy(out: &Path, policy: &Path, sets: &ProblemSets, context: &Cont
 /// # Errors
 /// The first key that differs, with both values.
 pub fn is_there(out: &Path, config: &RunConfig) -> Result<()> {
-    let found = RunFolder::open(out)?.config()?;
-    let differing = deviations(&found, config)?;
+    let folder = RunFolder::open(out)?;
+    let found = folder.config()?;
+    if config.task.is_some() {
+        let stored = PolicyFolder::open(&folder.policy(0))?.prompting().cloned();
+        if stored != Some(config.task_of(None)?.prompting()) {
+            bail!("{} holds a run of another task; choose another --out or remove it", out.display());
+        }
+    }
+    let differing = deviations(&found, &RunConfig { task: None, ..config.clone() })?;
     if let Some((key, value)) = differing.iter().find(|(key, _)| !key.starts_with("runtime.")) {
         bail!(
             "{} holds a run of another configuration: {key} is {value} there; choose another --out or remove it",
@@ -53,7 +62,8 @@ fn publish(out: &Path, sets: &ProblemSets, context: &Context, policy: impl FnOnc
     publish_folder(out, Existing::Refused, |folder| {
         sets.write(&folder.join("problems"))?;
         policy(&folder.join("policy-000"))?;
-        context.config.store(folder)
+        // The policy has it: the run does not depend on where the file was.
+        RunConfig { task: None, ..context.config.clone() }.store(folder)
     })?;
     context.observer.finished(&format!(
         "{} problems to search, {} held out, {} out of domain, {} worked",
@@ -67,12 +77,15 @@ fn publish(out: &Path, sets: &ProblemSets, context: &Context, policy: impl FnOnc
 
 /// A fresh policy, its tokenizer trained on the worked problems.
 fn fresh_policy(out: &Path, sets: &ProblemSets, config: &RunConfig) -> Result<()> {
-    let (format, granularity) = (config.format.unwrap_or(Format::Xml), config.granularity.unwrap_or(Granularity::Plan));
-    let texts = sets.warm_start.iter().map(|problem| {
-        let steps = problem.solution.iter().flat_map(|worked| format.segments(granularity, worked));
-        format.prompt(granularity, &problem.question) + &steps.collect::<String>()
-    });
-    let tokenizer = Tokenizer::train_bpe(texts, config.model.vocab_size, format.tags())?;
+    let task = config.task_of_start(None)?;
+    let no_words = || bail!("the task {} is a conversation, but a fresh policy has no chat template", task.name());
+    let filled = filled(&task, config, no_words)?;
+    let text = |problem: &Problem| -> Result<String> {
+        let steps = problem.solution.iter().flat_map(|worked| filled.segments(worked));
+        Ok(filled.prompt(problem)? + &steps.collect::<String>())
+    };
+    let texts = sets.warm_start.iter().map(text).collect::<Result<Vec<_>>>()?;
+    let tokenizer = Tokenizer::train_bpe(texts, config.model.vocab_size, &filled.tags())?;
     let shape = &config.model;
     let model = ModelConfig::llama(
         tokenizer.vocab_size(),
@@ -84,7 +97,7 @@ fn fresh_policy(out: &Path, sets: &ProblemSets, config: &RunConfig) -> Result<()
         shape.context,
     )?;
     let model = Transformer::init(&model, config.seed, tch::Device::Cpu)?;
-    let prompting = Some(Prompting { format, granularity });
+    let prompting = Some(task.prompting());
     policy_model::save(out, Existing::Refused, &model, &tokenizer, &Published { prompting, ..Published::default() })
 }
 
@@ -101,6 +114,11 @@ fn copy_policy(source: &Path, out: &Path, config: &RunConfig) -> Result<()> {
         let target = out.join(entry.file_name());
         // A hard link would change with its source when another program writes into the same file.
         fs::copy(entry.path(), &target).with_context(|| format!("cannot copy {}", entry.path().display()))?;
+    }
+    if config.task.is_some() {
+        let task = config.task_of(None)?;
+        filled(&task, config, || Tokenizer::load(out).map(Arc::new).map_err(Into::into))?;
+        publish_json(&out.join(PROMPTING), &task.prompting())?;
     }
     Ok(())
 }

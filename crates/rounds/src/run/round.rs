@@ -11,12 +11,12 @@ use crate::run::problems::ProblemSets;
 use crate::stage::eval::{self, EvalReport, Group};
 use crate::stage::extrapolate;
 use crate::stage::pairs;
+use crate::stage::policy_folder::PolicyFolder;
 use crate::stage::policy_source::{PolicySource, servers_of_run};
 use crate::stage::search::{self, Search};
 use crate::stage::train::{TrainManifest, Training};
 use anyhow::Result;
 use espalier_files::{read_json, remove_folder};
-use espalier_task::{Format, Granularity, Prompting};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -86,11 +86,8 @@ fn warm_start(run: &RunFolder, sets: &ProblemSets, context: &Context) -> Result<
     let config = context.config;
     let work = run.round(0).join("train/warm_start");
     let training = Training { title: "round 0: warm start", policy: &run.policy(0), out: &run.policy(1), work: &work };
-    let prompting = Prompting {
-        format: config.format.unwrap_or(Format::Xml),
-        granularity: config.granularity.unwrap_or(Granularity::Plan),
-    };
-    let trained = training.sft_on_solutions(&sets.warm_start, &config.warm_start, prompting, context)?;
+    let task = config.task_of_start(PolicyFolder::open(&run.policy(0))?.prompting())?;
+    let trained = training.sft_on_solutions(&sets.warm_start, &config.warm_start, &task, context)?;
     let training = BTreeMap::from([("warm_start".to_owned(), trained)]);
     Ok(RoundManifest { round: 0, search: None, pairs: None, training, eval: EvalReport::default() })
 }

@@ -5,13 +5,14 @@ use crate::context::Context;
 use crate::contract::{self, Begun, Identity, Place};
 use crate::stage::policy_source::PolicySource;
 use crate::stage::search::{Skipped, settings};
+use crate::stage::tasks::{asked, described};
 use anyhow::{Context as _, Result, bail};
 use espalier_eval::{
     AnswerJournal, Answered, Answering, EvalError, GroupScore, ProblemSamples, Sample, grade, read_samples,
     samples_beside, write_samples,
 };
 use espalier_files::{fingerprint, read_input_text};
-use espalier_task::{Format, Grader, Granularity, Problem, TaskError};
+use espalier_task::{Grader, Problem, Task, TaskError};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -50,11 +51,11 @@ const RULES: u32 = 2;
 pub fn run(groups: &[Group], source: &PolicySource, out: &Path, title: &str, context: &Context) -> Result<EvalReport> {
     let config = context.config;
     let problems: Vec<&Problem> = groups.iter().flat_map(|group| group.problems).collect();
-    let grader = Grader::new(problems.iter().copied(), config.eval.boxed_only)?;
-    let (format, granularity) = config.format_of(source.prompting());
+    let task = source.task(config)?;
+    let grader = Grader::new(problems.iter().copied(), config.eval.boxed_only)?.of_task(&task);
     let mut opened = source.open(config, context.notice)?;
     let hash = opened.about().policy_hash.clone();
-    let identity = identity(groups, config, (format, granularity), hash.clone())?;
+    let identity = identity(groups, config, (&task, source), hash.clone())?;
     let mut work = match contract::begin(Place::report(out), identity, context)? {
         Begun::Done(done) => return Ok(done),
         Begun::Work(work) => work,
@@ -67,15 +68,15 @@ pub fn run(groups: &[Group], source: &PolicySource, out: &Path, title: &str, con
     let answering = Answering {
         problems: &problems,
         todo: &todo,
-        format,
-        granularity,
+        task: &task,
         eval: &config.eval,
-        search: settings(config, opened.about().has_value_head),
+        search: settings(config, &task, opened.about().has_value_head),
         in_flight: config.runtime.in_flight,
         run_id: &config.name,
         seed: config.seed,
     };
-    let policy = opened.policy()?;
+    let mut policy = asked(opened.policy()?, source, &task)?;
+    let policy = policy.as_mut();
     answering.run(policy, &mut |index, answer: Answered| {
         journal.append(index, &answer)?;
         answered[index] = Some(answer);
@@ -155,18 +156,15 @@ pub fn read(path: &Path) -> Result<(EvalReport, Vec<ProblemSamples>)> {
 fn identity(
     groups: &[Group],
     config: &RunConfig,
-    (format, granularity): (Format, Granularity),
+    (task, source): (&Task, &PolicySource),
     policy_hash: String,
 ) -> Result<Identity> {
     let defaults = RunConfig::default();
-    let mut identity = Identity::new("eval", RULES)
+    let mut identity = described(Identity::new("eval", RULES), task, || source.tokenizer())?
         .with("seed", config.seed)
-        .with("format", format.to_string())
-        .with("granularity", granularity.to_string())
         .setting("eval", &config.eval, &defaults.eval)?
         .setting("sampling", &config.sampling, &defaults.sampling)?
-        .input("policy", policy_hash)
-        .input("prompts", fingerprint(&format.prompt(granularity, "?"))?);
+        .input("policy", policy_hash);
     match config.eval.method {
         Method::Greedy => {}
         Method::Sample => {

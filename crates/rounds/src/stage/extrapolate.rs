@@ -36,7 +36,8 @@ pub fn run(policy: &Path, previous: &Path, gamma: f64, out: &Path, context: &Con
     let (before, _) = PolicyFolder::open(previous)?.load(config)?;
     extrapolate(&model, &before, gamma)
         .with_context(|| format!("cannot extrapolate from {} to {}", previous.display(), policy.display()))?;
-    let published = Published { prompting: source.prompting(), record: Some(work.record()), ..Published::default() };
+    let published =
+        Published { prompting: source.prompting().cloned(), record: Some(work.record()), ..Published::default() };
     policy_model::save(out, Existing::Replaced, &model, &tokenizer, &published)?;
     work.finish(&(), &format!("gamma {gamma}"))
 }

@@ -17,5 +17,7 @@ pub mod prefer;
 pub mod search;
 mod serving;
 pub mod shards;
+mod shots;
+pub mod tasks;
 #[cfg(feature = "local")]
 pub mod train;

@@ -7,7 +7,7 @@ use espalier_tokenizer::Tokenizer;
 use std::path::{Path, PathBuf};
 
 /// The file in a policy's folder that says how its prompts are written, as a [`Prompting`].
-pub(super) const PROMPTING: &str = "espalier.json";
+pub(crate) const PROMPTING: &str = "espalier.json";
 
 /// A policy's folder, looked at but not loaded.
 #[derive(Clone, Debug)]
@@ -34,8 +34,8 @@ impl PolicyFolder {
     }
 
     /// How this policy's prompts are written, if it says so.
-    pub fn prompting(&self) -> Option<Prompting> {
-        self.prompting
+    pub fn prompting(&self) -> Option<&Prompting> {
+        self.prompting.as_ref()
     }
 
     /// Loads the tokenizer alone.

@@ -64,7 +64,7 @@ impl PolicyFolder {
 }
 
 /// What a policy's folder holds beside weights, value head and tokenizer.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Published<'a> {
     /// How its prompts are written.
     pub prompting: Option<Prompting>,
@@ -88,8 +88,8 @@ pub fn save(
         if let Some((adapter, base)) = published.adapter {
             copy_adapter(adapter, base, &folder.join("adapter"))?;
         }
-        if let Some(prompting) = published.prompting {
-            publish_json(&folder.join(PROMPTING), &prompting)?;
+        if let Some(prompting) = &published.prompting {
+            publish_json(&folder.join(PROMPTING), prompting)?;
         }
         if let Some(record) = published.record {
             publish_json(&folder.join(RECORD), record)?;

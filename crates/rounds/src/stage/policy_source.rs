@@ -3,13 +3,15 @@
 use crate::config::RunConfig;
 use crate::stage::policy_folder::{PolicyFolder, fingerprint, prompting_of};
 use crate::stage::serving::Serving;
+use crate::stage::tasks::filled;
 use anyhow::{Context, Result, bail};
 use espalier_files::read_json;
 use espalier_search::{About, Evaluation, Numerics, Policy, Precision};
 use espalier_server::{ServerConfig, ServerPolicy, Servers};
-use espalier_task::Prompting;
+use espalier_task::{Prompting, Task};
 use espalier_tokenizer::Tokenizer;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The environment variable that holds the servers' key, as in OpenAI's own clients.
@@ -146,11 +148,19 @@ impl PolicySource {
     }
 
     /// How this policy's prompts are written, if it says so.
-    pub fn prompting(&self) -> Option<Prompting> {
+    pub fn prompting(&self) -> Option<&Prompting> {
         match self {
             PolicySource::Folder(folder) | PolicySource::Served(folder, _) => folder.prompting(),
-            PolicySource::Servers(servers) => servers.prompting,
+            PolicySource::Servers(servers) => servers.prompting.as_ref(),
         }
+    }
+
+    /// The task that this policy is asked in, filled and in its words.
+    ///
+    /// # Errors
+    /// As [`RunConfig::task_of`] and [`filled`].
+    pub fn task(&self, config: &RunConfig) -> Result<Task> {
+        filled(&config.task_of(self.prompting())?, config, || self.tokenizer())
     }
 
     /// Opens the policy; `notice` is told in one line each what happens to servers.
@@ -186,11 +196,12 @@ impl PolicySource {
     ///
     /// # Errors
     /// What the folder lacks.
-    pub fn tokenizer(&self) -> Result<Tokenizer> {
-        match self {
+    pub fn tokenizer(&self) -> Result<Arc<Tokenizer>> {
+        let tokenizer = match self {
             PolicySource::Folder(folder) | PolicySource::Served(folder, _) => folder.tokenizer(),
             PolicySource::Servers(servers) => servers.tokenizer(),
-        }
+        };
+        tokenizer.map(Arc::new)
     }
 
     /// Refuses a value head that the user asked for and that servers do not have.

@@ -6,15 +6,17 @@ use crate::contract::{self, Begun, Identity, Place};
 use crate::stage::policy_source::PolicySource;
 use crate::stage::shards::is_part;
 use crate::stage::shards::{Shards, resume_folder};
+use crate::stage::tasks::{asked, described};
 use anyhow::{Context as _, Result};
 use espalier_eval::{FormatJudge, stops};
 use espalier_files::{fingerprint, seed_from};
 use espalier_search::{
     Evaluation, SearchConfig, SearchError, SearchEvent, SearchSummary, ServerStats, TreeJob, search_with_events,
 };
-use espalier_task::{Format, Granularity, Problem};
+use espalier_task::{Problem, Task};
 use espalier_tree::{ShardInfo, TreeInfo};
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::path::Path;
 
 /// What is searched, and where the trees go.
@@ -110,11 +112,11 @@ pub struct Skipped {
 /// Searches all problems that have no tree yet and publishes the shards.
 pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     let config = context.config;
-    let (format, granularity) = config.format_of(search.policy.prompting());
+    let task = search.policy.task(config)?;
     let mut opened = search.policy.open(config, context.notice)?;
     let about = opened.about().clone();
-    let settings = settings(config, about.has_value_head);
-    let identity = identity(search, config, &settings, (format, granularity), about.policy_hash.clone())?;
+    let settings = settings(config, &task, about.has_value_head);
+    let identity = identity(search, config, &settings, &task, about.policy_hash.clone())?;
     let resume = resume_folder(search.out);
     let place = Place::folder(search.out, is_part, std::slice::from_ref(&resume));
     let mut work = match contract::begin(place, identity, context)? {
@@ -127,14 +129,19 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
         policy_hash: about.policy_hash,
         program_version: context.program.version.clone(),
         git_revision: context.program.revision.clone(),
+        judges: Vec::new(),
     };
     let mut shards = Shards::open(search.out, info, config.storage.shard_trees, search.problems.len())?;
     let total = search.problems.len() as u64;
     let already = shards.finished();
     let todo: Vec<u64> = (0..total).filter(|&index| !shards.has(index)).collect();
-    let jobs = todo.iter().map(|&index| {
+    // A prompt that cannot be made is its problem's fault alone.
+    let unasked = RefCell::new(Vec::new());
+    let jobs = todo.iter().filter_map(|&index| {
         let problem = &search.problems[index as usize];
-        TreeJob {
+        let prompt =
+            task.prompt(problem).map_err(|error| unasked.borrow_mut().push((index, error.to_string()))).ok()?;
+        Some(TreeJob {
             index,
             info: TreeInfo {
                 run_id: config.name.clone(),
@@ -144,17 +151,18 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
                 reference_answer: problem.answer.clone(),
                 tree_seed: seed_from(&[&config.seed, &search.round, &problem.id, &index]),
             },
-            prompt: format.prompt(granularity, &problem.question),
-        }
+            prompt,
+        })
     });
 
     context.observer.began(&format!("round {}: search", search.round), total);
     context.observer.advanced(already, total, "");
-    let judge = FormatJudge { format, granularity };
+    let judge = FormatJudge { task: task.clone() };
     let mut done = already;
     let mut finished_tokens = 0;
-    let (stops, in_flight) = (stops(format, granularity), config.runtime.in_flight);
-    let policy = opened.policy()?;
+    let (stops, in_flight) = (stops(&task), config.runtime.in_flight);
+    let mut policy = asked(opened.policy()?, search.policy, &task)?;
+    let policy = policy.as_mut();
     let summary = search_with_events(&settings, in_flight, &stops, jobs, policy, &judge, |event| {
         let stored = match event {
             SearchEvent::Finished { index, tree } => {
@@ -169,6 +177,9 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
         stored.map_err(|error| SearchError::Sink(error.into()))
     })
     .context("the search stopped")?;
+    for (index, reason) in unasked.into_inner() {
+        shards.skip(index, &reason)?;
+    }
     let skipped = shards.skips().iter().map(|(index, reason)| Skipped {
         problem_id: search.problems[*index as usize].id.clone(),
         reason: reason.clone(),
@@ -210,30 +221,29 @@ fn identity(
     search: &Search,
     config: &RunConfig,
     settings: &SearchConfig,
-    (format, granularity): (Format, Granularity),
+    task: &Task,
     policy_hash: String,
 ) -> Result<Identity> {
     let defaults = RunConfig::default();
-    Ok(Identity::new("search", RULES)
+    let identity = described(Identity::new("search", RULES), task, || search.policy.tokenizer())?;
+    Ok(identity
         .with("name", config.name.as_str())
         .with("seed", config.seed)
         .with("round", search.round)
-        .with("format", format.to_string())
-        .with("granularity", granularity.to_string())
         .setting("search", settings, &SearchConfig::default())?
         .setting("sampling", &config.sampling, &defaults.sampling)?
         .setting("storage.shard_trees", &config.storage.shard_trees, &defaults.storage.shard_trees)?
         .input("problems", fingerprint(search.problems)?)
-        .input("policy", policy_hash)
-        // The words around a question: another wording is another search.
-        .input("prompts", fingerprint(&format.prompt(granularity, "?"))?))
+        .input("policy", policy_hash))
 }
 
-/// The search's settings for this policy: one without a value head is searched without leaf values.
-pub(crate) fn settings(config: &RunConfig, has_value_head: bool) -> SearchConfig {
+/// The search's settings for this task and policy: steps are no longer than the task's, and a policy without a value head is
+/// searched without leaf values.
+pub(crate) fn settings(config: &RunConfig, task: &Task, has_value_head: bool) -> SearchConfig {
     let lacks_head = config.search.evaluation == Evaluation::ValueHead && !has_value_head;
     let evaluation = if lacks_head { Evaluation::Zero } else { config.search.evaluation };
-    SearchConfig { evaluation, ..config.search }
+    let max_step_tokens = task.max_step_tokens().unwrap_or(usize::MAX).min(config.search.max_step_tokens);
+    SearchConfig { evaluation, max_step_tokens, ..config.search }
 }
 
 /// Sums over the stored trees, so that the numbers are the same whether or not the search was interrupted.

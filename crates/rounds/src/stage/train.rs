@@ -9,10 +9,11 @@ use crate::contract::{self, Begun, Identity, MANIFEST, Place, Work};
 use crate::stage::policy_folder::{self, PolicyFolder};
 use crate::stage::policy_model::{self, Published};
 use crate::stage::shards::is_part;
+use crate::stage::tasks::{described, filled, prompt_ids};
 use anyhow::{Context as _, Result, bail};
 use espalier_files::{Existing, fingerprint, hash_path};
 use espalier_model::Transformer;
-use espalier_task::{Problem, Prompting};
+use espalier_task::{Problem, Prompting, Task};
 use espalier_tokenizer::Tokenizer;
 use espalier_trainer::{
     JointExample, Observer, SftExample, TrainConfig, TrainSummary, Trainer, TrainerError, ValueExample, state_folder,
@@ -21,6 +22,7 @@ use espalier_tree::{Tree, UnusedRow, read_trees, sft_paths, value_examples};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Raised when equal settings and examples give other weights than before.
 const RULES: u32 = 2;
@@ -136,7 +138,7 @@ impl Training<'_> {
         let work = follower.work;
         let adapter = self.work.join("adapter");
         let published = Published {
-            prompting: prompting.or(source.prompting()),
+            prompting: prompting.or_else(|| source.prompting().cloned()),
             // One that lies there without adapters in this training is an earlier one's.
             adapter: (config.lora.rank > 0 && adapter.exists()).then_some((adapter.as_path(), self.policy)),
             record: Some(work.record()),
@@ -167,17 +169,19 @@ impl Training<'_> {
         &self,
         problems: &[Problem],
         settings: &TrainConfig,
-        prompting: Prompting,
+        task: &Task,
         context: &Context,
     ) -> Result<TrainManifest> {
+        let own = task.prompting();
+        let task = &self.filled(task, context.config)?;
         let identity = self.identity("sft", context.config)?.setting(
             "train",
             &deciding(settings)?,
             &deciding(&TrainConfig::default())?,
         )?;
-        let identity = worked_inputs(identity, problems, prompting)?;
-        let examples = |_: &Transformer, tokenizer: &Tokenizer| worked_examples(problems, prompting, tokenizer);
-        self.run(identity, Some(prompting), settings, context, examples, |trainer, examples| {
+        let identity = self.worked_inputs(identity, problems, task)?;
+        let examples = |_: &Transformer, tokenizer: &Tokenizer| worked_examples(problems, task, tokenizer);
+        self.run(identity, Some(own), settings, context, examples, |trainer, examples| {
             Ok(TrainResult::of(trainer.sft(&examples).context("supervised training stopped")?))
         })
     }
@@ -186,7 +190,11 @@ impl Training<'_> {
     /// with the value head if `sft.value_weight` says so.
     pub fn sft_on_trees(&self, trees: &[PathBuf], worked: &[Problem], context: &Context) -> Result<TrainManifest> {
         let config = context.config;
-        let prompting = PolicyFolder::open(self.policy)?.prompting();
+        let folder = PolicyFolder::open(self.policy)?;
+        let task = match folder.prompting() {
+            Some(own) if !worked.is_empty() => Some(self.filled(&RunConfig::default().task_of(Some(own))?, config)?),
+            _ => None,
+        };
         let SftConfig { max_paths_per_problem, value_weight, train, .. } = &config.sft;
         let mut identity = self.identity("sft", config)?.setting(
             "sft",
@@ -196,15 +204,15 @@ impl Training<'_> {
         for (at, folder) in trees.iter().enumerate() {
             identity = identity.input(&format!("trees {}", at + 1), hash_path(folder, is_part)?);
         }
-        if let (false, Some(prompting)) = (worked.is_empty(), prompting) {
-            identity = worked_inputs(identity, worked, prompting)?;
+        if let Some(task) = &task {
+            identity = self.worked_inputs(identity, worked, task)?;
         }
         let paths = |tree: &Tree| {
             let paths = sft_paths(tree, *max_paths_per_problem, config.seed).into_iter();
             paths.map(|path| SftExample { prompt_len: path.prompt_len(), ids: path.ids })
         };
-        let worked = |tokenizer: &Tokenizer| match prompting {
-            Some(prompting) => worked_examples(worked, prompting, tokenizer),
+        let worked = |tokenizer: &Tokenizer| match &task {
+            Some(task) => worked_examples(worked, task, tokenizer),
             None => Ok(Vec::new()),
         };
         if *value_weight > 0.0 {
@@ -234,6 +242,20 @@ impl Training<'_> {
         })
     }
 
+    /// The task in the words of the policy that is trained.
+    fn filled(&self, task: &Task, config: &RunConfig) -> Result<Task> {
+        filled(task, config, || self.tokenizer())
+    }
+
+    fn tokenizer(&self) -> Result<Arc<Tokenizer>> {
+        PolicyFolder::open(self.policy)?.tokenizer().map(Arc::new)
+    }
+
+    /// Adds worked solutions and the words that stand around them.
+    fn worked_inputs(&self, identity: Identity, problems: &[Problem], task: &Task) -> Result<Identity> {
+        Ok(described(identity, task, || self.tokenizer())?.input("problems", fingerprint(problems)?))
+    }
+
     /// Regression of the value head on the Q of stored trees; the policy's own weights stay as they are.
     pub fn value(&self, trees: &Path, context: &Context) -> Result<TrainManifest> {
         let settings = &context.config.value;
@@ -261,16 +283,6 @@ pub fn deciding(table: &impl Serialize) -> Result<Value> {
     Ok(value)
 }
 
-/// Adds worked solutions and the words that stand around them.
-fn worked_inputs(identity: Identity, problems: &[Problem], prompting: Prompting) -> Result<Identity> {
-    let Prompting { format, granularity } = prompting;
-    Ok(identity
-        .with("format", format.to_string())
-        .with("granularity", granularity.to_string())
-        .input("problems", fingerprint(problems)?)
-        .input("prompts", fingerprint(&format.prompt(granularity, "?"))?))
-}
-
 /// The examples of every stored tree in a folder, in order.
 pub(super) fn of_trees<E, I: IntoIterator<Item = E>>(folder: &Path, examples: impl Fn(&Tree) -> I) -> Result<Vec<E>> {
     let mut all = Vec::new();
@@ -288,16 +300,15 @@ fn value_targets(tree: &Tree) -> impl Iterator<Item = ValueExample> + use<> {
 
 /// Worked solutions as they would have been sampled: each step is encoded behind what precedes it, and no token spans two
 /// steps.
-fn worked_examples(problems: &[Problem], prompting: Prompting, tokenizer: &Tokenizer) -> Result<Vec<SftExample>> {
-    let Prompting { format, granularity } = prompting;
+fn worked_examples(problems: &[Problem], task: &Task, tokenizer: &Tokenizer) -> Result<Vec<SftExample>> {
     let example = |problem: &Problem| {
         let Some(worked) = &problem.solution else {
             bail!("problem {} has no worked solution to train on", problem.id);
         };
-        let mut text = format.prompt(granularity, &problem.question);
-        let mut ids = tokenizer.encode_prompt(&text)?;
+        let mut text = task.prompt(problem)?;
+        let mut ids = prompt_ids(task, tokenizer, &text)?;
         let prompt_len = ids.len();
-        for step in format.segments(granularity, worked) {
+        for step in task.segments(worked) {
             ids.extend(tokenizer.encode_after(&text, &ids, &step)?);
             text.push_str(&step);
         }

@@ -1,17 +1,19 @@
 //! Settings of a search, with the values of CPL (algorithm, sections 1 and 2) as defaults.
 
 mod names;
+mod outside;
 #[cfg(test)]
 mod tests;
 
 use espalier_settings::range::{above, at_least, between, such_that};
 use espalier_settings::{choices, settings};
 use names::EvaluationForm;
+pub use outside::{Combine, Outside, Source};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 settings! {
     /// How trees are searched.
-    #[derive(Copy)]
     pub struct SearchConfig {
         /// How a tree is searched.
         pub strategy: Strategy = Strategy::Mcts, such_that("with N and W between 1 and 65535", Strategy::has_size);
@@ -123,7 +125,7 @@ choices! {
 }
 
 /// Where the value V of a leaf comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "EvaluationForm")]
 pub enum Evaluation {
     /// The policy's value head, from the same forward pass as the candidates (CPL).
@@ -136,6 +138,15 @@ pub enum Evaluation {
     },
     /// V = 0: the tree is guided by rewards and priors alone.
     Zero,
+    /// From elsewhere; a policy [with values](crate::WithValues) answers them as if it had a head.
+    Outside(Arc<Outside>),
+}
+
+impl Evaluation {
+    /// Whether values come with the answers to requests.
+    pub fn comes_with_answers(&self) -> bool {
+        matches!(self, Evaluation::ValueHead | Evaluation::Outside(_))
+    }
 }
 
 settings! {

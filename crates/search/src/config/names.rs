@@ -5,12 +5,13 @@ use espalier_settings::{OutOfRange, forms};
 use serde::Deserialize;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 forms!(Strategy: "mcts, best_of_n:N, beam:W or best_first");
 forms!(FirstPlay: "a number or below_parent:R");
-forms!(Evaluation: "value_head, rollouts:N or zero");
+forms!(Evaluation: "value_head, rollouts:N, zero, server:URL, folder:DIR, implicit:DIR, prover:DIR or :URL, self, or min(A,B), mean(A,B), mean-Csd(A,B) of several of these");
 
-fn unknown<T: espalier_settings::Setting>(key: &str, name: &str) -> OutOfRange {
+pub(super) fn unknown<T: espalier_settings::Setting>(key: &str, name: &str) -> OutOfRange {
     OutOfRange::new(key, format!("{name:?}"), T::kind().to_string())
 }
 
@@ -71,6 +72,7 @@ impl fmt::Display for Evaluation {
             Evaluation::ValueHead => f.write_str("value_head"),
             Evaluation::Rollouts { count } => write!(f, "rollouts:{count}"),
             Evaluation::Zero => f.write_str("zero"),
+            Evaluation::Outside(outside) => outside.fmt(f),
         }
     }
 }
@@ -78,15 +80,16 @@ impl fmt::Display for Evaluation {
 impl FromStr for Evaluation {
     type Err = OutOfRange;
 
-    /// Reads `value_head`, `zero`, or `rollouts:N` with N paths from each leaf.
+    /// Reads `value_head`, `zero`, `rollouts:N` with N paths from each leaf, or [`Outside`](super::Outside).
     fn from_str(name: &str) -> Result<Evaluation, OutOfRange> {
         let rollouts = || name.strip_prefix("rollouts:")?.parse().ok().filter(|&count| count >= 1);
         match name {
             "value_head" => Ok(Evaluation::ValueHead),
             "zero" => Ok(Evaluation::Zero),
-            _ => rollouts()
+            _ if name.starts_with("rollouts") => rollouts()
                 .map(|count| Evaluation::Rollouts { count })
                 .ok_or_else(|| unknown::<Evaluation>("evaluation", name)),
+            _ => name.parse().map(|outside| Evaluation::Outside(Arc::new(outside))),
         }
     }
 }

@@ -12,6 +12,7 @@ mod event;
 mod give_up;
 mod slots;
 mod turn;
+mod waiting;
 
 use crate::config::SearchConfig;
 use crate::error::SearchError;
@@ -27,6 +28,7 @@ use slots::{Owner, Slots};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use turn::{GROUP, Turn, run_group, run_groups};
+use waiting::{Back, LOOK, Waiting};
 
 /// The rest of a batch goes to all threads if it would take longer than this on one. To wake them takes tens of
 /// microseconds.
@@ -87,7 +89,7 @@ pub fn search_with_events<P: Policy + ?Sized, J: Judge + ?Sized>(
     at_least(1).check("in_flight", &in_flight)?;
     let mut engine = Engine {
         began: Instant::now(),
-        config: Arc::new(*config),
+        config: Arc::new(config.clone()),
         policy,
         judge,
         jobs: jobs.into_iter().fuse(),
@@ -96,15 +98,16 @@ pub fn search_with_events<P: Policy + ?Sized, J: Judge + ?Sized>(
         turns: Vec::new(),
         buffer: RequestBuffer::new(stops),
         pending: 0,
+        waiting: None,
         summary: SearchSummary::default(),
     };
-    engine.fill()?;
-    while engine.pending > 0 {
-        engine.turn()?;
-        (engine.on_event)(SearchEvent::Advanced(&engine.summary))?;
+    if !judge.takes_time() {
+        return engine.run();
     }
-    engine.summary.wall_s = engine.began.elapsed().as_secs_f64();
-    Ok(engine.summary)
+    std::thread::scope(|scope| {
+        engine.waiting = Some(Waiting::start(scope, in_flight, judge));
+        engine.run()
+    })
 }
 
 struct Engine<'a, P: ?Sized, J: ?Sized, I, F> {
@@ -120,6 +123,8 @@ struct Engine<'a, P: ?Sized, J: ?Sized, I, F> {
     buffer: RequestBuffer,
     /// Requests without an answer.
     pending: usize,
+    /// Trees that are with their judges, where these take time.
+    waiting: Option<Waiting>,
     summary: SearchSummary,
 }
 
@@ -130,6 +135,21 @@ where
     I: Iterator<Item = TreeJob>,
     F: FnMut(SearchEvent<'_>) -> Result<(), SearchError>,
 {
+    fn run(mut self) -> Result<SearchSummary, SearchError> {
+        self.fill()?;
+        while self.pending > 0 || self.judging() > 0 {
+            self.turn()?;
+            (self.on_event)(SearchEvent::Advanced(&self.summary))?;
+        }
+        self.summary.wall_s = self.began.elapsed().as_secs_f64();
+        Ok(self.summary)
+    }
+
+    /// Trees that are with their judges.
+    fn judging(&self) -> usize {
+        self.waiting.as_ref().map_or(0, Waiting::len)
+    }
+
     /// Starts as many trees as may be in flight.
     fn fill(&mut self) -> Result<(), SearchError> {
         while let Some(place) = self.slots.open() {
@@ -170,18 +190,26 @@ where
 
     /// Waits for answers and works on the trees that got one.
     fn turn(&mut self) -> Result<(), SearchError> {
+        self.take_judged()?;
+        let may_wait = self.judging() == 0;
+        if self.pending == 0 {
+            return Ok(());
+        }
         // The clock is read per turn, not per request.
         let began = Instant::now();
-        let polled = self.policy.poll();
+        let polled = if may_wait { self.policy.poll() } else { self.policy.poll_for(LOOK) };
         let answered = Instant::now();
         self.summary.policy_s += (answered - began).as_secs_f64();
         self.summary.wall_s = (answered - self.began).as_secs_f64();
         let answers = match polled {
             Ok(answers) => answers,
             Err(error) => {
-                let Some(place) = error.tree().and_then(|tree| self.slots.place_of(tree)) else {
-                    return Err(error.into());
-                };
+                let Some(tree) = error.tree() else { return Err(error.into()) };
+                if self.waiting.as_mut().is_some_and(|waiting| waiting.fail(tree, error.reason())) {
+                    self.pending -= 1;
+                    return Ok(());
+                }
+                let Some(place) = self.slots.place_of(tree) else { return Err(error.into()) };
                 self.pending -= 1;
                 match self.slots.take(place) {
                     Some(tree) => self.give_up(place, tree, 1, error.reason())?,
@@ -190,6 +218,9 @@ where
                 return self.start_next(place);
             }
         };
+        if answers.is_empty() && !may_wait {
+            return Ok(());
+        }
         if answers.is_empty() {
             return Err(SearchError::NoAnswer { pending: self.pending });
         }
@@ -202,7 +233,9 @@ where
             for answer in answers.by_ref().take(size) {
                 self.take_turn(answer, &mut turns)?;
             }
-            if size == GROUP {
+            if let Some(waiting) = &mut self.waiting {
+                turns.drain(..).for_each(|turn| waiting.send(turn));
+            } else if size == GROUP {
                 run_group(&mut turns, self.judge);
             } else {
                 run_groups(&mut turns, self.judge);
@@ -217,6 +250,36 @@ where
             }
         }
         self.turns = turns;
+        Ok(())
+    }
+
+    /// Goes on with the trees that are back from their judges; waits for one where nothing else is to be waited for.
+    fn take_judged(&mut self) -> Result<(), SearchError> {
+        let waits = self.pending == 0;
+        let Some(waiting) = &mut self.waiting else { return Ok(()) };
+        let (all, waited_s) = waiting.back(waits);
+        self.summary.judge_s += waited_s;
+        for Back { turn, answers, failures } in all {
+            // The requests whose answers came meanwhile are pending again until the tree takes them.
+            self.pending += answers.len();
+            let place = turn.place;
+            let lost = failures.len();
+            if let Some(reason) = failures.into_iter().next() {
+                let (_, tree, work, _) = turn.end(self.policy);
+                self.summary.work += work;
+                self.give_up(place, tree, lost, reason)?;
+                self.start_next(place)?;
+            } else {
+                self.end_turn(turn)?;
+            }
+            let mut turns = Vec::new();
+            for answer in answers {
+                self.take_turn(answer, &mut turns)?;
+            }
+            if let Some(waiting) = &mut self.waiting {
+                turns.into_iter().for_each(|turn| waiting.send(turn));
+            }
+        }
         Ok(())
     }
 
@@ -252,6 +315,13 @@ where
                 return self.start_next(place);
             }
             Some(Owner::Tree { place, ticket }) => {
+                if let Some(waiting) = &mut self.waiting {
+                    let Some(other) = waiting.keep(place, answer) else {
+                        self.pending -= 1;
+                        return Ok(());
+                    };
+                    answer = other;
+                }
                 answer.ticket = ticket;
                 if let Some(tree) = self.slots.take_if_awaits(place, ticket, turns.len()) {
                     turns.push(Turn::new(place, tree, answer));

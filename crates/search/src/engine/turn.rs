@@ -37,7 +37,7 @@ impl Turn {
         is_awaited
     }
 
-    fn answer(&mut self, judge: &(impl Judge + ?Sized)) {
+    pub(super) fn answer(&mut self, judge: &(impl Judge + ?Sized)) {
         let before = self.tree.work();
         self.outcome = self.tree.answer(&self.first, judge);
         for answer in &self.more {

@@ -1,7 +1,7 @@
 //! Best-of-n: independent samples, step by step, each from where its own steps led.
 
 use super::{Searcher, ValueUse};
-use crate::config::{Evaluation, SearchConfig};
+use crate::config::SearchConfig;
 use crate::growth::Growth;
 use crate::seed::Purpose;
 use crate::summary::Stop;
@@ -31,7 +31,7 @@ impl Searcher for Chains {
         }
         if !open.is_empty() {
             open.into_iter().for_each(|(id, count)| growth.ask(id, Purpose::Expansion, count));
-        } else if !std::mem::replace(&mut self.is_valued, true) && growth.config.evaluation == Evaluation::ValueHead {
+        } else if !std::mem::replace(&mut self.is_valued, true) && growth.config.evaluation.comes_with_answers() {
             let solutions = growth.tree.ids().filter(|&id| growth.tree.node(id).kind == Kind::Solution);
             solutions.collect::<Vec<_>>().into_iter().for_each(|id| growth.ask(id, Purpose::Value, 0));
         }

@@ -41,7 +41,9 @@ impl Searcher for Frontier {
         match growth.config.evaluation {
             // Without values, the likelihood of the whole path.
             Evaluation::Zero => self.open.extend(fresh.into_iter().map(|id| (path_logprob(&growth.tree, id), id))),
-            Evaluation::ValueHead => fresh.into_iter().for_each(|id| growth.ask(id, Purpose::Value, 0)),
+            Evaluation::ValueHead | Evaluation::Outside(_) => {
+                fresh.into_iter().for_each(|id| growth.ask(id, Purpose::Value, 0))
+            }
             Evaluation::Rollouts { count } => fresh.into_iter().for_each(|id| growth.ask(id, Purpose::Rollouts, count)),
         }
         if !growth.asks.is_empty() {
@@ -60,7 +62,7 @@ impl Searcher for Frontier {
 
     /// A state is evaluated when it is new; only the root, by a value head, together with its steps.
     fn value_use(&self, config: &SearchConfig, id: NodeId, purpose: Purpose) -> ValueUse {
-        let is_new = id == NodeId::ROOT && config.evaluation == Evaluation::ValueHead;
+        let is_new = id == NodeId::ROOT && config.evaluation.comes_with_answers();
         if purpose == Purpose::Expansion && !is_new { ValueUse::Ignored } else { ValueUse::BackedUp }
     }
 

@@ -36,7 +36,7 @@ impl Searcher for Mcts {
             }
             match growth.config.evaluation {
                 Evaluation::Rollouts { count } => growth.ask(leaf, Purpose::Rollouts, count),
-                Evaluation::ValueHead | Evaluation::Zero => growth.ask_steps(leaf),
+                Evaluation::ValueHead | Evaluation::Outside(_) | Evaluation::Zero => growth.ask_steps(leaf),
             }
         }
     }

@@ -4,9 +4,9 @@ use super::overhang::Reader;
 use super::{TreeSearch, sampled_tokens};
 use crate::config::Evaluation;
 use crate::error::SearchError;
-use crate::expansion::{merge, reward_of};
+use crate::expansion::merge;
 use crate::growth::Ask;
-use crate::judge::{Judge, Verdict};
+use crate::judge::{Judge, Place, Sampled, Verdict, reward_of};
 use crate::request::{Candidate, Expansion, Finish};
 use crate::seed::Purpose;
 use crate::strategy::ValueUse;
@@ -62,16 +62,18 @@ impl TreeSearch {
             }
             ValueUse::BackedUp | ValueUse::Kept => {}
         }
-        match (self.growth.config.evaluation, checked(answer.value)?) {
+        match (&self.growth.config.evaluation, checked(answer.value)?) {
             (Evaluation::Zero, _) => Ok(Some(0.0)),
             (Evaluation::Rollouts { .. }, _) => Ok(Some(ask.rollout_value.unwrap_or(NO_ROOM))),
-            (Evaluation::ValueHead, Some(value)) => {
+            (Evaluation::ValueHead | Evaluation::Outside(_), Some(value)) => {
                 self.growth.tree.set_value_estimate(ask.id, value);
                 Ok(Some(f64::from(value)))
             }
             // A prefix that fills the context is not read by the model at all, so there is no value either.
-            (Evaluation::ValueHead, None) if sampled_tokens(&answer.candidates) == 0 => Ok(Some(NO_ROOM)),
-            (Evaluation::ValueHead, None) => Err(SearchError::NoValue),
+            (Evaluation::ValueHead | Evaluation::Outside(_), None) if sampled_tokens(&answer.candidates) == 0 => {
+                Ok(Some(NO_ROOM))
+            }
+            (Evaluation::ValueHead | Evaluation::Outside(_), None) => Err(SearchError::NoValue),
         }
     }
 
@@ -91,17 +93,34 @@ impl TreeSearch {
         }
         let is_beyond = self.growth.tree.node(id).depth + 1 > self.growth.config.max_depth;
         let counts_samples = self.strategy.counts_samples();
+        if id == NodeId::ROOT {
+            self.growth.tree.set_judges(judge.columns());
+        }
+        let mut together = if judge.takes_siblings() {
+            let sampled = kept.iter().map(|one| {
+                let candidate = &candidates[one.index];
+                Sampled {
+                    text: reader.read(&candidate.text[..one.end as usize]),
+                    is_cut: candidate.finish == Finish::Length,
+                }
+            });
+            judge.judge_siblings(Place { tree: &self.growth.tree, state: id }, &sampled.collect::<Vec<_>>())
+        } else {
+            Vec::new()
+        }
+        .into_iter();
         for one in &kept {
             let candidate = &candidates[one.index];
-            let text = reader.read(&candidate.text[..one.end as usize]);
-            let Verdict { kind, ending, answer } = judge.judge(&self.growth.tree.info, &text);
-            let ending = match (candidate.finish, ending) {
+            let Verdict { kind, ending, answer, reward, scores } = together.next().unwrap_or_else(|| {
+                let text = reader.read(&candidate.text[..one.end as usize]);
+                judge.judge(Place { tree: &self.growth.tree, state: id }, &text)
+            });
+            let (ending, reward) = match (candidate.finish, ending) {
                 // Whatever the text looks like, its end is missing.
-                (Finish::Length, _) => Ending::Length,
-                (Finish::Stop, Ending::None) if is_beyond => Ending::TooDeep,
-                (Finish::Stop, ending) => ending,
+                (Finish::Length, _) => (Ending::Length, reward_of(Ending::Length)),
+                (Finish::Stop, Ending::None) if is_beyond => (Ending::TooDeep, reward_of(Ending::TooDeep)),
+                (Finish::Stop, ending) => (ending, reward),
             };
-            let reward = ending.has_reward().then(|| reward_of(ending));
             let step = NewStep {
                 kind,
                 text: &candidate.text,
@@ -113,11 +132,14 @@ impl TreeSearch {
                 answer: answer.as_deref(),
             };
             let child = self.growth.tree.append(id, &step);
+            if !scores.is_empty() {
+                self.growth.tree.set_scores(child, &scores);
+            }
             let count = if counts_samples { one.count } else { 1 };
             if let Some(reward) = reward.map(f64::from) {
                 self.growth.tree.set_statistics(child, count, f64::from(count) * reward);
                 self.values.extend((0..count).map(|_| reward));
-            } else {
+            } else if !ending.is_terminal() {
                 self.strategy.opened(child, one.count);
             }
             self.growth.limits.correct_solutions += u32::from(ending == Ending::Correct);
@@ -126,20 +148,26 @@ impl TreeSearch {
         Ok(())
     }
 
-    /// The mean reward of paths that were sampled below a node.
+    /// The mean reward of paths that were sampled below a node, of those that have one; 0 where none has.
     pub(super) fn mean_reward(&self, id: NodeId, paths: &[Candidate], judge: &(impl Judge + ?Sized)) -> f64 {
         if paths.is_empty() {
             return NO_ROOM;
         }
         let reader = Reader::below(&self.growth.tree, id, judge);
-        let reward = |path: &Candidate| match path.finish {
-            Finish::Stop => {
-                let text = reader.read(&path.text[..reader.end(&path.text)]);
-                reward_of(judge.judge_path(&self.growth.tree.info, &text).ending)
-            }
-            Finish::Length => reward_of(Ending::Length),
+        let at = Place { tree: &self.growth.tree, state: id };
+        let whole = paths.iter().filter(|path| path.finish == Finish::Stop);
+        let read = whole.map(|path| reader.read(&path.text[..reader.end(&path.text)]));
+        let verdicts: Vec<Verdict> = if judge.takes_siblings() {
+            judge.judge_paths(at, &read.map(|text| Sampled { text, is_cut: false }).collect::<Vec<_>>())
+        } else {
+            read.map(|text| judge.judge_path(at, &text)).collect()
         };
-        paths.iter().map(reward).map(f64::from).sum::<f64>() / paths.len() as f64
+        let cut = (paths.len() - verdicts.len()) as f64;
+        let (count, sum) = verdicts
+            .iter()
+            .filter_map(|verdict| verdict.reward)
+            .fold((cut, -cut), |(count, sum), reward| (count + 1.0, sum + f64::from(reward)));
+        if count > 0.0 { sum / count } else { 0.0 }
     }
 }
 

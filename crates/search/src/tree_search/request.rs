@@ -1,7 +1,6 @@
 //! What a tree asks: the tokens of a state's path, lent from memory that all trees can share.
 
 use super::TreeSearch;
-use crate::config::Evaluation;
 use crate::growth::Ask;
 use crate::request::{StepRequest, Stops, Unit};
 use crate::seed::{Purpose, request_seed};
@@ -65,6 +64,6 @@ impl TreeSearch {
     /// Whether the value head is asked.
     fn wants_value(&self, id: NodeId, purpose: Purpose) -> bool {
         let config = &self.growth.config;
-        config.evaluation == Evaluation::ValueHead && self.strategy.value_use(config, id, purpose) != ValueUse::Ignored
+        config.evaluation.comes_with_answers() && self.strategy.value_use(config, id, purpose) != ValueUse::Ignored
     }
 }

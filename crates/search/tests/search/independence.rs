@@ -2,8 +2,8 @@
 
 use super::{job, searched, tree_of};
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeTexts};
-use espalier_search::{Evaluation, Judge, SearchConfig, Stops, Verdict, search};
-use espalier_tree::{Tree, TreeInfo, check};
+use espalier_search::{Evaluation, Judge, Place, SearchConfig, Stops, Verdict, search};
+use espalier_tree::{Tree, check};
 use std::collections::HashSet;
 use std::sync::Mutex;
 use std::thread::{self, ThreadId};
@@ -35,14 +35,14 @@ fn in_flight_and_the_order_of_answers_change_nothing() {
 struct SlowJudge(Mutex<HashSet<ThreadId>>);
 
 impl Judge for SlowJudge {
-    fn judge(&self, info: &TreeInfo, text: &str) -> Verdict {
+    fn judge(&self, at: Place<'_>, text: &str) -> Verdict {
         self.0.lock().expect("no thread panicked").insert(thread::current().id());
         thread::sleep(Duration::from_micros(50));
-        FakeJudge.judge(info, text)
+        FakeJudge.judge(at, text)
     }
 
-    fn judge_path(&self, info: &TreeInfo, text: &str) -> Verdict {
-        FakeJudge.judge_path(info, text)
+    fn judge_path(&self, at: Place<'_>, text: &str) -> Verdict {
+        FakeJudge.judge_path(at, text)
     }
 }
 

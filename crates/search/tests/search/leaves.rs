@@ -104,7 +104,7 @@ fn a_tree_stops_when_its_time_is_over() {
     let mut buffer = RequestBuffer::default();
     let stop_when = StopWhen { wall_s: Some(1e-9), ..StopWhen::default() };
     let config = SearchConfig { stop_when, ..config(1, true) };
-    let mut search = TreeSearch::new(&Arc::new(config), 0, info(0), PROMPT, &[1]).expect("valid");
+    let mut search = TreeSearch::new(&Arc::new(config.clone()), 0, info(0), PROMPT, &[1]).expect("valid");
     assert_eq!((search.next(&mut buffer), search.stop()), (Next::Finished, Some(Stop::WallTime)));
     let long = SearchConfig { stop_when: StopWhen { wall_s: Some(1e6), ..StopWhen::default() }, ..config };
     let mut search = TreeSearch::new(&Arc::new(long), 0, info(0), PROMPT, &[1]).expect("valid");

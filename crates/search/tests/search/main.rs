@@ -5,6 +5,7 @@ mod engine;
 mod fake;
 mod fill;
 mod independence;
+mod judges;
 mod leaves;
 mod optimum;
 #[path = "../../examples/own_policy.rs"]
@@ -12,6 +13,7 @@ mod own_policy;
 mod reference;
 mod rules;
 mod strategies;
+mod values;
 
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeSource};
 use espalier_search::{Policy, SearchConfig, SearchError, Stops, TreeJob, search};

@@ -11,12 +11,12 @@ use espalier_tree::{Ending, NodeId, Tree};
 fn rules() -> Vec<(&'static str, SearchConfig)> {
     let base = SearchConfig { max_depth: 1000, simulations: 300, ..SearchConfig::default() };
     vec![
-        ("puct", base),
-        ("uct", SearchConfig { selection: Selection::Uct, c_uct: 0.5, ..base }),
-        ("first play below the parent", SearchConfig { first_play: FirstPlay::BelowParent(0.2), ..base }),
-        ("gumbel", SearchConfig { gumbel_root: Some(5), ..base }),
-        ("four leaves at a time", SearchConfig { leaves_per_tree: 4, ..base }),
-        ("four leaves, as they come", SearchConfig { leaves_per_tree: 4, reproducible: false, ..base }),
+        ("puct", base.clone()),
+        ("uct", SearchConfig { selection: Selection::Uct, c_uct: 0.5, ..base.clone() }),
+        ("first play below the parent", SearchConfig { first_play: FirstPlay::BelowParent(0.2), ..base.clone() }),
+        ("gumbel", SearchConfig { gumbel_root: Some(5), ..base.clone() }),
+        ("four leaves at a time", SearchConfig { leaves_per_tree: 4, ..base.clone() }),
+        ("four leaves, as they come", SearchConfig { leaves_per_tree: 4, reproducible: false, ..base.clone() }),
     ]
 }
 

@@ -4,8 +4,8 @@
 use super::{PROMPT, info, tree_of};
 use espalier_search::fake::{FakeJudge, FakeSource};
 use espalier_search::{
-    Candidate, Evaluation, Expansion, Finish, FirstPlay, Judge, Prior, SearchConfig, Selection, StepRequest, Stops,
-    Unit,
+    Candidate, Evaluation, Expansion, Finish, FirstPlay, Judge, Place, Prior, SearchConfig, Selection, StepRequest,
+    Stops, Unit,
 };
 use espalier_tree::{Ending, NodeId, Tree, check};
 use proptest::prelude::*;
@@ -73,6 +73,11 @@ impl FakeSource for RandomTree {
 
 /// Positions of the children from the root down.
 type Path = Vec<usize>;
+
+/// The fake judge looks at the problem alone.
+fn anywhere(tree: &Tree) -> Place<'_> {
+    Place { tree, state: NodeId::ROOT }
+}
 
 #[derive(Clone, Debug)]
 struct ReferenceNode {
@@ -163,8 +168,9 @@ impl Reference<'_> {
 
     fn evaluate_and_expand(&mut self, at: &Path) {
         let answer = self.ask(at, Unit::Step, if at.is_empty() { self.config.k_root } else { self.config.k });
+        let tree = Tree::new(info(0), "", &[]);
         let value = match self.config.evaluation {
-            Evaluation::Zero => 0.0,
+            Evaluation::Zero | Evaluation::Outside(_) => 0.0,
             Evaluation::ValueHead => {
                 self.nodes.get_mut(at).expect("known").estimate = answer.value;
                 answer.value.map_or(-1.0, f64::from)
@@ -172,7 +178,7 @@ impl Reference<'_> {
             Evaluation::Rollouts { count } => {
                 let rollouts = self.ask(at, Unit::Path, count).candidates;
                 let is_right = |c: &&Candidate| {
-                    c.finish == Finish::Stop && FakeJudge.judge_path(&info(0), &c.text).ending == Ending::Correct
+                    c.finish == Finish::Stop && FakeJudge.judge_path(anywhere(&tree), &c.text).ending == Ending::Correct
                 };
                 let right = rollouts.iter().filter(is_right).count() as f64;
                 let all = rollouts.len() as f64;
@@ -194,7 +200,7 @@ impl Reference<'_> {
         let total: f64 = probabilities.iter().sum();
         let depth = at.len() + 1;
         for (index, (candidate, probability)) in merged.iter().zip(probabilities).enumerate() {
-            let judged = FakeJudge.judge(&info(0), &candidate.text).ending;
+            let judged = FakeJudge.judge(anywhere(&tree), &candidate.text).ending;
             let ending = if candidate.finish == Finish::Length {
                 Ending::Length
             } else if judged == Ending::None && depth > usize::from(self.config.max_depth) {

@@ -3,8 +3,8 @@
 use super::{PROMPT, child, endings, info, plan, solution, tree_of};
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeSource, FakeState, FakeTable, FakeTexts};
 use espalier_search::{
-    Candidate, Converged, Evaluation, Expansion, Finish, Judge, Next, Prior, RequestBuffer, SearchConfig, SearchError,
-    Stop, StopWhen, TreeSearch, Unit, Verdict, last_stop,
+    Candidate, Converged, Evaluation, Expansion, Finish, Judge, Next, Place, Prior, RequestBuffer, SearchConfig,
+    SearchError, Stop, StopWhen, TreeSearch, Unit, Verdict, last_stop,
 };
 use espalier_tree::{Ending, NodeId, Tree, TreeInfo};
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use std::sync::Arc;
 /// Searches one tree to its end; why it ended, and the tree.
 fn finished(config: &SearchConfig, source: &impl FakeSource) -> (Stop, TreeSearch) {
     let ids: Vec<u32> = PROMPT.bytes().map(u32::from).collect();
-    let mut search = TreeSearch::new(&Arc::new(*config), 0, info(0), PROMPT, &ids).expect("a valid configuration");
+    let mut search =
+        TreeSearch::new(&Arc::new(config.clone()), 0, info(0), PROMPT, &ids).expect("a valid configuration");
     let mut buffer = RequestBuffer::default();
     while let Next::Request(request) = search.next(&mut buffer) {
         search.answer(&source.answer(&request), &FakeJudge).expect("a valid answer");
@@ -273,12 +274,12 @@ fn without_room_in_the_context_trees_still_end() {
 struct ByStops;
 
 impl Judge for ByStops {
-    fn judge(&self, info: &TreeInfo, text: &str) -> Verdict {
-        FakeJudge.judge(info, text)
+    fn judge(&self, at: Place<'_>, text: &str) -> Verdict {
+        FakeJudge.judge(at, text)
     }
 
-    fn judge_path(&self, info: &TreeInfo, text: &str) -> Verdict {
-        FakeJudge.judge_path(info, text)
+    fn judge_path(&self, at: Place<'_>, text: &str) -> Verdict {
+        FakeJudge.judge_path(at, text)
     }
 
     fn end(&self, text: &str) -> Option<usize> {

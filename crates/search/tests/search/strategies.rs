@@ -117,6 +117,7 @@ fn without_values_best_first_takes_the_likeliest_whole_path() {
 fn every_strategy_is_reproducible_and_sound() {
     for strategy in [Strategy::BestOfN { count: 6 }, Strategy::Beam { width: 3 }, Strategy::BestFirst] {
         for evaluation in [Evaluation::ValueHead, Evaluation::Zero, Evaluation::Rollouts { count: 2 }] {
+            let name = evaluation.to_string();
             let config = SearchConfig { strategy, evaluation, simulations: 20, ..SearchConfig::default() };
             let texts = FakeTexts::new(5);
             let trees = |in_flight, policy: &mut FakePolicy| {
@@ -126,13 +127,13 @@ fn every_strategy_is_reproducible_and_sound() {
             };
             let expected = trees(1, &mut FakePolicy::new(texts.clone()));
             let mixed = trees(9, &mut FakePolicy::new(texts).shuffled(3, 5).batched(4));
-            assert!(expected == mixed, "{strategy}, {evaluation}");
+            assert!(expected == mixed, "{strategy}, {name}");
             for (_, tree) in &expected {
-                assert_eq!(check(tree), [], "{strategy}, {evaluation}");
+                assert_eq!(check(tree), [], "{strategy}, {name}");
             }
             let solved =
                 expected.iter().filter(|(_, tree)| tree.ids().any(|id| tree.node(id).ending == Ending::Correct));
-            assert!(solved.count() > 10, "{strategy}, {evaluation}");
+            assert!(solved.count() > 10, "{strategy}, {name}");
         }
     }
 }

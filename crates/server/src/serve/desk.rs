@@ -12,11 +12,15 @@ use std::collections::{HashMap, VecDeque};
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Released trees whose prefixes are kept: a conversation goes on, and a search's next request begins like the last one. The
 /// policy drops them earlier where memory is short.
 const REMEMBERED_TREES: usize = 256;
+
+/// New requests wait so long for a policy that waits itself.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// A request for the policy.
 pub(crate) struct Ask {
@@ -137,7 +141,7 @@ impl<'a> Desk<'a> {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let answers = self.policy.advance();
+        let answers = self.policy.poll_for(LOOK);
         for mut report in self.policy.reports() {
             if let Some(pending) = self.pending.get(&report.ticket) {
                 report.ticket = pending.ticket;

@@ -135,14 +135,14 @@ impl Policy for Gradual {
 
     fn poll(&mut self) -> Result<Vec<Expansion>, PolicyError> {
         loop {
-            let answers = self.advance()?;
+            let answers = self.poll_for(Duration::ZERO)?;
             if !answers.is_empty() || self.running.is_empty() {
                 return Ok(answers);
             }
         }
     }
 
-    fn advance(&mut self) -> Result<Vec<Expansion>, PolicyError> {
+    fn poll_for(&mut self, _at_most: Duration) -> Result<Vec<Expansion>, PolicyError> {
         std::thread::sleep(self.pause);
         let mut answers = Vec::new();
         for mut running in std::mem::take(&mut self.running) {

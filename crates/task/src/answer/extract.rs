@@ -23,6 +23,8 @@ pub enum FoundBy {
     LastNumber,
     /// The last fenced block, or the text up to the next unindented line.
     Program,
+    /// What a task of one's own says.
+    Task,
 }
 
 /// Finds the answer in `text`, or in what follows `</think>` in it: the last box; else a last line, or a number, behind
@@ -50,6 +52,8 @@ pub fn extract(text: &str, kind: AnswerKind) -> Option<(String, FoundBy)> {
         match kind {
             AnswerKind::Math => (owned(last_number(text)), FoundBy::LastNumber),
             AnswerKind::Choice => (owned(letter(text)), FoundBy::Letter),
+            // A number is no calculation.
+            AnswerKind::Countdown => (None, FoundBy::LastNumber),
             AnswerKind::Code => return Some((program(text).to_owned(), FoundBy::Program)),
         },
     ];
@@ -57,7 +61,9 @@ pub fn extract(text: &str, kind: AnswerKind) -> Option<(String, FoundBy)> {
         let found = found?;
         let found = found.trim();
         match kind {
-            AnswerKind::Math | AnswerKind::Code => (!found.is_empty()).then(|| (found.to_owned(), by)),
+            AnswerKind::Math | AnswerKind::Code | AnswerKind::Countdown => {
+                (!found.is_empty()).then(|| (found.to_owned(), by))
+            }
             AnswerKind::Choice => chosen(&tidy(found)).map(|letter| (letter.to_string(), by)),
         }
     })
@@ -115,7 +121,7 @@ fn up_to(text: &str, ends: impl Fn(&str, &str) -> bool) -> &str {
 }
 
 /// The last number, with its sign, its separators, and its denominator; exponents and indices are none.
-fn last_number(text: &str) -> Option<&str> {
+pub(crate) fn last_number(text: &str) -> Option<&str> {
     let bytes = text.as_bytes();
     let mut end = text.len();
     loop {

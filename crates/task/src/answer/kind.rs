@@ -13,4 +13,6 @@ pub enum AnswerKind {
     Choice,
     /// A Python program, judged by running its tests.
     Code,
+    /// A calculation that makes a target from numbers: one of several, see [`Puzzle`](crate::Puzzle).
+    Countdown,
 }

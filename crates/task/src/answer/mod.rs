@@ -10,6 +10,8 @@
 
 mod boxed;
 mod collection;
+mod countdown;
+mod equations;
 mod equivalent;
 mod expression;
 mod extract;
@@ -24,6 +26,9 @@ mod tests;
 mod unit;
 
 pub use boxed::boxed;
+pub use countdown::Puzzle;
+pub use equations::{Equation, Truth, equations};
 pub use equivalent::equivalent;
+pub(crate) use extract::last_number;
 pub use extract::{FoundBy, extract};
 pub use kind::AnswerKind;

@@ -130,6 +130,12 @@ impl Derivation {
         Some(rest)
     }
 
+    /// The derivation without its step before the last, if that makes a difference.
+    pub(super) fn mistaken(&self) -> Option<Derivation> {
+        let overlooked = (self.len() as usize).checked_sub(2).filter(|&step| step > 0)?;
+        self.without(overlooked).filter(|wrong| wrong.answer() != self.answer())
+    }
+
     /// The plan says what to calculate from what; the solution calculates it and boxes the last result.
     pub(super) fn worked(&self) -> Worked {
         let plan = self.steps.iter().enumerate().map(|(index, step)| {

@@ -1,7 +1,7 @@
 //! Distinct problems of chosen families, deterministic by seed and split by question.
 
-use super::derivation::Derivation;
 use super::draw::Draw;
+use super::told::Told;
 use super::{FAMILIES, Family, MAX_STEPS, MIN_STEPS};
 use crate::error::TaskError;
 use crate::problem::Problem;
@@ -102,8 +102,11 @@ impl Source {
 
     fn next(&mut self, split: Split, mistakes: f64, asked: &mut HashSet<String>) -> Result<Problem, TaskError> {
         for _ in 0..MAX_FRUITLESS_DRAWS {
-            let Some(story) = (self.family.tell)(&mut self.draw, self.steps) else { continue };
-            let (Some(question), Some(answer)) = (story.question(), story.derivation.answer()) else { continue };
+            let Some(Told { question, answer, kind, worked, mistaken }) =
+                (self.family.tell)(&mut self.draw, self.steps)
+            else {
+                continue;
+            };
             if split_of(&question) != split || !asked.insert(question.clone()) {
                 continue;
             }
@@ -112,14 +115,15 @@ impl Source {
             let mark = u64::from_be_bytes(std::array::from_fn(|index| digest[index])) >> 16;
             // Of other bytes than the split and the id, so that it depends on neither.
             let luck = f64::from(u32::from_be_bytes(std::array::from_fn(|index| digest[16 + index])));
-            let told = if luck < mistakes * 2_f64.powi(32) { mistaken(&story.derivation) } else { None };
+            let mistaken = mistaken.filter(|_| luck < mistakes * 2_f64.powi(32));
             return Ok(Problem {
                 id: format!("{}-{}-{mark:012x}", self.family.name, self.steps),
                 question,
-                answer: answer.to_string(),
+                answer,
+                kind,
                 family: Some(self.family.name.to_owned()),
                 difficulty: Some(self.steps),
-                solution: Some(told.as_ref().unwrap_or(&story.derivation).worked()),
+                solution: Some(mistaken.unwrap_or(worked)),
                 ..Problem::default()
             });
         }
@@ -127,14 +131,9 @@ impl Source {
     }
 }
 
-/// The derivation without its step before the last, if that makes a difference.
-fn mistaken(right: &Derivation) -> Option<Derivation> {
-    let overlooked = (right.len() as usize).checked_sub(2).filter(|&step| step > 0)?;
-    right.without(overlooked).filter(|wrong| wrong.answer() != right.answer())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::Domain;
     use super::super::derivation::Op;
     use super::super::story::Story;
     use super::*;
@@ -143,12 +142,12 @@ mod tests {
     fn a_family_that_runs_out_says_so() {
         let family: &'static Family = &Family {
             name: "coin",
-            in_domain: true,
+            domain: Domain::In,
             tell: |draw, steps| {
                 let mut story = Story::new(steps);
                 story.say(format!("{} coins?", draw.number(1..=6)));
                 story.step("Add", 1, Op::Add, 1)?;
-                Some(story)
+                story.told()
             },
         };
         let (mut source, mut asked) = (Source::new(1, family, 2), HashSet::new());

@@ -1,6 +1,8 @@
 //! A story being told: its sentences and, growing with them, the derivation of its answer.
 
 use super::derivation::{Derivation, Op, Term};
+use super::told::Told;
+use crate::answer::AnswerKind;
 
 /// Sentences and the steps that they call for.
 #[derive(Clone, Debug)]
@@ -38,8 +40,19 @@ impl Story {
         self.derivation.step(purpose, left, op, right)
     }
 
+    /// The whole story; `None` if it is none.
+    pub(super) fn told(self) -> Option<Told> {
+        Some(Told {
+            question: self.question()?,
+            answer: self.derivation.answer()?.to_string(),
+            kind: AnswerKind::Math,
+            worked: self.derivation.worked(),
+            mistaken: self.derivation.mistaken().map(|mistaken| mistaken.worked()),
+        })
+    }
+
     /// The whole question; `None` if it says the same sentence twice, which reads like a mistake.
-    pub(super) fn question(&self) -> Option<String> {
+    fn question(&self) -> Option<String> {
         let mut rest = self.sentences.iter();
         while let Some(sentence) = rest.next() {
             if rest.as_slice().contains(sentence) {

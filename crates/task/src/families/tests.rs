@@ -4,8 +4,8 @@ use super::reread::solve;
 use super::*;
 use crate::answer::boxed;
 use crate::error::TaskError;
-use crate::format::{Format, Granularity, StepText};
 use crate::problem::Problem;
+use crate::task::{Format, Granularity, StepText, Task};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 fn config(families: &[&str], count: usize) -> GenerateConfig {
@@ -147,13 +147,14 @@ fn segments_read_back_as_what_they_are() {
     for problem in some_of_all() {
         for format in [Format::Xml, Format::Instruct] {
             for (granularity, kind) in [(Granularity::Plan, StepText::Plan), (Granularity::Step, StepText::Step)] {
-                let mut segments = format.segments(granularity, problem.solution.as_ref().unwrap());
+                let task = Task::built_in(format, granularity);
+                let mut segments = task.segments(problem.solution.as_ref().unwrap());
                 assert_eq!(segments.len() as u32, problem.difficulty.unwrap() + 1);
                 let path = segments.concat();
                 let end = StepText::Solution { answer: problem.answer.clone() };
-                assert_eq!(format.read_step(granularity, &segments.pop().unwrap()), end);
-                assert!(segments.iter().all(|step| format.read_step(granularity, step) == kind), "{segments:?}");
-                assert_eq!(format.read_path(granularity, &path), end);
+                assert_eq!(task.read_step(&segments.pop().unwrap()), end);
+                assert!(segments.iter().all(|step| task.read_step(step) == kind), "{segments:?}");
+                assert_eq!(task.read_path(&path), end);
             }
         }
     }
@@ -215,7 +216,7 @@ fn difficulties_and_families_take_turns() {
 
 #[test]
 fn there_are_six_families_and_two_to_transfer_to() {
-    assert_eq!((in_domain().len(), out_of_domain()), (6, vec!["bus", "savings"]));
+    assert_eq!((in_domain().len(), out_of_domain(), apart()), (6, vec!["bus", "savings"], vec!["countdown"]));
     assert_eq!(all_families().iter().collect::<HashSet<_>>().len(), 8);
 }
 

@@ -8,8 +8,10 @@ mod row;
 mod table;
 #[cfg(test)]
 mod tests;
+mod worked;
 
 pub use dataset::{Dataset, load_dataset};
+pub(crate) use worked::read_worked;
 
 use crate::error::TaskError;
 use crate::problem::Problem;
@@ -32,15 +34,9 @@ use std::path::Path;
 /// # Errors
 /// Any [`TaskError`] about files: unreadable, unknown extension, broken, lacking a field, with an id twice, or empty.
 pub fn load_problems(path: &Path, limit: Option<usize>) -> Result<Vec<Problem>, TaskError> {
-    let named = name_inside(path);
-    let extension = named.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let limit = limit.unwrap_or(usize::MAX);
-    let rows = match extension.as_str() {
-        "jsonl" | "ndjson" => json::read_lines(path, limit)?,
-        "json" => json::read_array(path, limit)?,
-        "parquet" if named == path => parquet::read(path, limit)?,
-        _ => return Err(TaskError::Extension { path: path.to_owned(), extension }),
-    };
+    let rows = rows(path, limit)?;
+    let named = name_inside(path);
     let stem = named.file_stem().unwrap_or_default().to_string_lossy();
     let problems = rows
         .into_iter()
@@ -50,6 +46,18 @@ pub fn load_problems(path: &Path, limit: Option<usize>) -> Result<Vec<Problem>, 
         })
         .collect::<Result<Vec<_>, _>>()?;
     checked(path, problems, limit)
+}
+
+/// The rows of a file in any of the formats.
+fn rows(path: &Path, limit: usize) -> Result<Vec<Row>, TaskError> {
+    let named = name_inside(path);
+    let extension = named.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    match extension.as_str() {
+        "jsonl" | "ndjson" => json::read_lines(path, limit),
+        "json" => json::read_array(path, limit),
+        "parquet" if named == path => parquet::read(path, limit),
+        _ => Err(TaskError::Extension { path: path.to_owned(), extension }),
+    }
 }
 
 /// Problems that are there and have ids of their own.

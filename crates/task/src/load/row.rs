@@ -4,6 +4,7 @@ use crate::answer::boxed;
 use crate::problem::{Problem, Worked};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 pub(super) const QUESTION: [&str; 4] = ["question", "input", "problem", "prompt"];
 pub(super) const ANSWER: [&str; 3] = ["answer", "target", "final_answer"];
@@ -26,14 +27,7 @@ impl Row {
 
     /// The problem, or why there is none and what would be right.
     pub(super) fn problem(&self, stem: &str) -> Result<Problem, String> {
-        let (name, question) = self.first(&QUESTION).ok_or_else(|| self.missing("question", &QUESTION))?;
-        let Value::String(question) = question else {
-            return Err(format!("`{name}` is {}; it should be text", type_name(question)));
-        };
-        let question = question.trim();
-        if question.is_empty() {
-            return Err(format!("`{name}` is empty; delete this {} or give it a question", self.unit));
-        }
+        let question = self.question()?;
         let solution = self.solution()?;
         let answer = match (self.first(&ANSWER), &solution) {
             (Some((name, value)), _) => answer(name, value)?,
@@ -47,14 +41,28 @@ impl Row {
         let whole = |value: &Value| value.as_u64().and_then(|number| u32::try_from(number).ok());
         Ok(Problem {
             id: self.id(stem)?,
-            question: question.to_owned(),
+            question,
             answer,
             family: text("family"),
             difficulty: self.get("difficulty").and_then(whole),
             solution,
             kind: self.typed("kind").unwrap_or_default(),
             tests: self.typed("tests"),
+            slots: BTreeMap::new(),
         })
+    }
+
+    /// The question, trimmed.
+    pub(super) fn question(&self) -> Result<String, String> {
+        let (name, question) = self.first(&QUESTION).ok_or_else(|| self.missing("question", &QUESTION))?;
+        let Value::String(question) = question else {
+            return Err(format!("`{name}` is {}; it should be text", type_name(question)));
+        };
+        let question = question.trim();
+        if question.is_empty() {
+            return Err(format!("`{name}` is empty; delete this {} or give it a question", self.unit));
+        }
+        Ok(question.to_owned())
     }
 
     /// A field that is there and not null.
@@ -63,11 +71,11 @@ impl Row {
     }
 
     /// A field of the right type; other programs may have fields of this name with something else in them.
-    fn typed<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+    pub(super) fn typed<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         serde_json::from_value(self.get(name)?.clone()).ok()
     }
 
-    fn first<'a>(&'a self, names: &[&'static str]) -> Option<(&'static str, &'a Value)> {
+    pub(super) fn first<'a>(&'a self, names: &[&'static str]) -> Option<(&'static str, &'a Value)> {
         names.iter().find_map(|name| Some((*name, self.get(name)?)))
     }
 

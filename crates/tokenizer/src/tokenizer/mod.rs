@@ -156,7 +156,12 @@ impl Tokenizer {
     /// # Errors
     /// When the folder has no chat template, or the template refuses the messages.
     pub fn chat(&self, messages: &[Message]) -> Result<String, TokenizerError> {
-        self.chat_template.as_ref().ok_or(TokenizerError::NoChatTemplate)?.render_in_time(messages)
+        self.chat_template.as_ref().ok_or(TokenizerError::NoChatTemplate)?.render(messages)
+    }
+
+    /// The chat template itself, if the folder has one.
+    pub fn chat_source(&self) -> Option<&str> {
+        self.chat_template.as_ref().map(|template| template.source.as_str())
     }
 
     /// The text of ids, special tokens included. Bytes that are no UTF-8 become U+FFFD; ids that do not exist become

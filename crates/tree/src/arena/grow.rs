@@ -42,7 +42,7 @@ impl<'a> From<&'a NewNode> for NewStep<'a> {
 /// Memory that a tree takes, room for its growth included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryBytes {
-    /// Statistics and places of the nodes.
+    /// Statistics and places of the nodes, and what judges said of them.
     pub nodes: usize,
     /// Tokens with their log-probabilities.
     pub tokens: usize,
@@ -133,6 +133,7 @@ impl Tree {
             kind: step.kind,
             ending: step.ending,
         });
+        self.scores.push_node();
         Ok(NodeId(id))
     }
 
@@ -172,7 +173,7 @@ impl Tree {
     pub fn memory_bytes(&self) -> MemoryBytes {
         let answers = self.answers.iter().map(|(_, answer)| answer.capacity()).sum::<usize>();
         MemoryBytes {
-            nodes: self.nodes.capacity() * size_of::<Node>(),
+            nodes: self.nodes.capacity() * size_of::<Node>() + self.scores.memory_bytes(),
             tokens: (self.token_ids.capacity() + self.logprobs.capacity()) * size_of::<u32>(),
             text: self.text.capacity() + self.answers.capacity() * size_of::<(u32, String)>() + answers,
         }

@@ -6,12 +6,15 @@
 mod grow;
 mod node;
 mod restore;
+mod scores;
 #[cfg(test)]
 mod tests;
 
 pub use grow::{MemoryBytes, NewStep};
 pub use node::{Ending, Kind, NewNode, Node, NodeId};
 pub(crate) use restore::StoredStep;
+pub use scores::PASSES;
+use scores::Scores;
 
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -46,6 +49,7 @@ pub struct Tree {
     text: String,
     // Few nodes have an answer, so the pairs (node, answer) lie apart, by rising node.
     answers: Vec<(u32, String)>,
+    scores: Scores,
 }
 
 impl PartialEq for Tree {
@@ -56,6 +60,7 @@ impl PartialEq for Tree {
             && self.logprobs.iter().map(|x| x.to_bits()).eq(other.logprobs.iter().map(|x| x.to_bits()))
             && self.text == other.text
             && self.answers == other.answers
+            && self.scores == other.scores
     }
 }
 
@@ -85,6 +90,7 @@ impl Tree {
             logprobs: vec![0.0; prompt_ids.len()],
             text: prompt.to_owned(),
             answers: Vec::new(),
+            scores: Scores::default(),
         }
     }
 

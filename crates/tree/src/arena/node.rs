@@ -42,9 +42,9 @@ choices! {
     pub enum Ending {
         /// The path goes on.
         None = "none",
-        /// A solution whose answer equals the reference.
+        /// A solution that the judges pass: by default, one whose answer equals the reference.
         Correct = "correct",
-        /// A solution whose answer does not.
+        /// A solution that they do not pass.
         Wrong = "wrong",
         /// Neither one plan step nor a solution with a boxed answer.
         Malformed = "malformed",
@@ -54,6 +54,8 @@ choices! {
         Length = "length",
         /// All children are terminal.
         Exhausted = "exhausted",
+        /// A solution of which a judge could not speak, as without a reference; it has no reward.
+        Unverified = "unverified",
     }
 }
 
@@ -67,7 +69,7 @@ impl Ending {
     /// Ended by the path itself rather than by the state of its subtree, so that it carries a reward.
     #[inline]
     pub fn has_reward(self) -> bool {
-        !matches!(self, Ending::None | Ending::Exhausted)
+        !matches!(self, Ending::None | Ending::Exhausted | Ending::Unverified)
     }
 }
 

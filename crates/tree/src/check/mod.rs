@@ -42,7 +42,8 @@ pub enum Violation {
         /// Its W.
         value_sum: f64,
     },
-    /// Ending and reward contradict each other: +1 belongs to correct, -1 to the other ends of a path, none to the rest.
+    /// Ending and reward contradict each other: +1 belongs to correct, -1 to the other ends of a path, none to the rest. Where
+    /// judges weighed a solution, its reward may lie between.
     #[error("node {node}: ending {ending:?} with reward {reward:?}")]
     Reward {
         /// The node.
@@ -113,12 +114,15 @@ fn place(tree: &Tree, id: NodeId, found: &mut Vec<Violation>) {
 
 fn ending(tree: &Tree, id: NodeId, found: &mut Vec<Violation>) {
     let node = tree.node(id);
-    let expected = match node.ending {
-        Ending::None | Ending::Exhausted => None,
-        Ending::Correct => Some(1.0),
-        Ending::Wrong | Ending::Malformed | Ending::TooDeep | Ending::Length => Some(-1.0),
+    let is_weighed = !tree.judges().is_empty();
+    let fits = match (node.ending, node.reward()) {
+        (Ending::None | Ending::Exhausted | Ending::Unverified, reward) => reward.is_none(),
+        (Ending::Correct, Some(reward)) if is_weighed => 0.0 < reward && reward <= 1.0,
+        (Ending::Wrong, Some(reward)) if is_weighed => (-1.0..=0.0).contains(&reward),
+        (Ending::Correct, reward) => reward == Some(1.0),
+        (Ending::Wrong | Ending::Malformed | Ending::TooDeep | Ending::Length, reward) => reward == Some(-1.0),
     };
-    if node.reward() != expected {
+    if !fits {
         found.push(Violation::Reward { node: id.0, ending: node.ending, reward: node.reward() });
     }
     let children = node.child_range().len();
@@ -127,7 +131,7 @@ fn ending(tree: &Tree, id: NodeId, found: &mut Vec<Violation>) {
         Ending::None => node.kind != Kind::Solution,
         // No children at all: the policy had nothing to say, as when its context is full.
         Ending::Exhausted => node.kind != Kind::Solution && open == 0,
-        Ending::Correct | Ending::Wrong => node.kind == Kind::Solution && children == 0,
+        Ending::Correct | Ending::Wrong | Ending::Unverified => node.kind == Kind::Solution && children == 0,
         Ending::Malformed | Ending::TooDeep | Ending::Length => node.kind != Kind::Root && children == 0,
     };
     if !fits {
@@ -174,6 +178,9 @@ fn numbers(tree: &Tree, id: NodeId, found: &mut Vec<Violation>) {
     demand((0.0..=1.0).contains(&node.prior), "prior", node.prior);
     if let Some(value) = node.value_estimate() {
         demand((-1.0..=1.0).contains(&value), "value_estimate", value);
+    }
+    if let Some(&wrong) = tree.scores(id).iter().find(|score| !score.is_nan() && !(0.0..=1.0).contains(*score)) {
+        demand(false, "judge", wrong);
     }
     if let Some(&wrong) = tree.logprobs(id).iter().find(|&logprob| !(..=0.0).contains(logprob)) {
         demand(false, "logprob", wrong);

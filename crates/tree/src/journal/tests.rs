@@ -134,3 +134,24 @@ fn a_journal_in_no_folder_is_an_error_that_names_it() {
     let error = Journal::open(&path).err().unwrap();
     assert!(error.to_string().starts_with(&format!("cannot write {}", path.display())), "{error}");
 }
+
+#[test]
+fn a_record_holds_what_judges_said_and_is_as_before_where_they_said_nothing() {
+    let mut tree = grown(1, 5);
+    let mut plain = Vec::new();
+    codec::encode(&tree, &mut plain);
+    tree.set_judges(["answer".to_owned(), "equations".to_owned()].into());
+    tree.set_scores(crate::NodeId(2), &[0.5, f32::NAN]);
+    let mut judged = Vec::new();
+    codec::encode(&tree, &mut judged);
+    assert_eq!(judged[..plain.len()], plain);
+    assert_eq!(codec::decode(&judged).unwrap(), tree);
+    for at in plain.len() + 1..judged.len() {
+        assert!(codec::decode(&judged[..at]).is_err(), "cut at {at}");
+    }
+    for at in plain.len()..judged.len() {
+        judged[at] ^= 0xff;
+        let _ = codec::decode(&judged);
+        judged[at] ^= 0xff;
+    }
+}

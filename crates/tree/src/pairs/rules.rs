@@ -37,6 +37,11 @@ choices! {
         ///
         /// With [`ranked_lists`](crate::ranked_lists) the same steps come as lists.
         Ranked = "ranked",
+        /// CGPO's: the best of the steps that all judges pass against the worst of those that one does not.
+        ///
+        /// Where all pass, the worst of all is rejected; where none does, there is no pair (arXiv:2409.20370, 4.1.2; we ask in
+        /// addition that the chosen step has the higher Q).
+        Constrained = "constrained",
     }
 }
 
@@ -68,6 +73,8 @@ settings! {
         /// A step with fewer is left out before the best and worst are looked for. A step without visits has Q = 0 by
         /// definition, not by measurement: one visit is the least that says something.
         pub min_visits: u32 = 1;
+        /// Judges that the rule `constrained` asks, by name; all that the trees have if left out.
+        pub judges: Vec<String> = Vec::new();
         /// At most this many pairs of a problem, chosen at random; all if left out.
         ///
         /// They are chosen with the tree's seed.
@@ -109,6 +116,7 @@ mod tests {
             ("reward_to_go", PairRule::RewardToGo),
             ("mcts_dpo", PairRule::MctsDpo),
             ("ranked", PairRule::Ranked),
+            ("constrained", PairRule::Constrained),
         ];
         for (name, rule) in names {
             assert_eq!(read(&format!("{{\"rule\": \"{name}\"}}")).unwrap().rule, rule);
@@ -117,13 +125,14 @@ mod tests {
             rule: PairRule::Margin,
             min_margin: 0.3,
             min_visits: 5,
+            judges: vec!["equations".into()],
             max_pairs_per_problem: Some(9),
             dedup: false,
             balance: true,
             curriculum: Curriculum::Margin,
         };
         let text = serde_json::to_string(&rules).unwrap();
-        let names = r#"{"rule":"margin","min_margin":0.3,"min_visits":5,"max_pairs_per_problem":9,"dedup":false,"balance":true,"curriculum":"margin"}"#;
+        let names = r#"{"rule":"margin","min_margin":0.3,"min_visits":5,"judges":["equations"],"max_pairs_per_problem":9,"dedup":false,"balance":true,"curriculum":"margin"}"#;
         assert_eq!(text, names);
         assert_eq!(read(&text).unwrap(), rules);
         assert!(read("{\"min_margins\": 1}").is_err());

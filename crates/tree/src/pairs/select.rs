@@ -2,7 +2,7 @@
 
 use super::pair::State;
 use super::{PairRule, PairRules, StepPair};
-use crate::arena::{Ending, Kind, Node, NodeId, Tree};
+use crate::arena::{Ending, Kind, Node, NodeId, PASSES, Tree};
 use crate::draw::{Purpose, sample};
 use crate::outcome::Outcomes;
 use std::collections::{HashMap, HashSet};
@@ -78,9 +78,10 @@ fn rewards_to_go(tree: &Tree) -> Vec<f64> {
     sums.into_iter().map(|(sum, count)| sum / count).collect()
 }
 
-/// Texts that are no step, and steps that were not to be, teach nothing about the plan.
+/// Texts that are no step, steps that were not to be, and solutions of which nobody knows what they are worth teach nothing
+/// about the plan.
 fn is_usable(node: &Node) -> bool {
-    !matches!(node.ending, Ending::Malformed | Ending::TooDeep | Ending::Length)
+    !matches!(node.ending, Ending::Malformed | Ending::TooDeep | Ending::Length | Ending::Unverified)
 }
 
 #[derive(Clone, Copy)]
@@ -115,6 +116,7 @@ impl Found<'_> {
                 ranking.windows(2).for_each(|pair| self.add(state, pair[0], pair[1]));
             }
             PairRule::FirstError => self.add_first_errors(state, siblings),
+            PairRule::Constrained => self.add_constrained(state, siblings),
         }
     }
 
@@ -157,6 +159,21 @@ impl Found<'_> {
         {
             self.add(state, best, worst);
         }
+    }
+
+    fn add_constrained(&mut self, state: NodeId, siblings: &[NodeId]) {
+        let (passed, failed): (Vec<NodeId>, Vec<NodeId>) = siblings.iter().partition(|&&id| self.passes(id));
+        let worst = self.worst(if failed.is_empty() { &passed } else { &failed });
+        if let (Some(best), Some(worst)) = (self.best(&passed), worst) {
+            self.add(state, best, worst);
+        }
+    }
+
+    /// Whether no judge that is asked speaks against a step.
+    fn passes(&self, id: NodeId) -> bool {
+        let is_asked = |name: &String| self.rules.judges.is_empty() || self.rules.judges.contains(name);
+        let scores = self.tree.judges().iter().zip(self.tree.scores(id));
+        scores.filter(|(name, _)| is_asked(name)).all(|(_, &score)| score.is_nan() || score >= PASSES)
     }
 
     fn add_first_errors(&mut self, state: NodeId, siblings: &[NodeId]) {

@@ -348,3 +348,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_constrained_rule_sets_what_passes_against_what_does_not() {
+    let mut tree = one_state();
+    tree.set_judges(["equations".to_owned()].into());
+    // By Q: 1 (0.5, fails), 4 (0, passes), 2 (-0.25, passes), 3 (-0.75, fails); nobody was asked of the solutions.
+    for (node, score) in [(1, 0.0), (2, 1.0), (3, 0.4), (4, 0.5)] {
+        tree.set_scores(NodeId(node), &[score]);
+    }
+    assert_eq!(selected(&tree, PairRule::Constrained, |_| ()), [(0, 4, 3), (0, 6, 7)]);
+    // A judge that is not asked fails nothing: then the best against the worst.
+    let other = |rules: &mut PairRules| rules.judges = vec!["answer".into()];
+    assert_eq!(selected(&tree, PairRule::Constrained, other), [(0, 1, 3), (0, 6, 7)]);
+    // The best that passes is not better than the worst that fails: no pair.
+    tree.set_scores(NodeId(3), &[1.0]);
+    tree.set_scores(NodeId(4), &[f32::NAN]);
+    assert_eq!(selected(&tree, PairRule::Constrained, |_| ()), [(0, 6, 7)]);
+    for node in 1..=4 {
+        tree.set_scores(NodeId(node), &[0.0]);
+    }
+    assert_eq!(selected(&tree, PairRule::Constrained, |_| ()), [(0, 6, 7)], "nothing passes");
+}

@@ -4,13 +4,13 @@ use crate::arena::{Ending, Kind, NodeId, StoredStep, Tree, TreeInfo};
 use crate::columns::{Columns, Lists};
 use crate::error::TreeError;
 use crate::names::Named;
-use crate::schema::{element, trees_schema};
+use crate::schema::{JUDGE_COLUMN, element, trees_schema};
 use arrow::array::{
     Array, ArrayRef, Float32Array, Float32Builder, Float64Builder, ListBuilder, RecordBatch, StringArray,
     StringBuilder, StringDictionaryBuilder, UInt16Builder, UInt32Array, UInt32Builder, UInt64Builder,
 };
 use arrow::buffer::ScalarBuffer;
-use arrow::datatypes::{DataType, Float32Type, Float64Type, Int32Type, SchemaRef, UInt32Type, UInt64Type};
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int32Type, SchemaRef, UInt32Type, UInt64Type};
 use arrow::error::ArrowError;
 use std::collections::VecDeque;
 use std::path::Path;
@@ -43,15 +43,16 @@ pub(crate) struct TreeRows {
     reward: Float32Builder,
     ending: Vec<i8>,
     answer: StringBuilder,
+    judges: Vec<(String, Float32Builder)>,
     /// V of each node of the tree at hand; children look their parent's up.
     state_values: Vec<Option<f64>>,
 }
 
 impl TreeRows {
-    /// No rows yet.
-    pub(crate) fn new() -> TreeRows {
+    /// No rows yet; they will have columns for these judges.
+    pub(crate) fn new(judges: &[String]) -> TreeRows {
         TreeRows {
-            schema: trees_schema(),
+            schema: trees_schema(judges),
             rows: 0,
             run_id: StringBuilder::new(),
             round: UInt32Builder::new(),
@@ -76,6 +77,7 @@ impl TreeRows {
             reward: Float32Builder::new(),
             ending: Vec::new(),
             answer: StringBuilder::new(),
+            judges: judges.iter().map(|name| (name.clone(), Float32Builder::new())).collect(),
             state_values: Vec::new(),
         }
     }
@@ -129,13 +131,19 @@ impl TreeRows {
             self.ending.push(node.ending.code());
             self.answer.append_option(tree.answer(id));
         }
+        for (name, column) in &mut self.judges {
+            // A judge that this tree does not know said nothing.
+            let judge = tree.judges().iter().position(|known| known == name);
+            let score = |id| judge.map(|judge| tree.scores(id)[judge]).filter(|score| !score.is_nan());
+            tree.ids().for_each(|id| column.append_option(score(id)));
+        }
         Ok(())
     }
 
     /// The rows collected so far; the builders are empty afterwards.
     pub(crate) fn take(&mut self) -> Result<RecordBatch, ArrowError> {
         self.rows = 0;
-        let columns: Vec<ArrayRef> = vec![
+        let mut columns: Vec<ArrayRef> = vec![
             Arc::new(self.run_id.finish()),
             Arc::new(self.round.finish()),
             Arc::new(self.problem_id.finish()),
@@ -160,6 +168,7 @@ impl TreeRows {
             Ending::column(std::mem::take(&mut self.ending))?,
             Arc::new(self.answer.finish()),
         ];
+        columns.extend(self.judges.iter_mut().map(|(_, column)| Arc::new(column.finish()) as ArrayRef));
         RecordBatch::try_new(self.schema.clone(), columns)
     }
 }
@@ -185,11 +194,18 @@ struct NodeColumns {
     reward: Float32Array,
     ending: StringArray,
     answer: StringArray,
+    judges: Arc<[String]>,
+    /// One column a judge.
+    scores: Vec<Float32Array>,
 }
 
 impl NodeColumns {
     fn of(batch: &RecordBatch, path: &Path) -> Result<NodeColumns, TreeError> {
         let columns = Columns { batch, path };
+        let schema = batch.schema();
+        let named =
+            |field: &Arc<Field>| Some((field.name().strip_prefix(JUDGE_COLUMN)?.to_owned(), field.name().clone()));
+        let (judges, names): (Vec<_>, Vec<_>) = schema.fields().iter().filter_map(named).unzip();
         Ok(NodeColumns {
             run_id: columns.strings("run_id")?,
             round: columns.numbers::<UInt32Type>("round")?,
@@ -210,6 +226,8 @@ impl NodeColumns {
             reward: columns.optional_numbers::<Float32Type>("reward")?,
             ending: columns.strings("ending")?,
             answer: columns.optional_strings("answer")?,
+            judges: judges.into(),
+            scores: names.iter().map(|name| columns.optional_numbers::<Float32Type>(name)).collect::<Result<_, _>>()?,
         })
     }
 
@@ -234,7 +252,17 @@ impl NodeColumns {
         if let Some(value) = optional(&self.value_estimate, row) {
             tree.set_value_estimate(NodeId::ROOT, value);
         }
+        tree.set_judges(Arc::clone(&self.judges));
+        self.judge(&mut tree, NodeId::ROOT, row);
         Ok(tree)
+    }
+
+    /// Records what the judges said of the node in this row, if it is of the same file as the tree's root.
+    fn judge(&self, tree: &mut Tree, id: NodeId, row: usize) {
+        if !self.scores.is_empty() && tree.judges() == &*self.judges {
+            let scores = self.scores.iter().map(|column| optional(column, row).unwrap_or(f32::NAN));
+            tree.set_scores(id, &scores.collect::<Vec<f32>>());
+        }
     }
 
     fn step(&self, row: usize) -> Result<StoredStep<'_>, String> {
@@ -306,7 +334,8 @@ impl Assembler {
         if node_id as usize != tree.len() {
             return Err(format!("node {} is expected, but node {node_id} is there", tree.len()));
         }
-        tree.restore_step(&columns.step(row)?)?;
+        let id = tree.restore_step(&columns.step(row)?)?;
+        columns.judge(tree, id, row);
         Ok(())
     }
 

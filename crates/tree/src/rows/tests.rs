@@ -7,7 +7,7 @@ use arrow::compute::concat_batches;
 use proptest::prelude::*;
 
 fn rows_of(trees: &[Tree]) -> RecordBatch {
-    let mut rows = TreeRows::new();
+    let mut rows = TreeRows::new(&[]);
     for tree in trees {
         rows.append(tree).unwrap();
     }
@@ -54,13 +54,13 @@ proptest! {
 #[test]
 fn builders_start_anew_after_each_batch() {
     let trees = [grown(1, 20), grown(2, 20)];
-    let mut rows = TreeRows::new();
+    let mut rows = TreeRows::new(&[]);
     let batches = trees.each_ref().map(|tree| {
         rows.append(tree).unwrap();
         rows.take().unwrap()
     });
     assert_eq!(rows.rows(), 0);
-    assert_eq!(concat_batches(&trees_schema(), &batches).unwrap().num_rows(), trees[0].len() + trees[1].len());
+    assert_eq!(concat_batches(&trees_schema(&[]), &batches).unwrap().num_rows(), trees[0].len() + trees[1].len());
     assert_eq!(trees_of(&batches).unwrap(), trees);
 }
 
@@ -168,4 +168,28 @@ fn rows_that_are_no_tree_are_refused_by_number() {
     parents[1] = Some(1);
     let message = error_of(&with_column(&batch, "parent_id", Arc::new(UInt32Array::from(parents))));
     assert_eq!(message, "row 1 of rows: the parent does not come before the node");
+}
+
+#[test]
+fn what_judges_say_has_columns_of_its_own() {
+    let names: Vec<String> = vec!["answer".into(), "equations".into()];
+    let mut judged = grown(1, 5);
+    judged.set_judges(names.clone().into());
+    judged.set_scores(NodeId(1), &[f32::NAN, 0.25]);
+    judged.set_scores(NodeId(2), &[1.0, f32::NAN]);
+    // One that was judged by nobody, in the same file.
+    let other = grown(2, 5);
+    let mut rows = TreeRows::new(&names);
+    rows.append(&judged).unwrap();
+    rows.append(&other).unwrap();
+    let batch = rows.take().unwrap();
+    let column = batch.column_by_name("judge_equations").unwrap().as_primitive::<Float32Type>().clone();
+    assert!(column.value(1) == 0.25 && column.is_null(2) && column.is_null(0));
+    assert!(batch.column_by_name("judge_answer").unwrap().as_primitive::<Float32Type>().value(2) == 1.0);
+    let back = trees_of(&[batch.slice(0, 2), batch.slice(2, batch.num_rows() - 2)]).unwrap();
+    assert_eq!(back[0], judged);
+    assert!(back[1].judges() == names && back[1].ids().all(|id| back[1].scores(id).iter().all(|x| x.is_nan())));
+    assert!(crate::check(&back[0]).is_empty());
+    judged.set_scores(NodeId(1), &[1.5, 0.0]);
+    assert_eq!(crate::check(&judged)[0].to_string(), "node 1: judge is 1.5");
 }

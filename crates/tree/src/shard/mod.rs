@@ -18,6 +18,9 @@ use std::path::{Path, PathBuf};
 /// Rows that are encoded at a time.
 const BATCH_ROWS: usize = 4096;
 
+/// Key of the judges' names in a shard's metadata.
+const JUDGES_KEY: &str = "espalier.judges";
+
 /// What made the trees of a shard; it becomes the file's metadata, under `espalier.` and the field's name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardInfo {
@@ -29,6 +32,9 @@ pub struct ShardInfo {
     pub program_version: String,
     /// Revision of its source.
     pub git_revision: String,
+    /// The judges that have columns, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub judges: Vec<String>,
 }
 
 impl ShardInfo {
@@ -63,8 +69,11 @@ impl ShardWriter {
     pub fn create(path: &Path, info: &ShardInfo) -> Result<ShardWriter, TreeError> {
         let mut metadata = vec![(FORMAT_VERSION_KEY, TREES_FORMAT_VERSION.to_string())];
         metadata.extend(info.entries().map(|(key, value)| (key, value.to_owned())));
-        let sink = RowSink::create(path, trees_schema(), &metadata, encodings)?;
-        Ok(ShardWriter { sink, rows: TreeRows::new(), counts: ShardCounts::default() })
+        if !info.judges.is_empty() {
+            metadata.push((JUDGES_KEY, info.judges.join(",")));
+        }
+        let sink = RowSink::create(path, trees_schema(&info.judges), &metadata, encodings)?;
+        Ok(ShardWriter { sink, rows: TreeRows::new(&info.judges), counts: ShardCounts::default() })
     }
 
     /// Adds a tree.
@@ -136,6 +145,7 @@ pub fn read_shard_info(path: &Path) -> Result<(ShardInfo, ShardCounts), TreeErro
         policy_hash: text("espalier.policy_hash"),
         program_version: text("espalier.program_version"),
         git_revision: text("espalier.git_revision"),
+        judges: file.metadata(JUDGES_KEY).into_iter().flat_map(|names| names.split(',')).map(str::to_owned).collect(),
     };
     Ok((info, ShardCounts { trees: count("espalier.trees"), nodes: count("espalier.nodes") }))
 }

@@ -12,6 +12,7 @@ fn shard_info() -> ShardInfo {
         policy_hash: "abc".into(),
         program_version: "0.1.0".into(),
         git_revision: "deadbeef".into(),
+        judges: Vec::new(),
     }
 }
 
@@ -64,7 +65,7 @@ fn a_shard_says_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = write(folder.path(), "part-00000.parquet", &[grown(1, 10)]);
     let file = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(&path).unwrap()).unwrap();
-    assert_eq!(file.schema().fields(), trees_schema().fields());
+    assert_eq!(file.schema().fields(), trees_schema(&[]).fields());
     let metadata = file.metadata().file_metadata().key_value_metadata().unwrap();
     let keys: Vec<&str> = metadata.iter().map(|entry| entry.key.as_str()).filter(|key| key.contains('.')).collect();
     assert_eq!(
@@ -136,7 +137,7 @@ fn files_that_are_no_shards_are_named() {
     assert!(message(&path).contains("not Parquet"), "{}", message(&path));
 
     let sink = |metadata: &[(&'static str, String)]| {
-        RowSink::create(&path, trees_schema(), metadata, |properties| properties).unwrap().publish().unwrap();
+        RowSink::create(&path, trees_schema(&[]), metadata, |properties| properties).unwrap().publish().unwrap();
     };
     sink(&[]);
     assert!(message(&path).ends_with("does not say that it holds trees; give a file that this program wrote"));

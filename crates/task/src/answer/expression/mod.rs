@@ -74,7 +74,7 @@ pub(super) fn same_expression(one: &Expr, other: &Expr) -> Option<bool> {
 const MAX_FACTORIAL: i128 = 1000;
 
 /// The exact value of a formula without symbols, if it is a fraction that 128 bits hold.
-fn exact(expr: &Expr) -> Option<Rational> {
+pub(super) fn exact(expr: &Expr) -> Option<Rational> {
     match expr {
         Expr::Number(whole, decimals) => Rational::from_digits(whole, decimals),
         Expr::Sum(terms) => terms.iter().try_fold(Rational::ZERO, |sum, term| sum.checked_add(exact(term)?)),

@@ -1,8 +1,13 @@
-//! What the formats look like and what they refuse.
+//! What the built-in tasks look like and what they refuse.
 
 use super::*;
+use crate::problem::Worked;
 use Granularity::{Plan, Step};
 use proptest::prelude::*;
+
+fn task(format: Format, granularity: Granularity) -> Task {
+    Task::built_in(format, granularity)
+}
 
 fn worked() -> Worked {
     Worked {
@@ -17,8 +22,10 @@ fn solution(answer: &str) -> StepText {
 
 #[test]
 fn xml_paths_look_like_this() {
-    let path =
-        |granularity| Format::Xml.prompt(granularity, "Q?") + &Format::Xml.segments(granularity, &worked()).concat();
+    let path = |granularity| {
+        task(Format::Xml, granularity).prompt_of("Q?").unwrap()
+            + &task(Format::Xml, granularity).segments(&worked()).concat()
+    };
     assert_eq!(
         path(Plan),
         "<question>Q?</question><plan><step>Plan 1: Add: A = 5 + 3</step><step>Plan 2: Take away: B = A - 2</step>\
@@ -34,9 +41,9 @@ fn xml_paths_look_like_this() {
 #[test]
 fn instruct_paths_look_like_this() {
     let end = |granularity| {
-        let prompt = Format::Instruct.prompt(granularity, "Q?");
+        let prompt = task(Format::Instruct, granularity).prompt_of("Q?").unwrap();
         let last = prompt.rfind("\nProblem:").unwrap();
-        prompt[last..].to_owned() + &Format::Instruct.segments(granularity, &worked()).concat()
+        prompt[last..].to_owned() + &task(Format::Instruct, granularity).segments(&worked()).concat()
     };
     assert_eq!(
         end(Plan),
@@ -54,12 +61,12 @@ fn instruct_paths_look_like_this() {
 #[test]
 fn the_shots_are_read_as_solutions() {
     for (granularity, opening) in [(Plan, "\nPlans:"), (Step, "\nSolution:")] {
-        let prompt = Format::Instruct.prompt(granularity, "Q?");
+        let prompt = task(Format::Instruct, granularity).prompt_of("Q?").unwrap();
         let shots: Vec<&str> = prompt.split("\nProblem: ").collect();
         assert_eq!(shots.len(), 5, "task, three shots, question");
         let answers = shots[1..4].iter().map(|shot| {
             let (_, path) = shot.split_once(opening).unwrap();
-            Format::Instruct.read_path(granularity, path)
+            task(Format::Instruct, granularity).read_path(path)
         });
         assert_eq!(answers.collect::<Vec<_>>(), [solution("17"), solution("26"), solution(r"\frac{11}{2}")]);
         assert!(prompt.ends_with(opening));
@@ -68,13 +75,13 @@ fn the_shots_are_read_as_solutions() {
 
 #[test]
 fn stops_end_steps_and_paths() {
-    assert_eq!(Format::Xml.step_stops(Plan), ["</step>", "</solution>", "<question>"]);
-    assert_eq!(Format::Xml.path_stops(Plan), ["</solution>", "<question>"]);
-    assert_eq!(Format::Instruct.step_stops(Step), ["<endstep>", "<endsolution>", "\nProblem:"]);
+    assert_eq!(task(Format::Xml, Plan).step_stops(), ["</step>", "</solution>", "<question>"]);
+    assert_eq!(task(Format::Xml, Plan).path_stops(), ["</solution>", "<question>"]);
+    assert_eq!(task(Format::Instruct, Step).step_stops(), ["<endstep>", "<endsolution>", "\nProblem:"]);
     for format in [Format::Xml, Format::Instruct] {
         for granularity in [Plan, Step] {
-            for segment in format.segments(granularity, &worked()) {
-                let stops = format.step_stops(granularity);
+            for segment in task(format, granularity).segments(&worked()) {
+                let stops = task(format, granularity).step_stops().to_vec();
                 let first = stops.iter().filter_map(|stop| Some(segment.find(stop)? + stop.len())).min();
                 assert_eq!(first, Some(segment.len()), "a segment ends at its first stop string: {segment}");
             }
@@ -84,7 +91,7 @@ fn stops_end_steps_and_paths() {
 
 #[test]
 fn what_is_well_formed_is_read() {
-    let xml = |granularity, text: &str| Format::Xml.read_step(granularity, text);
+    let xml = |granularity, text: &str| task(Format::Xml, granularity).read_step(text);
     assert_eq!(xml(Plan, "<step>Plan 1: Add 5 and 3</step>"), StepText::Plan);
     assert_eq!(xml(Plan, "\n <step> Plan 12: use the result of plan 1 </step>\n"), StepText::Plan);
     assert_eq!(xml(Plan, "</plan><solution>So \\boxed{ 6 }</solution>"), solution("6"));
@@ -96,7 +103,7 @@ fn what_is_well_formed_is_read() {
     assert_eq!(xml(Step, "<step>So it is \\boxed{8}.</step>"), solution("8"));
     assert_eq!(xml(Step, "So it is \\boxed{8}.</solution>"), solution("8"));
 
-    let instruct = |granularity, text: &str| Format::Instruct.read_step(granularity, text);
+    let instruct = |granularity, text: &str| task(Format::Instruct, granularity).read_step(text);
     assert_eq!(instruct(Plan, "\nPlan 1: Add 5 and 3.<endstep>"), StepText::Plan);
     assert_eq!(instruct(Plan, "\nDetailed Implementation:\nSo \\boxed{6}.<endsolution>"), solution("6"));
     assert_eq!(instruct(Step, "\nStep 1: 5 + 3 = 8<endstep>"), StepText::Step);
@@ -144,7 +151,7 @@ fn everything_else_is_malformed() {
         (Step, "<step>So \\boxed{8}</step></solution>"),
         (Step, "</solution>"),
     ] {
-        assert_eq!(Format::Xml.read_step(granularity, text), StepText::Malformed, "{granularity} {text}");
+        assert_eq!(task(Format::Xml, granularity).read_step(text), StepText::Malformed, "{granularity} {text}");
     }
     for (granularity, text) in [
         (Plan, "Plan 1:<endstep>"),
@@ -164,13 +171,13 @@ fn everything_else_is_malformed() {
         (Step, "Step 1: 5\nStep 2: 3<endstep>"),
         (Step, "It is 8.<endsolution>"),
     ] {
-        assert_eq!(Format::Instruct.read_step(granularity, text), StepText::Malformed, "{granularity} {text}");
+        assert_eq!(task(Format::Instruct, granularity).read_step(text), StepText::Malformed, "{granularity} {text}");
     }
 }
 
 #[test]
 fn a_path_is_steps_and_one_solution_at_its_end() {
-    let read = |text: &str| Format::Xml.read_path(Plan, text);
+    let read = |text: &str| task(Format::Xml, Plan).read_path(text);
     let end = "</plan><solution>\\boxed{6}</solution>";
     assert_eq!(read(end), solution("6"));
     assert_eq!(read(&format!("<step>Plan 1: Add</step><step>Plan 2: Add</step>{end}\n")), solution("6"));
@@ -189,15 +196,15 @@ fn a_path_is_steps_and_one_solution_at_its_end() {
 #[test]
 fn solutions_of_several_lines_are_split_at_lines() {
     let worked = Worked { plan: vec![], solution: "First, 1. 5 = 5.\n\n So 5.\nIt is \\boxed{5}.\nDone.".to_owned() };
-    let segments = Format::Xml.segments(Step, &worked);
+    let segments = task(Format::Xml, Step).segments(&worked);
     assert_eq!(
         segments,
         ["<step>First, 1. 5 = 5.</step>", "<step>So 5.</step>", "It is \\boxed{5}.\nDone.</solution>"]
     );
     let bare = Worked { plan: vec![], solution: "\\boxed{5}".to_owned() };
-    assert_eq!(Format::Xml.segments(Step, &bare), ["\\boxed{5}</solution>"]);
+    assert_eq!(task(Format::Xml, Step).segments(&bare), ["\\boxed{5}</solution>"]);
     let none = Worked { plan: vec![], solution: String::new() };
-    assert_eq!(Format::Xml.segments(Step, &none), [""; 0]);
+    assert_eq!(task(Format::Xml, Step).segments(&none), [""; 0]);
 }
 
 #[test]
@@ -228,7 +235,7 @@ proptest! {
         let text = parts.concat();
         for format in [Format::Xml, Format::Instruct] {
             for granularity in [Plan, Step] {
-                for read in [format.read_step(granularity, &text), format.read_path(granularity, &text)] {
+                for read in [task(format, granularity).read_step(&text), task(format, granularity).read_path(&text)] {
                     if let StepText::Solution { answer } = read {
                         prop_assert!(!answer.is_empty() && text.contains(&answer));
                     }

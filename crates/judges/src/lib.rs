@@ -1,0 +1,14 @@
+//! Judges: what a step or a path is worth, said by rules, by programs, and by models on servers.
+//!
+//! ```text
+//!  Asked (problem, steps so far, step, answer) ──► Scorer ──► a number in [0, 1], or nothing
+//! ```
+#![forbid(unsafe_code)]
+
+mod built_in;
+mod scorer;
+#[cfg(test)]
+mod testing;
+
+pub use built_in::{Answer, Choices, Compare, Countdown, Equations, Format, Refusal, Tests, agreement};
+pub use scorer::{Asked, Scope, Scorer};
