@@ -33,7 +33,12 @@ pub trait Searcher: Send + Sync {
     ///
     /// # Errors
     /// Why there is none, in one line.
-    fn answer(&self, question: &Question, policy: &mut dyn Policy) -> Result<Found, String>;
+    fn answer(&self, question: &Question, policy: &mut (dyn Policy + 'static)) -> Result<Found, String>;
+
+    /// Why a conversation cannot be answered, if it cannot; the words follow `messages`.
+    fn refuses(&self, _messages: &[Message]) -> Option<String> {
+        None
+    }
 
     /// The largest budget of a search, in sampled tokens; what a request that names none gets.
     fn max_tokens(&self) -> u64;
@@ -185,6 +190,9 @@ impl SearchRequest {
         }
         let messages = messages(&mut fields)?;
         fields.end()?;
+        if let Some(why) = searcher.refuses(&messages) {
+            return Err(Refusal::field("messages", why));
+        }
         let question = Question {
             messages,
             search_tokens,
