@@ -179,7 +179,7 @@ fn texts_of(answer: Expansion, stops: &Stops) -> Answered {
 }
 
 /// The paths to the tree's solutions, in the order in which they were found.
-fn solutions(tree: &Tree) -> Answered {
+pub(crate) fn solutions(tree: &Tree) -> Answered {
     let found = tree.ids().filter(|&id| tree.node(id).ending == Ending::Correct).map(|id| {
         let path: Vec<NodeId> = tree.path(id).into_iter().filter(|&node| tree.parent(node).is_some()).collect();
         let value = tree.parent(id).and_then(|parent| tree.node(parent).value_estimate());

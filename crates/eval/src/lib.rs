@@ -28,6 +28,7 @@ mod judge;
 mod panel;
 mod samples;
 mod score;
+mod solve;
 mod vote;
 
 pub use answer::{Answered, Answering, Sink, Text};
@@ -40,3 +41,4 @@ pub use judge::{BlindJudge, FormatJudge, stops};
 pub use panel::{Member, Panel, RewardRule};
 pub use samples::{ProblemSamples, Sample, read_samples, samples_beside, write_samples};
 pub use score::{Estimate, GroupScore, Score};
+pub use solve::{Solved, Solving};

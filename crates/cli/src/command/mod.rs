@@ -36,6 +36,7 @@ pub mod round;
 #[cfg(feature = "local")]
 pub mod score;
 pub mod search;
+pub mod serve;
 #[cfg(feature = "local")]
 pub mod settings;
 #[cfg(feature = "local")]
