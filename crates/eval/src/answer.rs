@@ -31,6 +31,9 @@ pub struct Text {
     pub tokens: u32,
     /// Sum of their log-probabilities, before temperature.
     pub logprob_nats: f64,
+    /// The sampled tokens, of one that was sampled in one go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_ids: Vec<u32>,
     /// What its vote counts: 1, or for a tree's solution (1 + V) / 2 of the state that it was sampled at.
     pub weight: f64,
 }
@@ -75,7 +78,7 @@ impl Answering<'_> {
     }
 
     /// The question in the format's words; the head of a function is a prompt of its own.
-    fn prompt(&self, problem: &Problem) -> String {
+    pub fn prompt(&self, problem: &Problem) -> String {
         match problem.kind {
             AnswerKind::Code => problem.question.clone(),
             AnswerKind::Math | AnswerKind::Choice => self.format.prompt(self.granularity, &problem.question),
@@ -165,6 +168,7 @@ fn texts_of(answer: Expansion, stops: &Stops) -> Answered {
             tokens: candidate.token_ids.len() as u32,
             logprob_nats: candidate.logprobs.iter().map(|&logprob| f64::from(logprob)).sum(),
             text: candidate.text,
+            token_ids: candidate.token_ids,
             weight: 1.0,
         }
     });
@@ -180,6 +184,7 @@ fn solutions(tree: &Tree) -> Answered {
             text: path.iter().map(|&node| tree.text(node)).collect(),
             tokens: path.iter().map(|&node| tree.token_ids(node).len() as u32).sum(),
             logprob_nats: path.iter().flat_map(|&node| tree.logprobs(node)).map(|&logprob| f64::from(logprob)).sum(),
+            token_ids: Vec::new(),
             weight: value.map_or(1.0, |value| f64::midpoint(1.0, f64::from(value))),
         }
     });
