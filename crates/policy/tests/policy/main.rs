@@ -10,3 +10,4 @@ mod reference;
 mod served;
 mod text;
 mod tiny;
+mod verifier;
