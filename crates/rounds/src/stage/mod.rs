@@ -19,3 +19,5 @@ mod serving;
 pub mod shards;
 #[cfg(feature = "local")]
 pub mod train;
+#[cfg(feature = "local")]
+pub mod verifier;
