@@ -41,8 +41,12 @@ fn verifier(root: &Path) -> PathBuf {
 }
 
 fn sampled(verifier: &Path, out: &Path) -> Command {
+    asked("sample", verifier, out)
+}
+
+fn asked(method: &str, verifier: &Path, out: &Path) -> Command {
     let mut command = step_train();
-    command.args(["eval", "--threads", "1", "--max-tokens", "120", "--method", "sample", "--samples", "4"]);
+    command.args(["eval", "--threads", "1", "--max-tokens", "120", "--samples", "4", "--method", method]);
     command.args(["--temperature", "1.3", "--policy"]).arg(finished().join("policy-002"));
     command.arg("--problems").arg(shared().1.join("problems/warm_start.jsonl")).arg("--verifier").arg(verifier);
     command.arg("--out").arg(out);
@@ -65,8 +69,7 @@ fn a_verifier_is_a_policy_folder_with_heads_and_a_report_of_problems_it_has_not_
     let (held_out, also) = (&report["held_out"], &report["also"]);
     let problems = |section: &Value| section["problems"].as_u64().unwrap();
     assert!((1..6).contains(&problems(held_out)), "{held_out}");
-    // Every round of the tiny run has the same problems: those that the verifier was made of are no test of it.
-    assert_eq!(problems(also), problems(held_out));
+    assert_eq!(problems(also), 6, "the problems of another round are all new");
     for section in [held_out, also] {
         assert!(section["states"].as_u64().unwrap() > 10, "{section}");
         assert!(section["value_head"].is_object() && section["deviation"].as_f64().unwrap() > 0.0);
@@ -89,9 +92,11 @@ fn a_verifier_is_a_policy_folder_with_heads_and_a_report_of_problems_it_has_not_
     assert!(text(&again.stderr).contains("is done already"));
     let other = root.path().join("other.json");
     let mut command = make(&[trees(1)], &out);
-    command.args(["--heads", "3", "--held-out-fraction", "0.5", "--report"]).arg(&other);
+    command.args(["--heads", "3", "--held-out-fraction", "0.5", "--also"]).arg(trees(1)).arg("--report").arg(&other);
     succeed(&mut command);
     assert_eq!(read(&other)["held_out"], *held_out);
+    // Problems that the verifier was made of are no test of it.
+    assert_eq!(problems(&read(&other)["also"]), problems(held_out));
     assert_eq!(fs::read(out.join("model.safetensors")).unwrap(), before);
 
     // It is a policy with a value head to whoever searches.
@@ -124,8 +129,8 @@ fn a_verifier_is_a_policy_folder_with_heads_and_a_report_of_problems_it_has_not_
 fn a_folder_of_trees_can_be_held_out_and_its_problems_are_not_learnt_from() {
     let root = tempfile::tempdir().unwrap();
     let out = root.path().join("verifier");
-    // The rounds have the same problems: nothing is left to learn from.
-    let refused = make(&[trees(1)], &out).arg("--held-out").arg(trees(2)).output().unwrap();
+    // The very trees that it is to learn from: nothing is left.
+    let refused = make(&[trees(1)], &out).arg("--held-out").arg(trees(1)).output().unwrap();
     let message = text(&refused.stderr);
     assert!(
         refused.status.code() == Some(2) && message.contains("no state in the trees has steps to compare"),
@@ -133,7 +138,7 @@ fn a_folder_of_trees_can_be_held_out_and_its_problems_are_not_learnt_from() {
     );
     assert!(!out.exists());
     let refused =
-        make(&[trees(1)], &out).args(["--held-out-fraction", "0.5", "--held-out"]).arg(trees(2)).output().unwrap();
+        make(&[trees(1)], &out).args(["--held-out-fraction", "0.5", "--held-out"]).arg(trees(1)).output().unwrap();
     assert!(text(&refused.stderr).contains("cannot be used with"), "{}", text(&refused.stderr));
 }
 
@@ -192,18 +197,16 @@ fn sampled_answers_are_picked_and_voted_on_by_their_scores() {
 fn what_is_no_verifier_of_the_policy_is_refused() {
     let root = tempfile::tempdir().unwrap();
     let out = root.path().join("eval.json");
-    let refused = |verifier: &Path, more: &[&str]| {
-        let output = sampled(verifier, &out).args(more).output().unwrap();
+    let refused = |verifier: &Path, method: &str| {
+        let output = asked(method, verifier, &out).output().unwrap();
         let message = text(&output.stderr);
         assert_eq!((output.status.code(), message.lines().count()), (Some(2), 1), "{message}");
         message
     };
-    assert!(refused(&root.path().join("nowhere"), &[]).contains("is not a folder"));
+    assert!(refused(&root.path().join("nowhere"), "sample").contains("is not a folder"));
     // The policy of the warm start has no value head.
-    assert!(refused(&finished().join("policy-001"), &[]).contains("has no value_head.safetensors"));
-    assert!(
-        refused(&finished().join("policy-002"), &["--method", "beam"]).contains("--verifier goes with --method sample")
-    );
+    assert!(refused(&finished().join("policy-001"), "sample").contains("has no value_head.safetensors"));
+    assert!(refused(&finished().join("policy-002"), "beam").contains("--verifier goes with --method sample"));
     let other = root.path().join("other");
     fs::create_dir(&other).unwrap();
     for file in fs::read_dir(finished().join("policy-002")).unwrap() {
@@ -212,6 +215,6 @@ fn what_is_no_verifier_of_the_policy_is_refused() {
     }
     let tokenizer = fs::read_to_string(other.join("tokenizer.json")).unwrap();
     fs::write(other.join("tokenizer.json"), tokenizer.replacen("</step>", "</stop>", 1)).unwrap();
-    assert!(refused(&other, &[]).contains("has another tokenizer than the policy"));
+    assert!(refused(&other, "sample").contains("has another tokenizer than the policy"));
     assert!(!out.exists());
 }

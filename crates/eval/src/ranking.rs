@@ -246,7 +246,7 @@ mod tests {
         assert!(found.low < found.mean && found.high > found.mean);
         // A rising function of Q has the correlation 1 in every resample that varies.
         let all: Vec<_> = (0..50).map(|problem| (problem, problem as f64 / 50.0, None)).collect();
-        let values: Vec<f64> = (0..50).map(|at| (at as f64 / 50.0).powi(3)).collect();
+        let values: Vec<f64> = (0..50).map(|at| (f64::from(at) / 50.0).powi(3)).collect();
         let found = states(&all, &[]).measure(&values, 0).rank_correlation;
         assert!((found.low - 1.0).abs() < 1e-12 && (found.mean - 1.0).abs() < 1e-12, "{found:?}");
         assert_eq!(states(&all, &[]).measure(&[0.5; 50], 0).rank_correlation.mean, 0.0);

@@ -75,16 +75,16 @@ fn accuracy(model: &Transformer, data: &[SiblingStates]) -> f64 {
 
 #[test]
 fn a_ranking_that_can_be_learnt_is_learnt_for_states_that_were_not_seen() {
-    let all = siblings(60);
-    let (held_out, seen) = all.split_at(16);
-    let config = TrainConfig { epochs: 25, batch_size: 8, ..toy::config() };
+    let all = siblings(240);
+    let (held_out, seen) = all.split_at(32);
+    let config = TrainConfig { epochs: 6, batch_size: 8, ..toy::config() };
     for objective in [VerifierObjective::Ranking, VerifierObjective::Regression, VerifierObjective::Both] {
         for heads in [1, 3] {
             let folder = tempfile::tempdir().unwrap();
             let mut model = toy::model();
             let rules = VerifierRules { objective, heads, ..RULES };
             let summary = train(&mut model, seen, rules, &config, folder.path()).unwrap();
-            assert_eq!((summary.examples, model.heads()), (44, heads));
+            assert_eq!((summary.examples, model.heads()), (208, heads));
             let found = accuracy(&model, held_out);
             assert!(found > 0.95, "{objective}, {heads} heads: {found}");
             let learnt = toy::column(folder.path(), "ranking/accuracies");
