@@ -71,7 +71,7 @@ fn a_verifier_is_a_policy_folder_with_heads_and_a_report_of_problems_it_has_not_
     assert!((1..6).contains(&problems(held_out)), "{held_out}");
     assert_eq!(problems(also), 6, "the problems of another round are all new");
     for section in [held_out, also] {
-        assert!(section["states"].as_u64().unwrap() > 10, "{section}");
+        assert!(section["states"].as_u64().unwrap() >= 5, "{section}");
         assert!(section["value_head"].is_object() && section["deviation"].as_f64().unwrap() > 0.0);
         let [right, head, gain] = ["verifier", "value_head", "gain"].map(|of| {
             let of = &section[of];
