@@ -21,4 +21,5 @@ mod shards;
 mod stages;
 mod tiny;
 mod untrusted;
+mod verifier;
 mod whole_run;

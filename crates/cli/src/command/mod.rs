@@ -44,6 +44,8 @@ pub mod sft;
 pub mod show;
 #[cfg(feature = "local")]
 pub mod value;
+#[cfg(feature = "local")]
+pub mod verifier;
 
 /// Reads one of an enum's names.
 fn choice<T: Choice>() -> impl TypedValueParser<Value = T> {
