@@ -21,6 +21,7 @@
 mod answer;
 mod compare;
 mod config;
+mod diagnosis;
 mod error;
 mod grade;
 mod journal;
@@ -36,6 +37,7 @@ mod vote;
 pub use answer::{Answered, Answering, Sink, Text};
 pub use compare::{Comparison, Paired, compare};
 pub use config::{Aggregation, EvalConfig, Method};
+pub use diagnosis::Diagnosis;
 pub use error::EvalError;
 pub use grade::grade;
 pub use journal::AnswerJournal;

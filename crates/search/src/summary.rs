@@ -101,7 +101,8 @@ pub struct EndingCounts {
 }
 
 impl EndingCounts {
-    fn count(&mut self, ending: Ending) {
+    /// Counts one more node.
+    pub fn count(&mut self, ending: Ending) {
         *match ending {
             Ending::None => &mut self.none,
             Ending::Correct => &mut self.correct,

@@ -59,7 +59,7 @@ mod write;
 pub use answer::{AnswerKind, Equation, FoundBy, Puzzle, Truth, boxed, equations, equivalent, extract};
 pub use error::TaskError;
 pub use grade::{Grade, Grader};
-pub use load::{Dataset, load_dataset, load_problems};
+pub use load::{Dataset, Loaded, Reading, load_dataset, load_problems, load_problems_as};
 pub use problem::{CodeTests, Problem, Worked};
 pub use sandbox::{Judged, Sandbox, Verdict};
 pub use task::{AnswerPlace, ChatWriter, Fault, Format, Granularity, Prompting, Shot, StepText, Task, Turn};

@@ -67,7 +67,7 @@ pub fn run(args: &EvalArgs) -> Result<Outcome> {
     let config = args.config.resolve()?;
     let policy = args.policy.source()?;
     policy.check_evaluation(args.config.flag("search.evaluation").and_then(|value| value.as_str()))?;
-    let problems = args.problems.load(config.seed)?;
+    let problems = args.problems.load(config.seed, &policy.task(&config)?)?;
     ensure_creatable(&args.out)?;
     let name = args.problems.problems.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let group = eval::Group { name, problems: &problems };

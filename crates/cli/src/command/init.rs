@@ -3,6 +3,7 @@
 use super::config_args::{ConfigArgs, Keys};
 use super::flag::{Group, flag, group};
 use super::keys::{COMMON, RUNTIME};
+use super::problems::load;
 use crate::exit::Outcome;
 use crate::session::{OutputFlags, Session};
 use crate::shown::say;
@@ -11,7 +12,7 @@ use clap::{ArgMatches, Args};
 use espalier_rounds::config::RunConfig;
 use espalier_rounds::run::init;
 use espalier_rounds::run::problems::ProblemSets;
-use espalier_task::load_problems;
+use espalier_rounds::stage::policy_folder::PolicyFolder;
 use std::path::PathBuf;
 
 /// Flags of `step-train init`.
@@ -73,8 +74,9 @@ pub fn run(args: &InitArgs) -> Result<Outcome> {
         init::generated(&args.out, &context)?;
         return Ok(Outcome::Clean);
     };
+    let task = config.task_of_start(PolicyFolder::open(policy)?.prompting())?;
     let load = |path: &Option<PathBuf>| match path {
-        Some(path) => load_problems(path, None),
+        Some(path) => load(path, None, &task, false),
         None => Ok(Vec::new()),
     };
     let sets = ProblemSets {

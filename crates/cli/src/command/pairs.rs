@@ -63,7 +63,10 @@ pub fn run(args: &PairsArgs) -> Result<Outcome> {
         .with_context(|| format!("cannot export to {}", args.out.display()))?;
     }
     print_result(format_args!("{}", summary(&manifest)));
-    Ok(Outcome::Clean)
+    if let Some(reason) = &manifest.why_none {
+        print_result(format_args!("no pairs: {reason}\n"));
+    }
+    Ok(Outcome::from_failed(usize::from(manifest.pairs() == 0)))
 }
 
 /// Counts, and the two histograms as bars.

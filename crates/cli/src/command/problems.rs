@@ -1,10 +1,11 @@
 //! The problems that a command works on.
 
 use super::choice;
+use crate::shown::say;
 use anyhow::{Result, bail};
 use clap::Args;
-use espalier_task::{AnswerKind, Dataset, Problem, load_dataset, load_problems};
-use std::path::PathBuf;
+use espalier_task::{AnswerKind, Dataset, Problem, Reading, Task, load_dataset, load_problems_as};
+use std::path::{Path, PathBuf};
 
 /// Where problems come from.
 #[derive(Args, Clone, Debug)]
@@ -22,23 +23,35 @@ pub struct ProblemFlags {
 }
 
 impl ProblemFlags {
-    /// Reads the problems; the seed draws the order of choices that a publisher leaves open.
-    pub fn load(&self, seed: u64) -> Result<Vec<Problem>> {
+    /// Reads problems that have answers, for a task; the seed draws the order of choices that a publisher leaves open.
+    pub fn load(&self, seed: u64, task: &Task) -> Result<Vec<Problem>> {
+        self.read(seed, task, false)
+    }
+
+    fn read(&self, seed: u64, task: &Task, without_answer: bool) -> Result<Vec<Problem>> {
         if self.limit == Some(0) {
             bail!("--limit is 0, but must be at least 1");
         }
         Ok(match self.dataset {
             Some(dataset) => load_dataset(&self.problems, dataset, self.limit, seed)?,
-            None => load_problems(&self.problems, self.limit)?,
+            None => load(&self.problems, self.limit, task, without_answer)?,
         })
     }
 
-    /// Reads problems whose answers can be boxed, as a search needs them.
-    pub fn load_for_search(&self, seed: u64) -> Result<Vec<Problem>> {
-        let problems = self.load(seed)?;
+    /// Reads problems that can be searched: with or without an answer, but no programs.
+    pub fn load_for_search(&self, seed: u64, task: &Task) -> Result<Vec<Problem>> {
+        let problems = self.read(seed, task, true)?;
         if let Some(code) = problems.iter().find(|problem| problem.kind == AnswerKind::Code) {
             bail!("problem {} asks for a program, which can be evaluated but not searched", code.id);
         }
         Ok(problems)
     }
+}
+
+/// Reads a file of problems for a task, and says what of it is not used and what is assumed.
+pub fn load(path: &Path, limit: Option<usize>, task: &Task, without_answer: bool) -> Result<Vec<Problem>> {
+    let reading = Reading { limit, slots: task.slots().keys().cloned().collect(), without_answer };
+    let loaded = load_problems_as(path, &reading)?;
+    loaded.notices.iter().for_each(|notice| say(format_args!("{notice}")));
+    Ok(loaded.problems)
 }

@@ -7,7 +7,7 @@ use super::policy_flags::PolicyFlags;
 use super::problems::ProblemFlags;
 use crate::exit::{Outcome, print_result};
 use crate::session::{OutputFlags, Session};
-use crate::shown::say;
+use crate::shown::{say, shown};
 use anyhow::Result;
 use clap::Args;
 use espalier_files::ensure_creatable;
@@ -68,7 +68,8 @@ pub fn run(args: &SearchArgs) -> Result<Outcome> {
     // Everything that can be wrong with the inputs is found before anything is written.
     let policy = args.policy.source()?;
     policy.check_evaluation(args.config.flag("search.evaluation").and_then(|value| value.as_str()))?;
-    let problems = args.problems.load_for_search(config.seed)?;
+    let task = policy.task(&config)?;
+    let problems = args.problems.load_for_search(config.seed, &task)?;
     ensure_creatable(&args.out)?;
     let trees = args.out.join("trees");
     let stage = search::Search { problems: &problems, policy: &policy, round: 0, out: &trees };
@@ -86,6 +87,12 @@ pub fn run(args: &SearchArgs) -> Result<Outcome> {
         paired.pairs(),
         args.out.display()
     ));
+    if searched.unverified > 0 {
+        print_result(format_args!("{} solutions are unverified: their problems have no answer\n", searched.unverified));
+    }
+    for line in &searched.diagnosis {
+        print_result(format_args!("{}\n", shown(line)));
+    }
     if let Some(ratio) = searched.forwarded_per_token() {
         print_result(format_args!(
             "{} tokens run through the model, {} in the trees: {ratio:.3} for each; {} cached states evicted\n",
@@ -118,5 +125,6 @@ pub fn run(args: &SearchArgs) -> Result<Outcome> {
     for skipped in &searched.skipped {
         say(format_args!("skipped problem {}: {}", skipped.problem_id, skipped.reason));
     }
-    Ok(Outcome::from_failed(searched.skipped.len()))
+    // What was found is an outcome; that nothing was, a failure of all items.
+    Ok(Outcome::from_failed(searched.skipped.len() + searched.diagnosis.len()))
 }

@@ -3,6 +3,7 @@
 use super::config_args::{ConfigArgs, Keys};
 use super::flag::{Group, flag, group};
 use super::keys::{COMMON, MODEL, OPTIMISATION, RUNTIME};
+use super::problems::load;
 use crate::exit::Outcome;
 use crate::session::{OutputFlags, Session};
 use anyhow::Result;
@@ -10,7 +11,6 @@ use clap::Args;
 use espalier_files::ensure_creatable;
 use espalier_rounds::stage::policy_folder::PolicyFolder;
 use espalier_rounds::stage::train::{Training, work_folder};
-use espalier_task::load_problems;
 use std::path::PathBuf;
 
 /// Flags of `step-train sft`.
@@ -55,7 +55,7 @@ pub fn run(args: &SftArgs) -> Result<Outcome> {
     let trained = match (&args.trees, &args.problems) {
         (_, Some(problems)) => {
             let task = config.task_of(folder.prompting())?;
-            let problems = load_problems(problems, None)?;
+            let problems = load(problems, None, &task, false)?;
             training.sft_on_solutions(&problems, &config.sft.train, &task, &context)?
         }
         (Some(trees), None) => training.sft_on_trees(std::slice::from_ref(trees), &[], &context)?,

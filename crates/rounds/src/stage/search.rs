@@ -9,7 +9,7 @@ use crate::stage::shards::is_part;
 use crate::stage::shards::{Shards, resume_folder};
 use crate::stage::tasks::{asked, described};
 use anyhow::{Context as _, Result};
-use espalier_eval::stops;
+use espalier_eval::{Diagnosis, stops};
 use espalier_files::{fingerprint, seed_from};
 use espalier_search::{
     Evaluation, SearchConfig, SearchError, SearchEvent, SearchSummary, ServerStats, TreeJob, search_with_events,
@@ -64,6 +64,12 @@ pub struct SearchManifest {
     pub solved: u64,
     /// Problems without a tree, with the reason.
     pub skipped: Vec<Skipped>,
+    /// Solutions of which no judge could speak.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unverified: u64,
+    /// Where no tree has a solution that is correct or may be: the endings counted, the likeliest cause, and what to change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diagnosis: Vec<String>,
     /// Seconds of all processes that worked on it.
     pub wall_s: f64,
     /// Where those of the last one went while trees were searched.
@@ -187,10 +193,13 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     });
     let skipped = skipped.collect();
 
-    let mut counts = Counts::default();
+    let (mut counts, mut diagnosis) = (Counts::default(), Diagnosis::default());
     for tree in espalier_tree::read_trees(search.out)? {
-        counts.add(&tree?);
+        let tree = tree?;
+        counts.add(&tree);
+        diagnosis.add_tree(&tree, &task);
     }
+    let found_nothing = diagnosis.found_nothing();
     let stats = policy.stats();
     let manifest = SearchManifest {
         trees: counts.trees,
@@ -204,6 +213,8 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
         servers: stats.servers,
         solved: counts.solved,
         skipped,
+        unverified: diagnosis.endings().unverified,
+        diagnosis: if found_nothing { diagnosis.lines(&task, settings.max_step_tokens) } else { Vec::new() },
         wall_s: work.wall_s(),
         search: (&summary).into(),
     };
@@ -214,7 +225,13 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     );
     work.finish(&manifest, &result)?;
     context.observer.finished(&result);
+    manifest.diagnosis.iter().for_each(|line| context.observer.noticed(line));
     Ok(manifest)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What decides the trees.

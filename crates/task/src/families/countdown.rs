@@ -77,8 +77,8 @@ mod tests {
     use super::*;
     use crate::answer::{Truth, equations};
     use crate::families::{GenerateConfig, Split, generate};
-    use crate::format::{Format, Granularity, StepText};
     use crate::problem::Problem;
+    use crate::task::{Format, Granularity, StepText, Task};
 
     fn some() -> Vec<Problem> {
         let config = GenerateConfig {
@@ -191,11 +191,12 @@ mod tests {
     fn segments_are_steps_and_an_answer() {
         for problem in some().iter().take(200) {
             for (granularity, kind) in [(Granularity::Plan, StepText::Plan), (Granularity::Step, StepText::Step)] {
-                let mut segments = Format::Xml.segments(granularity, problem.solution.as_ref().unwrap());
+                let task = Task::built_in(Format::Xml, granularity);
+                let mut segments = task.segments(problem.solution.as_ref().unwrap());
                 let end = StepText::Solution { answer: problem.answer.clone() };
-                assert_eq!(Format::Xml.read_step(granularity, &segments.pop().unwrap()), end);
+                assert_eq!(task.read_step(&segments.pop().unwrap()), end);
                 assert_eq!(segments.len() as u32, problem.difficulty.unwrap());
-                assert!(segments.iter().all(|step| Format::Xml.read_step(granularity, step) == kind), "{segments:?}");
+                assert!(segments.iter().all(|step| task.read_step(step) == kind), "{segments:?}");
             }
         }
     }

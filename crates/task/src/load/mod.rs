@@ -3,6 +3,7 @@
 mod dataset;
 mod json;
 mod layout;
+mod notices;
 mod parquet;
 mod row;
 mod table;
@@ -16,10 +17,31 @@ pub(crate) use worked::read_worked;
 use crate::error::TaskError;
 use crate::problem::Problem;
 use espalier_files::name_inside;
+use notices::Notices;
 use row::Row;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::path::Path;
+
+/// How a file of problems is read.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// Rows from its start; all if left out.
+    pub limit: Option<usize>,
+    /// Columns that fill a task's slots.
+    pub slots: Vec<String>,
+    /// Whether a problem may have no reference answer; it is empty then.
+    pub without_answer: bool,
+}
+
+/// What a file of problems holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// The problems.
+    pub problems: Vec<Problem>,
+    /// What was not used and what was assumed, a line each.
+    pub notices: Vec<String>,
+}
 
 /// Reads the problems of a JSONL, JSON (an array of objects), or Parquet file, at most `limit` of them from its start.
 ///
@@ -34,28 +56,42 @@ use std::path::Path;
 /// # Errors
 /// Any [`TaskError`] about files: unreadable, unknown extension, broken, lacking a field, with an id twice, or empty.
 pub fn load_problems(path: &Path, limit: Option<usize>) -> Result<Vec<Problem>, TaskError> {
-    let limit = limit.unwrap_or(usize::MAX);
-    let rows = rows(path, limit)?;
-    let named = name_inside(path);
-    let stem = named.file_stem().unwrap_or_default().to_string_lossy();
-    let problems = rows
-        .into_iter()
-        .map(|row| {
-            let failed = |reason| TaskError::Row { path: path.to_owned(), place: row.place(), reason };
-            row.problem(&stem).map_err(failed)
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    checked(path, problems, limit)
+    Ok(load_problems_as(path, &Reading { limit, ..Reading::default() })?.problems)
 }
 
-/// The rows of a file in any of the formats.
-fn rows(path: &Path, limit: usize) -> Result<Vec<Row>, TaskError> {
+/// As [`load_problems`], by what `reading` says, with what a person should know of the file.
+///
+/// # Errors
+/// As [`load_problems`].
+pub fn load_problems_as(path: &Path, reading: &Reading) -> Result<Loaded, TaskError> {
+    let limit = reading.limit.unwrap_or(usize::MAX);
+    let (rows, unread) = rows(path, limit, &reading.slots)?;
+    let named = name_inside(path);
+    let stem = named.file_stem().unwrap_or_default().to_string_lossy();
+    let mut notices = Notices::default();
+    notices.unread(unread);
+    let mut problems = Vec::with_capacity(rows.len());
+    for row in rows {
+        let failed = |reason| TaskError::Row { path: path.to_owned(), place: row.place(), reason };
+        let problem = row.problem(&stem, reading).map_err(failed)?;
+        notices.add(&row, &problem, &reading.slots);
+        problems.push(problem);
+    }
+    let problems = checked(path, problems, limit)?;
+    let line = |line: String| format!("{}: {line}", path.display());
+    Ok(Loaded { problems, notices: notices.lines().into_iter().map(line).collect() })
+}
+
+/// The rows of a file in any of the formats, with the columns that a problem can have and `more`; and the names of columns
+/// that were not read at all.
+fn rows(path: &Path, limit: usize, more: &[String]) -> Result<(Vec<Row>, Vec<String>), TaskError> {
     let named = name_inside(path);
     let extension = named.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let all_read = |rows| (rows, Vec::new());
     match extension.as_str() {
-        "jsonl" | "ndjson" => json::read_lines(path, limit),
-        "json" => json::read_array(path, limit),
-        "parquet" if named == path => parquet::read(path, limit),
+        "jsonl" | "ndjson" => json::read_lines(path, limit).map(all_read),
+        "json" => json::read_array(path, limit).map(all_read),
+        "parquet" if named == path => parquet::read(path, limit, more),
         _ => Err(TaskError::Extension { path: path.to_owned(), extension }),
     }
 }

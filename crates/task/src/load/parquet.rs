@@ -15,18 +15,23 @@ use std::path::Path;
 /// Rows that are read at a time, where they are of usual sizes.
 const BATCH_ROWS: usize = 1024;
 
-/// Reads the columns that a problem can have; others may be of any type.
-pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<Row>, TaskError> {
+/// Reads the columns that a problem can have, and `more`; others may be of any type, and their names come back.
+pub(super) fn read(path: &Path, limit: usize, more: &[String]) -> Result<(Vec<Row>, Vec<String>), TaskError> {
     let known = [&QUESTION[..], &ANSWER[..], &OPTIONAL[..]].concat();
-    read_columns(path, limit, |name| known.contains(&name))
+    read_columns(path, limit, |name| known.contains(&name) || more.iter().any(|one| one == name))
 }
 
 /// Reads all columns, for publishers' layouts.
 pub(super) fn read_all(path: &Path, limit: usize) -> Result<Vec<Row>, TaskError> {
-    read_columns(path, limit, |_| true)
+    read_columns(path, limit, |_| true).map(|(rows, _)| rows)
 }
 
-fn read_columns(path: &Path, limit: usize, counts: impl Fn(&str) -> bool) -> Result<Vec<Row>, TaskError> {
+/// The rows in the columns that count, and the names of the others.
+fn read_columns(
+    path: &Path,
+    limit: usize,
+    counts: impl Fn(&str) -> bool,
+) -> Result<(Vec<Row>, Vec<String>), TaskError> {
     let broken =
         |error: &dyn std::fmt::Display| TaskError::Parquet { path: path.to_owned(), reason: error.to_string() };
     let unreadable = |source| TaskError::Read { path: path.to_owned(), source };
@@ -34,6 +39,8 @@ fn read_columns(path: &Path, limit: usize, counts: impl Fn(&str) -> bool) -> Res
         TableError::Read(source) => unreadable(source),
         TableError::Decode(source) => broken(&source),
     })?;
+    let names = builder.schema().fields().iter().map(|field| field.name());
+    let unread = names.filter(|name| !counts(name)).cloned().collect();
     let wanted = builder.schema().fields().iter().enumerate();
     let wanted: Vec<usize> = wanted.filter(|(_, field)| counts(field.name())).map(|(column, _)| column).collect();
     let columns = ProjectionMask::roots(builder.parquet_schema(), wanted);
@@ -51,7 +58,7 @@ fn read_columns(path: &Path, limit: usize, counts: impl Fn(&str) -> bool) -> Res
             rows.push(Row { unit: "row", number, fields: fields(path, &batch, row, number)? });
         }
     }
-    Ok(rows)
+    Ok((rows, unread))
 }
 
 fn fields(path: &Path, batch: &RecordBatch, row: usize, number: usize) -> Result<Map<String, Value>, TaskError> {

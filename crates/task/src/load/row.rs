@@ -1,5 +1,6 @@
 //! From a row's fields to a problem.
 
+use super::Reading;
 use crate::answer::boxed;
 use crate::problem::{Problem, Worked};
 use serde::de::DeserializeOwned;
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 
 pub(super) const QUESTION: [&str; 4] = ["question", "input", "problem", "prompt"];
 pub(super) const ANSWER: [&str; 3] = ["answer", "target", "final_answer"];
-pub(super) const OPTIONAL: [&str; 7] = ["id", "index", "family", "difficulty", "solution", "kind", "tests"];
+pub(super) const OPTIONAL: [&str; 8] = ["id", "index", "family", "difficulty", "solution", "kind", "tests", "slots"];
 
 /// The fields of one problem as the file has them.
 pub(super) struct Row {
@@ -25,16 +26,17 @@ impl Row {
         format!("{} {}", self.unit, self.number)
     }
 
-    /// The problem, or why there is none and what would be right.
-    pub(super) fn problem(&self, stem: &str) -> Result<Problem, String> {
+    /// The problem, or why there is none and what would be right. The columns `reading` names as slots fill them.
+    pub(super) fn problem(&self, stem: &str, reading: &Reading) -> Result<Problem, String> {
         let question = self.question()?;
         let solution = self.solution()?;
         let answer = match (self.first(&ANSWER), &solution) {
             (Some((name, value)), _) => answer(name, value)?,
             (None, Some(worked)) => boxed(&worked.solution).as_deref().unwrap_or_default().trim().to_owned(),
+            (None, None) if reading.without_answer => String::new(),
             (None, None) => return Err(self.missing("answer", &ANSWER)),
         };
-        if answer.is_empty() {
+        if answer.is_empty() && !reading.without_answer {
             return Err(format!("the answer is empty; delete this {} or give it an answer", self.unit));
         }
         let text = |name| self.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -48,7 +50,7 @@ impl Row {
             solution,
             kind: self.typed("kind").unwrap_or_default(),
             tests: self.typed("tests"),
-            slots: BTreeMap::new(),
+            slots: self.slots(&reading.slots),
         })
     }
 
@@ -68,6 +70,21 @@ impl Row {
     /// A field that is there and not null.
     pub(super) fn get(&self, name: &str) -> Option<&Value> {
         self.fields.get(name).filter(|value| !value.is_null())
+    }
+
+    /// What fills slots: the columns of their names, texts, numbers and switches, over the table `slots`.
+    fn slots(&self, names: &[String]) -> BTreeMap<String, String> {
+        let mut slots: BTreeMap<String, String> = self.typed("slots").unwrap_or_default();
+        for name in names {
+            match self.get(name) {
+                Some(Value::String(text)) => drop(slots.insert(name.clone(), text.clone())),
+                Some(value @ (Value::Number(_) | Value::Bool(_))) => {
+                    drop(slots.insert(name.clone(), value.to_string()))
+                }
+                _ => {}
+            }
+        }
+        slots
     }
 
     /// A field of the right type; other programs may have fields of this name with something else in them.

@@ -339,3 +339,72 @@ fn a_footer_with_one_wrong_byte_is_an_error_or_a_table_and_never_a_panic() {
     // The library itself panics where a part of a column would begin before the file, or divides by a length of 0.
     assert!(refused > 100, "{refused}");
 }
+
+fn loaded(name: &str, content: &str, reading: &Reading) -> Result<Loaded, TaskError> {
+    let (_folder, path) = file(name, content.as_bytes());
+    load_problems_as(&path, reading)
+}
+
+/// What is said of a file, without its name.
+fn said(content: &str, reading: &Reading) -> Vec<String> {
+    let notices = loaded("set.jsonl", content, reading).unwrap().notices;
+    notices.iter().map(|notice| notice.split_once("set.jsonl: ").unwrap().1.to_owned()).collect()
+}
+
+#[test]
+fn what_is_not_used_or_assumed_is_said_once() {
+    let all = Reading::default();
+    assert_eq!(said(r#"{"id": "a", "question": "A", "answer": "1", "family": "f", "empty": null}"#, &all), [""; 0]);
+    let rows = concat!(
+        r#"{"question": "A", "answer": "1 + 1\n#### 2", "choices": ["x"], "kind": "mcq", "solution": "see the book"}"#,
+        "\n",
+        r#"{"input": "A", "solution": "\\boxed{3}", "extra": 1, "tests": "x", "kind": "choice"}"#,
+    );
+    assert_eq!(
+        said(rows, &all),
+        [
+            "not used: `choices`, `extra`; the question is asked without its choices, unless it has them in its text \
+             (--dataset reads published sets)",
+            "kind \"mcq\" is none of math, choice, code, countdown; taken as math",
+            "`tests` of 1 of 2 rows has not entry_point and check; not used",
+            "`solution` of 1 of 2 rows has no boxed answer; not trained on",
+            "assumed: `input` is the question; the answer of 1 of 2 rows is what `solution` boxes; the answer of 1 of 2 \
+             rows is what follows ####",
+        ]
+    );
+    let two = r#"{"question": "A", "input": "B", "target": 7}"#;
+    assert_eq!(said(two, &all), ["not used: `input`", "assumed: `target` is the answer"]);
+    let (_folder, path) = parquet_file(vec![
+        ("question", Arc::new(StringArray::from(vec!["A"]))),
+        ("answer", Arc::new(StringArray::from(vec!["1"]))),
+        ("picture", Arc::new(BinaryArray::from(vec![&b"x"[..]]))),
+    ]);
+    let notices = load_problems_as(&path, &all).unwrap().notices;
+    assert!(notices.len() == 1 && notices[0].ends_with("set.parquet: not used: `picture`"), "{notices:?}");
+}
+
+#[test]
+fn answers_may_be_missing_where_that_is_allowed_and_nowhere_else() {
+    let rows =
+        "{\"question\": \"A\"}\n{\"question\": \"B\", \"answer\": \" \"}\n{\"question\": \"C\", \"answer\": 3}\n";
+    assert!(load("set.jsonl", rows).unwrap_err().to_string().contains("line 1: no answer"));
+    let reading = Reading { without_answer: true, ..Reading::default() };
+    let problems = loaded("set.jsonl", rows, &reading).unwrap().problems;
+    assert_eq!(problems.iter().map(|problem| problem.answer.as_str()).collect::<Vec<_>>(), ["", "", "3"]);
+    assert_eq!(said(rows, &reading), ["2 of 3 rows have no answer; their solutions stay unverified"]);
+}
+
+#[test]
+fn columns_fill_slots_and_are_written_with_the_problem() {
+    let reading = Reading { slots: vec!["tag".into(), "weight".into(), "list".into()], ..Reading::default() };
+    let row = r#"{"question": "A", "answer": "1", "tag": "good", "weight": 0.5, "list": [1], "other": "x"}"#;
+    let Loaded { problems, notices } = loaded("set.jsonl", row, &reading).unwrap();
+    let slots: Vec<(&str, &str)> =
+        problems[0].slots.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(slots, [("tag", "good"), ("weight", "0.5")]);
+    assert!(notices.len() == 1 && notices[0].ends_with("not used: `other`"), "{notices:?}");
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("again.jsonl");
+    write_jsonl(&path, &problems).unwrap();
+    assert_eq!(load_problems(&path, None).unwrap(), problems);
+}

@@ -9,7 +9,7 @@ use std::path::Path;
 /// The questions and worked solutions of a file's first `limit` rows. The solution is in `solution`, as a text or as an
 /// object of `plan` and `solution`, or it is the working before the answer, as GSM8K has it; a `plan` may stand beside it.
 pub(crate) fn read_worked(path: &Path, limit: Option<usize>) -> Result<Vec<(String, Worked)>, TaskError> {
-    let rows = super::rows(path, limit.unwrap_or(usize::MAX))?;
+    let (rows, _) = super::rows(path, limit.unwrap_or(usize::MAX), &["plan".to_owned()])?;
     if rows.is_empty() {
         return Err(TaskError::Empty { path: path.to_owned() });
     }

@@ -2,6 +2,7 @@
 
 use crate::answer::boxed;
 use crate::error::TaskError;
+use crate::load::Reading;
 use crate::load::row::{self, Row};
 use crate::problem::{Problem, Worked};
 use serde_json::Value;
@@ -60,7 +61,7 @@ pub(in crate::load) fn math_id(root: &Path, file: &Path) -> String {
 /// `{"iIndex", "sQuestion", "lSolutions": [8.0]}`, or `{"input", "target"}`.
 pub(in crate::load) fn mawps(row: &Row, stem: &str) -> Result<Problem, String> {
     let Some(Value::String(text)) = row.get("sQuestion") else {
-        return row.problem(stem);
+        return row.problem(stem, &Reading::default());
     };
     let Some(Value::Array(solutions)) = row.get("lSolutions") else {
         return Err("no `lSolutions` beside `sQuestion`".to_owned());
