@@ -104,7 +104,7 @@ fn a_server_is_served_and_searched() {
         "xml",
         "--search",
         "--search-tokens",
-        "100",
+        "500",
     ];
     let served = Served::new(&flags, &[("ESPALIER_API_KEY", "k")]);
     let question =
@@ -113,7 +113,7 @@ fn a_server_is_served_and_searched() {
     let text = answer["choices"][0]["message"]["content"].as_str().unwrap_or_else(|| panic!("{answer}"));
     assert!(text.contains("<step>Plan 1") && text.contains("\\boxed{") && text.ends_with("</solution>"), "{text}");
     let spent = answer["usage"]["completion_tokens"].as_u64().unwrap();
-    assert!((100..200).contains(&spent), "{answer}");
+    assert!((100..500).contains(&spent), "{answer}");
     assert_eq!(served.post("/v1/chat/completions", &question)["choices"], answer["choices"]);
     // Fewer tokens, fewer steps; one that is not enough for a solution is said.
     let few = served
