@@ -15,6 +15,7 @@ mod kill;
 mod objectives;
 mod preferences;
 mod readme;
+mod serve;
 mod servers;
 mod settings;
 mod shards;

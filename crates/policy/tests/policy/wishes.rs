@@ -64,14 +64,14 @@ fn told(reports: &[Report], ticket: u64, candidate: Option<usize>) -> Vec<Told> 
 #[test]
 fn what_is_told_is_the_answer_token_by_token() {
     let expected = expected();
-    for mut policy in subjects() {
+    for (mut policy, is_apart) in subjects().into_iter().zip([false, true]) {
         let wishes = Wishes { watched: true, ..Wishes::default() };
         // One of them does not wish to be told.
         let wishes_of = |ticket| if ticket == 2 { Wishes::default() } else { wishes.clone() };
         let asked = requests().into_iter().map(|request| (request.clone(), wishes_of(request.ticket)));
         let (answers, reports, passes) = advanced(&mut *policy, asked.collect());
         assert_eq!(answers, expected);
-        assert!(passes > 10, "the answers came at once");
+        assert!(is_apart || passes > 10, "the answers came at once");
         for (&ticket, answer) in &answers {
             for (place, candidate) in answer.candidates.iter().enumerate() {
                 let told = told(&reports, ticket, Some(place));
@@ -183,7 +183,8 @@ fn limits_of_one_request_are_its_own() {
 #[test]
 fn a_request_that_nobody_waits_for_is_answered_early_and_costs_no_other() {
     let expected = expected();
-    for mut policy in subjects() {
+    // Devices may be done by the time that they are told.
+    for (mut policy, is_apart) in subjects().into_iter().zip([false, true]) {
         for request in requests() {
             policy.submit(request).unwrap();
         }
@@ -202,12 +203,13 @@ fn a_request_that_nobody_waits_for_is_answered_early_and_costs_no_other() {
             }
         }
         let cut = answers.insert(1, expected[&1].clone()).unwrap();
-        assert_eq!(cut.candidates, []);
+        assert!(cut.candidates.is_empty() || (is_apart && cut == expected[&1]), "{cut:?}");
         assert_eq!(answers, expected);
         // What it held is free: it can be asked again, and be cut before it begins.
         policy.submit(requests().remove(1)).unwrap();
         policy.cut_short(1);
-        assert_eq!(policy.poll().unwrap()[0].candidates, []);
+        let cut = policy.poll().unwrap().remove(0);
+        assert!(cut.candidates.is_empty() || (is_apart && cut == expected[&1]), "{cut:?}");
         assert_eq!(advanced(&mut *policy, vec![plain(&requests()[1])]).0[&1], expected[&1]);
     }
     let mut one = policy_with(config());

@@ -103,7 +103,10 @@ impl<'a> Desk<'a> {
                 self.line.extend(asks);
             }
             self.release();
-            let worked = self.hand_over().and_then(|()| self.work());
+            let handed_over = self.hand_over();
+            // Before a pass, which may take long, as after it: who asks whether the desk is idle sees neither too late.
+            self.metrics.set_queue(self.line.len(), self.pending.len());
+            let worked = handed_over.and_then(|()| self.work());
             self.metrics.set_queue(self.line.len(), self.pending.len());
             if let Err(error) = worked {
                 self.fail_all(&error);

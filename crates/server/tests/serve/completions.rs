@@ -190,4 +190,11 @@ fn limits_of_one_request_reach_the_policy() {
     // The likeliest token needs no limit, and with it no limit has a meaning.
     assert_eq!(ask(json!({ "top_k": 1, "temperature": 0.7 })), None);
     assert_eq!(ask(json!({ "top_p": 0.5, "temperature": 0 })), None);
+    let text = |fields: Value| {
+        let mut body = json!({ "prompt": PROMPT, "max_tokens": 60, "seed": 9 });
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        house.answer(PATH, &body)["choices"][0]["text"].clone()
+    };
+    assert_eq!(text(json!({ "top_k": 1 })), text(json!({ "temperature": 0 })));
+    assert_ne!(text(json!({ "top_k": 1 })), text(json!({})));
 }

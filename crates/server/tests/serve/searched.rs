@@ -15,7 +15,7 @@ const PATH: &str = "/v1/chat/completions";
 struct Counting;
 
 impl Searcher for Counting {
-    fn answer(&self, question: &Question, policy: &mut dyn Policy) -> Result<Found, String> {
+    fn answer(&self, question: &Question, policy: &mut (dyn Policy + 'static)) -> Result<Found, String> {
         let last = question.messages.last().ok_or("no message")?;
         let prompt = format!("<question>{}</question><plan>", last.content);
         let prefix_ids = policy.tokenize(&prompt).map_err(|error| error.reason())?;
