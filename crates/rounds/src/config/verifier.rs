@@ -24,7 +24,7 @@ settings! {
         /// Hold out the trees of this share of the problems for the report; those of a folder of their own if one is given.
         pub held_out_fraction: f64 = 0.1, at_least_and_below(0, 1);
         /// Optimisation of a verifier; a batch is of states whose next steps are compared.
-        pub train: TrainConfig = paper(1e-5, 3);
+        pub train: TrainConfig = paper(1e-5, 1);
     }
     together: VerifierConfig::pairs_stay_where_they_are;
 }

@@ -117,7 +117,7 @@ mod tests {
         let ls = |x: f64| sigmoid(x).ln();
         let first = -(ls(0.75) + ls(0.5)) / 2.0;
         let second = -2.0 * ls(-1.0) / 2.0;
-        close(&found, &[(first + second) / 2.0]);
+        close(&found, &[f64::midpoint(first, second)]);
         found.backward();
         // d(-ls(m))/dw = -sigmoid(-m) (h_w - h_l): h_0 - h_1 = (1, -1), h_2 - h_1 = (1, 0).
         let (a, b, c) = (sigmoid(-0.75) / 4.0, sigmoid(-0.5) / 4.0, 2.0 * sigmoid(1.0) / 4.0);
