@@ -6,7 +6,7 @@ use crate::contract::{self, Begun, Identity, Place};
 use crate::judging::{self, Judging};
 use crate::stage::policy_folder::{self, PolicyFolder};
 use crate::stage::policy_source::PolicySource;
-use crate::stage::search::{Skipped, settings};
+use crate::stage::search::{Skipped, check_evaluation, settings};
 use crate::stage::tasks::{asked, described};
 use anyhow::{Context as _, Result, bail};
 use espalier_eval::{
@@ -68,6 +68,7 @@ pub fn run(
     let problems: Vec<&Problem> = groups.iter().flat_map(|group| group.problems).collect();
     let task = source.task(config)?;
     let grader = Grader::new(problems.iter().copied(), config.eval.boxed_only)?.of_task(&task);
+    check_evaluation(config)?;
     let judging = Judging::open(&config.judging, &task, problems.iter().copied())?;
     let mut opened = source.open(config, context.notice)?;
     let hash = opened.about().policy_hash.clone();
@@ -95,8 +96,7 @@ pub fn run(
         seed: config.seed,
     };
     let mut policy = asked(opened.policy()?, source, &task)?;
-    let policy = policy.as_mut();
-    answering.run(policy, &mut |index, answer: Answered| {
+    answering.run(policy.as_mut(), &mut |index, answer: Answered| {
         journal.append(index, &answer)?;
         answered[index] = Some(answer);
         done += 1;
@@ -116,6 +116,7 @@ pub fn run(
                 })
                 .collect();
             // Two models need not be there at once.
+            drop(policy);
             drop(opened);
             verify(verifier, source, prompts, &answered, &stops(&task), config)?
         }
@@ -231,7 +232,7 @@ fn verify(
     use crate::stage::verifier::answers::{Prompted, scores};
     let problems = prompts.into_iter().zip(answered);
     let problems: Vec<Prompted> = problems.map(|(prompt_ids, answered)| Prompted { prompt_ids, answered }).collect();
-    scores(&problems, verifier, &source.tokenizer()?, stops, config)
+    scores(&problems, verifier, source.tokenizer()?.as_ref(), stops, config)
 }
 
 #[cfg(not(feature = "local"))]

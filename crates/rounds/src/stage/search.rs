@@ -8,7 +8,7 @@ use crate::stage::policy_source::PolicySource;
 use crate::stage::shards::is_part;
 use crate::stage::shards::{Shards, resume_folder};
 use crate::stage::tasks::{asked, described};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use espalier_eval::{Diagnosis, stops};
 use espalier_files::{fingerprint, seed_from};
 use espalier_search::{
@@ -120,6 +120,7 @@ pub struct Skipped {
 pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     let config = context.config;
     let task = search.policy.task(config)?;
+    check_evaluation(config)?;
     let judging = Judging::open(&config.judging, &task, search.problems)?;
     let mut opened = search.policy.open(config, context.notice)?;
     let about = opened.about().clone();
@@ -254,6 +255,17 @@ fn identity(
         .setting("storage.shard_trees", &config.storage.shard_trees, &defaults.storage.shard_trees)?
         .input("problems", fingerprint(search.problems)?)
         .input("policy", policy_hash))
+}
+
+/// Refuses values that no stage can get yet: the engine takes them, but nothing opens their sources.
+pub(crate) fn check_evaluation(config: &RunConfig) -> Result<()> {
+    match &config.search.evaluation {
+        Evaluation::Outside(outside) => bail!(
+            "search.evaluation is {outside}, but values from outside are there for callers of the library alone; take value_head, \
+             rollouts:N or zero"
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// The search's settings for this task and policy: steps are no longer than the task's, and a policy without a value head is
