@@ -40,7 +40,7 @@ impl Spec {
             _ => (None, text),
         };
         let (kind, place) = judge.split_once(':').map_or((judge, ""), |(kind, place)| (kind, place.trim()));
-        let has_place = matches!(kind, "command" | "sandboxed" | "server");
+        let has_place = kind == "command";
         let is_built_in = matches!(
             kind,
             "answer" | "format" | "equations" | "tests" | "choices" | "refusal" | "compare" | "countdown"
@@ -80,13 +80,9 @@ impl Spec {
     }
 
     /// The files that decide what the judge says, with hashes of what is in them.
-    pub(super) fn files(&self, config: &JudgingConfig) -> Result<Vec<(String, String)>> {
-        let mut files: Vec<&str> = match self.kind.as_str() {
-            "command" => self.place.split_whitespace().filter(|word| Path::new(word).is_file()).collect(),
-            "sandboxed" => vec![&self.place],
-            "server" => config.template.as_deref().into_iter().collect(),
-            _ => Vec::new(),
-        };
+    pub(super) fn files(&self) -> Result<Vec<(String, String)>> {
+        let words = self.place.split_whitespace().filter(|word| Path::new(word).is_file());
+        let mut files: Vec<&str> = words.collect();
         files.dedup();
         let hashed = |file: &str| {
             let content = std::fs::read(file).with_context(|| format!("cannot read {file}"))?;
@@ -111,7 +107,7 @@ mod tests {
         assert_eq!(read("equations"), words("equations", "equations", ""));
         assert_eq!(read("sums=equations"), words("sums", "equations", ""));
         assert_eq!(read("command:python3 judge.py --x=1"), words("command", "command", "python3 judge.py --x=1"));
-        assert_eq!(read("grader=server:http://h:1/v1?a=b"), words("grader", "server", "http://h:1/v1?a=b"));
+        assert_eq!(read("grader=command:grade --a=b"), words("grader", "command", "grade --a=b"));
         for text in ["judge", "command:", "answer:x", "Name=answer", "=answer", "server", ""] {
             let error = Spec::read(text).unwrap_err().to_string();
             assert!(error.starts_with(&format!("{text:?} is no judge")), "{error}");

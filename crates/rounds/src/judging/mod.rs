@@ -82,11 +82,11 @@ fn specs(config: &JudgingConfig, task: &Task) -> Result<Vec<Spec>> {
 /// # Errors
 /// A file that cannot be read.
 pub fn identify(identity: Identity, config: &RunConfig, task: &Task) -> Result<Identity> {
-    let judging = JudgingConfig { processes: 0, remembered: 1, ..config.judging.clone() };
-    let default = JudgingConfig { processes: 0, remembered: 1, ..JudgingConfig::default() };
+    let judging = JudgingConfig { processes: 0, ..config.judging.clone() };
+    let default = JudgingConfig::default();
     let mut identity = identity.setting("judging", &judging, &default)?;
     for spec in specs(&config.judging, task)? {
-        for (file, content) in spec.files(&config.judging)? {
+        for (file, content) in spec.files()? {
             identity = identity.input(&format!("judge {} {file}", spec.name), content);
         }
     }
