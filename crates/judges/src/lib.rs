@@ -4,6 +4,7 @@
 //!  Asked (problem, steps so far, step, answer) ──► Scorer ──► a number in [0, 1], or nothing
 //! ```
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests write the programs that they run"))]
 
 mod built_in;
 mod command;

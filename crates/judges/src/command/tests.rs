@@ -15,7 +15,7 @@ struct Program {
 fn program(body: &str) -> Program {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("judge.py");
-    let indented: String = body.lines().map(|line| format!("    {line}\n")).collect();
+    let indented = format!("    {}\n", body.replace('\n', "\n    "));
     let text = format!(
         "import json, os, sys, time\ndef judge(question):\n{indented}\nfor line in sys.stdin:\n    question = json.loads(line)\n    \
          print(json.dumps({{'id': question['id'], 'score': judge(question)}}), flush=True)\n"

@@ -48,6 +48,15 @@ pub struct EvalReport {
     pub wall_s: f64,
 }
 
+impl EvalReport {
+    fn in_a_line(&self) -> String {
+        let score =
+            |group: &GroupScore| format!("{} {:.1} %", group.name.replace('_', " "), 100.0 * group.all.accuracy);
+        let scores: Vec<String> = self.groups.iter().map(score).collect();
+        format!("{} in {:.1} s", scores.join(", "), self.wall_s)
+    }
+}
+
 /// Raised when equal settings, problems and policies give other answers or grades than before.
 const RULES: u32 = 2;
 
@@ -157,12 +166,7 @@ pub fn run(
     };
     let names = groups.iter().flat_map(|group| group.problems.iter().map(|_| group.name.as_str()));
     write_samples(&samples_beside(out), &names.collect::<Vec<_>>(), &problems, &samples)?;
-    let scores: Vec<String> = report
-        .groups
-        .iter()
-        .map(|group| format!("{} {:.1} %", group.name.replace('_', " "), 100.0 * group.all.accuracy))
-        .collect();
-    let result = format!("{} in {:.1} s", scores.join(", "), report.wall_s);
+    let result = report.in_a_line();
     work.finish(&report, &result)?;
     context.observer.finished(&result);
     Ok(report)

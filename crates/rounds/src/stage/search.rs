@@ -98,6 +98,11 @@ impl From<&SearchSummary> for SearchTime {
 }
 
 impl SearchManifest {
+    fn in_a_line(&self) -> String {
+        let SearchManifest { trees, solved, nodes, tree_tokens, wall_s, .. } = self;
+        format!("{trees} trees, {solved} solved, {nodes} nodes, {tree_tokens} tokens in {wall_s:.1} s")
+    }
+
     /// Tokens run through the model for each token in the trees, of what this process did: about 1, since nothing is
     /// computed twice; less where equal siblings were merged, more where states were evicted or trees given up. `None`
     /// if it finished no tree, or servers ran the model.
@@ -194,12 +199,7 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     });
     let skipped = skipped.collect();
 
-    let (mut counts, mut diagnosis) = (Counts::default(), Diagnosis::default());
-    for tree in espalier_tree::read_trees(search.out)? {
-        let tree = tree?;
-        counts.add(&tree);
-        diagnosis.add_tree(&tree, &task);
-    }
+    let (counts, diagnosis) = counted(search.out, &task)?;
     let found_nothing = diagnosis.found_nothing();
     let stats = policy.stats();
     let manifest = SearchManifest {
@@ -220,10 +220,7 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
         search: (&summary).into(),
     };
     shards.close()?;
-    let result = format!(
-        "{} trees, {} solved, {} nodes, {} tokens in {:.1} s",
-        manifest.trees, manifest.solved, manifest.nodes, manifest.tree_tokens, manifest.wall_s
-    );
+    let result = manifest.in_a_line();
     work.finish(&manifest, &result)?;
     context.observer.finished(&result);
     manifest.diagnosis.iter().for_each(|line| context.observer.noticed(line));
@@ -233,6 +230,17 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(count: &u64) -> bool {
     *count == 0
+}
+
+/// What lies in the stored trees.
+fn counted(folder: &Path, task: &Task) -> Result<(Counts, Diagnosis)> {
+    let (mut counts, mut diagnosis) = (Counts::default(), Diagnosis::default());
+    for tree in espalier_tree::read_trees(folder)? {
+        let tree = tree?;
+        counts.add(&tree);
+        diagnosis.add_tree(&tree, task);
+    }
+    Ok((counts, diagnosis))
 }
 
 /// What decides the trees.

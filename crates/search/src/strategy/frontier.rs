@@ -42,7 +42,7 @@ impl Searcher for Frontier {
             // Without values, the likelihood of the whole path.
             Evaluation::Zero => self.open.extend(fresh.into_iter().map(|id| (path_logprob(&growth.tree, id), id))),
             Evaluation::ValueHead | Evaluation::Outside(_) => {
-                fresh.into_iter().for_each(|id| growth.ask(id, Purpose::Value, 0))
+                fresh.into_iter().for_each(|id| growth.ask(id, Purpose::Value, 0));
             }
             Evaluation::Rollouts { count } => fresh.into_iter().for_each(|id| growth.ask(id, Purpose::Rollouts, count)),
         }

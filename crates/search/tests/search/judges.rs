@@ -191,7 +191,7 @@ impl Policy for Failing {
 
     fn submit(&mut self, request: StepRequest<'_>) -> Result<(), PolicyError> {
         self.submitted += 1;
-        if request.tree % 3 == 0 && self.submitted.is_multiple_of(7) {
+        if request.tree.is_multiple_of(3) && self.submitted.is_multiple_of(7) {
             self.lost.push(request.tree);
             return Ok(());
         }

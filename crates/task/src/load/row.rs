@@ -79,7 +79,7 @@ impl Row {
             match self.get(name) {
                 Some(Value::String(text)) => drop(slots.insert(name.clone(), text.clone())),
                 Some(value @ (Value::Number(_) | Value::Bool(_))) => {
-                    drop(slots.insert(name.clone(), value.to_string()))
+                    drop(slots.insert(name.clone(), value.to_string()));
                 }
                 _ => {}
             }
