@@ -29,6 +29,7 @@ mod judge;
 mod panel;
 mod samples;
 mod score;
+mod trial;
 mod vote;
 
 pub use answer::{Answered, Answering, Sink, Text};
@@ -42,3 +43,4 @@ pub use judge::{BlindJudge, FormatJudge, stops};
 pub use panel::{Member, Panel, RewardRule};
 pub use samples::{ProblemSamples, Sample, read_samples, samples_beside, write_samples};
 pub use score::{Estimate, GroupScore, Score};
+pub use trial::{Cut, Trial, Tried, try_task};

@@ -11,6 +11,7 @@ use espalier_task::{ChatWriter, Format, Granularity, Prompting, Task, Turn};
 use espalier_tokenizer::{Message, Tokenizer};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the error of a stored task names.
 const STORED: &str = "espalier.json of the policy";
@@ -172,6 +173,10 @@ impl Policy for Asked<'_> {
 
     fn poll(&mut self) -> Result<Vec<Expansion>, PolicyError> {
         self.policy.poll()
+    }
+
+    fn poll_for(&mut self, at_most: Duration) -> Result<Vec<Expansion>, PolicyError> {
+        self.policy.poll_for(at_most)
     }
 
     fn forget(&mut self, tree: u64) {
