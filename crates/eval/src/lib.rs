@@ -32,7 +32,7 @@ mod score;
 mod trial;
 mod vote;
 
-pub use answer::{Answered, Answering, Sink, Text};
+pub use answer::{Answered, Answering, Sink, Text, best_solution};
 pub use compare::{Comparison, Paired, compare};
 pub use config::{EvalConfig, Method};
 pub use diagnosis::Diagnosis;

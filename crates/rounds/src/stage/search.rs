@@ -256,7 +256,7 @@ fn identity(
 
 /// The search's settings for this task and policy: steps are no longer than the task's, and a policy without a value head is
 /// searched without leaf values.
-pub(crate) fn settings(config: &RunConfig, task: &Task, has_value_head: bool) -> SearchConfig {
+pub fn settings(config: &RunConfig, task: &Task, has_value_head: bool) -> SearchConfig {
     let lacks_head = config.search.evaluation == Evaluation::ValueHead && !has_value_head;
     let evaluation = if lacks_head { Evaluation::Zero } else { config.search.evaluation.clone() };
     let max_step_tokens = task.max_step_tokens().unwrap_or(usize::MAX).min(config.search.max_step_tokens);
