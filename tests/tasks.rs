@@ -7,8 +7,9 @@ use assert_cmd::Command;
 use espalier_server::testing::{Asked, Brain, Drawn, FakeServer, Manners};
 use espalier_tokenizer::Tokenizer;
 use espalier_tree::{Ending, Tree, read_trees};
+use serde_json::{Value, json};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,6 +79,7 @@ impl Place {
         fs::create_dir(&folder).unwrap();
         tokenizer.save(&folder).unwrap();
         fs::write(folder.join("chat_template.jinja"), CHAT).unwrap();
+        begin_with(&folder.join("tokenizer.json"), "<s>", tokenizer.token_id("<s>").unwrap());
         let place = Place { root, server: FakeServer::new(Arc::new(Talker(tokenizer, says)), Manners::Vllm) };
         place.file("lines.toml", LINES);
         place.file(
@@ -119,6 +121,20 @@ impl Place {
     fn trees(&self, out: &str) -> Vec<Tree> {
         read_trees(&self.path(out).join("trees")).unwrap().map(Result::unwrap).collect()
     }
+}
+
+/// Lets a tokenizer put a token before each text, as Llama's does; a conversation has it already.
+fn begin_with(path: &Path, token: &str, id: u32) {
+    let mut file: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let special = json!({ "SpecialToken": { "id": token, "type_id": 0 } });
+    let of = |name: &str| json!({ "Sequence": { "id": name, "type_id": 0 } });
+    file["post_processor"] = json!({
+        "type": "TemplateProcessing",
+        "single": [special, of("A")],
+        "pair": [special, of("A"), of("B")],
+        "special_tokens": { token: { "id": token, "ids": [id], "tokens": [token] } },
+    });
+    fs::write(path, file.to_string()).unwrap();
 }
 
 fn ends(tree: &Tree, ending: Ending) -> usize {
@@ -171,6 +187,12 @@ fn a_task_of_ones_own_is_tried_and_searched() {
     let seen = place.run("task try --task found.toml --shots out/trees POLICY --problems problems.jsonl --limit 1");
     let path = seen.1.split("  | Q4 + 3?").nth(1).expect("the other problem's path");
     assert!(path.contains("Answer: 7;Q3 + 4?"), "{}", seen.1);
+    // A prompt that is no conversation begins with what the tokenizer puts there.
+    assert!(
+        seen.1.contains("\n  tokens ") && seen.1.split("\n  tokens ").nth(1).unwrap().contains("\"<s>\""),
+        "{}",
+        seen.1
+    );
     let (code, _, error) = place.run("task try --task found.toml POLICY --problems problems.jsonl");
     assert!(code == 2 && error.contains("--shots DIR"), "{error}");
 }
