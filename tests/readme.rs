@@ -1,6 +1,7 @@
 //! The README's commands, run as they stand there. A small trained policy stands in for the one that a line downloads, and
 //! a fake server for the one that a line names.
 
+use crate::serve::Served;
 use crate::servers::FolderBrain;
 use crate::tiny::{finished, process, shared, text};
 use espalier_server::testing::{FakeServer, Manners};
@@ -41,6 +42,13 @@ fn every_command_runs() {
             }
             ["python3", "scripts/smollm2.py", "--out", folder] => {
                 copy_folder(&finished().join("policy-003"), &root.path().join(folder));
+            }
+            ["target/release/mcts-gen", "serve", ..] => {
+                // On a port of its own, until it is told to end.
+                let mut serve = process("mcts-gen");
+                serve.args(&words[1..]).args(["--port", "0"]).current_dir(root.path()).env_remove("ESPALIER_API_KEY");
+                assert_eq!(Served::of(serve).ended(), Some(0), "`{line}`");
+                run += 1;
             }
             _ => {
                 let name = words[0].strip_prefix("target/release/").unwrap_or_else(|| panic!("no test runs `{line}`"));

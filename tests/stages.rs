@@ -32,6 +32,7 @@ pub fn stages() -> Vec<Stage> {
     let search = ["search", "--threads", "1", "--simulations", "6", "--max-step-tokens", "40", "--limit", "3"];
     let eval = ["eval", "--threads", "1", "--max-tokens", "40", "--limit", "3"];
     let compare = [&trained("compare")[..], &["--losses", "dpo,ipo", "--held-out-fraction", "0.4"]].concat();
+    let verifier = [&trained("verifier")[..], &["--heads", "2", "--held-out-fraction", "0.4"]].concat();
     let rate: (&[&str], &str) = (&["--weight-decay", "0.5"], "weight_decay is the default there and 0.5 here");
     vec![
         stage(
@@ -52,6 +53,7 @@ pub fn stages() -> Vec<Stage> {
         stage("step-train", &trained("sft"), &[("--policy", &policy), ("--problems", &problems)], rate, "worked"),
         stage("step-train", &trained("prefer"), &[("--policy", &policy), ("--pairs", &pairs)], rate, "prefer"),
         stage("step-train", &trained("value"), &[("--policy", &policy), ("--trees", &trees)], rate, "value"),
+        stage("step-train", &verifier, &[("--policy", &policy), ("--trees", &trees)], rate, "verifier"),
         stage(
             "step-train",
             &eval,

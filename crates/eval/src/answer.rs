@@ -33,6 +33,9 @@ pub struct Text {
     pub tokens: u32,
     /// Sum of their log-probabilities, before temperature.
     pub logprob_nats: f64,
+    /// The sampled tokens, of one that was sampled in one go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_ids: Vec<u32>,
     /// What its vote counts: 1, or for a tree's solution (1 + V) / 2 of the state that it was sampled at.
     pub weight: f64,
 }
@@ -75,7 +78,9 @@ impl Answering<'_> {
     }
 
     /// The question in the task's words; the head of a function is a prompt of its own. Or why there is none.
-    fn prompt(&self, problem: &Problem) -> Result<String, String> {
+    /// # Errors
+    /// A template that fails.
+    pub fn prompt(&self, problem: &Problem) -> Result<String, String> {
         let prompt = match problem.kind {
             AnswerKind::Code => Ok(problem.question.clone()),
             AnswerKind::Math | AnswerKind::Choice | AnswerKind::Countdown => self.task.prompt(problem),
@@ -174,6 +179,7 @@ fn texts_of(answer: Expansion, stops: &Stops) -> Answered {
             tokens: candidate.token_ids.len() as u32,
             logprob_nats: candidate.logprobs.iter().map(|&logprob| f64::from(logprob)).sum(),
             text: candidate.text,
+            token_ids: candidate.token_ids,
             weight: 1.0,
         }
     });
@@ -199,13 +205,14 @@ fn weight(tree: &Tree, id: NodeId) -> f64 {
 }
 
 /// The paths to the tree's solutions, in the order in which they were found.
-fn solutions(tree: &Tree) -> Answered {
+pub(crate) fn solutions(tree: &Tree) -> Answered {
     let found = tree.ids().filter(|&id| tree.node(id).ending == Ending::Correct).map(|id| {
         let path: Vec<NodeId> = tree.path(id).into_iter().filter(|&node| tree.parent(node).is_some()).collect();
         Text {
             text: path.iter().map(|&node| tree.text(node)).collect(),
             tokens: path.iter().map(|&node| tree.token_ids(node).len() as u32).sum(),
             logprob_nats: path.iter().flat_map(|&node| tree.logprobs(node)).map(|&logprob| f64::from(logprob)).sum(),
+            token_ids: Vec::new(),
             weight: weight(tree, id),
         }
     });

@@ -3,7 +3,7 @@
 use crate::error::EvalError;
 use crate::samples::ProblemSamples;
 use crate::score::{Estimate, Score};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What the comparison of two evaluations came to.
@@ -20,7 +20,7 @@ pub struct Comparison {
 }
 
 /// Paired outcomes of some problems.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Paired {
     /// Accuracy of the first.
     pub first: Score,
@@ -35,7 +35,7 @@ pub struct Paired {
     /// Two-sided p of McNemar's exact test that both are equally good.
     pub p: f64,
     /// With several samples a problem: the difference of the mean shares of right samples, pass@1.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pass_at_1_difference: Option<Estimate>,
 }
 
@@ -104,23 +104,31 @@ pub fn compare(first: &[ProblemSamples], second: &[ProblemSamples], seed: u64) -
 
 impl Paired {
     fn new(outcomes: &[&Outcome], seed: u64) -> Paired {
-        let count = |wanted: fn([bool; 2]) -> bool| outcomes.iter().filter(|outcome| wanted(outcome.correct)).count();
-        let only_first = count(|[first, second]| first && !second);
-        let only_second = count(|[first, second]| second && !first);
-        let difference = |of: &dyn Fn(&Outcome) -> [f64; 2]| {
-            let differences: Vec<f64> =
-                outcomes.iter().map(|outcome| of(outcome)).map(|[first, second]| second - first).collect();
-            Estimate::new(&differences, seed)
-        };
+        let side = |side: usize| outcomes.iter().map(|outcome| outcome.correct[side]).collect::<Vec<bool>>();
+        let shares: Vec<f64> = outcomes.iter().map(|outcome| outcome.share[1] - outcome.share[0]).collect();
         let several = outcomes.iter().any(|outcome| outcome.several);
         Paired {
-            first: Score::new(count(|[first, _]| first), outcomes.len()),
-            second: Score::new(count(|[_, second]| second), outcomes.len()),
+            pass_at_1_difference: several.then(|| Estimate::new(&shares, seed)),
+            ..Paired::of(&side(0), &side(1), seed)
+        }
+    }
+
+    /// Of one answer each to the same problems: which of them are right.
+    pub(crate) fn of(first: &[bool], second: &[bool], seed: u64) -> Paired {
+        let right = |side: &[bool]| Score::new(side.iter().filter(|&&right| right).count(), side.len());
+        let only = |one: &[bool], other: &[bool]| one.iter().zip(other).filter(|&(&one, &other)| one && !other).count();
+        let (only_first, only_second) = (only(first, second), only(second, first));
+        let points = |right: bool| f64::from(u8::from(right));
+        let differences: Vec<f64> =
+            first.iter().zip(second).map(|(&first, &second)| points(second) - points(first)).collect();
+        Paired {
+            first: right(first),
+            second: right(second),
             only_first,
             only_second,
-            difference: difference(&|outcome| outcome.correct.map(|correct| f64::from(u8::from(correct)))),
+            difference: Estimate::new(&differences, seed),
             p: mcnemar(only_first, only_second),
-            pass_at_1_difference: several.then(|| difference(&|outcome| outcome.share)),
+            pass_at_1_difference: None,
         }
     }
 }

@@ -19,6 +19,22 @@ choices! {
     }
 }
 
+choices! {
+    /// How the values of a path's steps make one score; a step of value V is right with probability (1 + V) / 2.
+    #[derive(Default)]
+    pub enum Aggregation {
+        /// That of its last step.
+        #[default]
+        Last = "last",
+        /// The least.
+        Min = "min",
+        /// Their mean.
+        Mean = "mean",
+        /// Their product.
+        Product = "product",
+    }
+}
+
 settings! {
     /// Evaluation; the temperature of sampled answers and the size of trees are the search's.
     #[derive(Eq)]
@@ -27,6 +43,8 @@ settings! {
         pub method: Method = Method::Greedy;
         /// With the method sample: answers sampled to a problem.
         pub samples: usize = 16, at_least(1);
+        /// With a verifier: how the values of an answer's steps make its score.
+        pub aggregation: Aggregation = Aggregation::Last;
         /// With the method beam: states that go on at each level.
         pub beam_width: usize = 4, at_least(1);
         /// Most tokens of one answer, or with the methods beam and mcts of one step.

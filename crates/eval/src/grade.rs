@@ -21,6 +21,7 @@ pub fn grade(grader: &Grader, problem: &Problem, answered: &Answered) -> Result<
             logprob_nats: text.logprob_nats,
             weight: text.weight,
             chosen: false,
+            score: None,
         })
     });
     let mut samples = graded

@@ -65,7 +65,13 @@ mod tests {
         let path = folder.path().join("eval.journal");
         // A sum of log-probabilities that a parser without exact rounding reads one unit in the last place off.
         let answered = |text: &str| Answered {
-            texts: vec![Text { text: text.to_owned(), tokens: 3, logprob_nats: -105.680_538_654_327_4, weight: 1.0 }],
+            texts: vec![Text {
+                text: text.to_owned(),
+                tokens: 3,
+                logprob_nats: -105.680_538_654_327_4,
+                token_ids: vec![5, 9],
+                weight: 1.0,
+            }],
             skipped: None,
         };
         let (mut journal, found) = AnswerJournal::open(&path, 3).unwrap();

@@ -30,6 +30,8 @@ pub struct Sample {
     pub weight: f64,
     /// Whether it is the policy's answer: the only one, or the first of those that won the vote.
     pub chosen: bool,
+    /// What a verifier makes of it, in [0, 1], where one was asked and could say something.
+    pub score: Option<f64>,
 }
 
 /// The samples of one problem, as read back.
@@ -89,7 +91,7 @@ pub fn write_samples(
         Arc::new(rows.iter().map(|row| Some(of(row.sample))).collect::<Float64Array>())
     };
     let count = |of: fn(&Row) -> Option<u32>| -> ArrayRef { Arc::new(rows.iter().map(of).collect::<UInt32Array>()) };
-    let columns: [(&str, ArrayRef, bool); 13] = [
+    let mut columns: Vec<(&str, ArrayRef, bool)> = vec![
         ("group", text(|row| Some(row.group)), false),
         ("problem_id", text(|row| Some(&row.problem.id)), false),
         ("family", text(|row| row.problem.family.as_deref()), true),
@@ -104,6 +106,10 @@ pub fn write_samples(
         ("weight", number(|sample| sample.weight), false),
         ("chosen", flag(|sample| sample.chosen), false),
     ];
+    if rows.iter().any(|row| row.sample.score.is_some()) {
+        let scores: Float64Array = rows.iter().map(|row| row.sample.score).collect();
+        columns.push(("verifier_score", Arc::new(scores), true));
+    }
     let batch = RecordBatch::try_from_iter_with_nullable(columns).map_err(failed(path, "written"))?;
     let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
     let mut bytes = Vec::new();
@@ -149,6 +155,7 @@ pub fn read_samples(path: &Path) -> Result<Vec<ProblemSamples>, EvalError> {
         let (places, tokens) = (count("sample")?, count("tokens")?);
         let (correct, chosen) = (flag("correct")?, flag("chosen")?);
         let (logprobs, weights) = (number("logprob_nats")?, number("weight")?);
+        let scores = column("verifier_score").is_some().then(|| number("verifier_score")).transpose()?;
         let optional = |texts: &StringArray, row: usize| texts.is_valid(row).then(|| texts.value(row).to_owned());
         for row in 0..batch.num_rows() {
             let is_next =
@@ -173,6 +180,7 @@ pub fn read_samples(path: &Path) -> Result<Vec<ProblemSamples>, EvalError> {
                 logprob_nats: logprobs.value(row),
                 weight: weights.value(row),
                 chosen: chosen.value(row),
+                score: scores.filter(|scores| scores.is_valid(row)).map(|scores| scores.value(row)),
             };
             if let Some(last) = problems.last_mut() {
                 last.samples.push(sample);
@@ -215,10 +223,15 @@ mod tests {
             logprob_nats: -1.5,
             weight: 0.5,
             chosen,
+            score: None,
         };
-        let samples =
+        let mut samples =
             vec![vec![sample(Some("1"), true), sample(None, false)], Vec::new(), vec![sample(Some("1"), true)]];
-        write_samples(&path, &["x", "x", "y"], &[&one, &two, &one], &samples).unwrap();
+        let write = |samples: &[Vec<Sample>]| write_samples(&path, &["x", "x", "y"], &[&one, &two, &one], samples);
+        write(&samples).unwrap();
+        assert_eq!(read_samples(&path).unwrap()[0].samples, samples[0]);
+        samples[0][1].score = Some(0.125);
+        write(&samples).unwrap();
         let read = read_samples(&path).unwrap();
         let ids: Vec<_> = read.iter().map(|problem| (problem.group.as_str(), problem.problem_id.as_str())).collect();
         assert_eq!(ids, [("x", "a"), ("x", "b"), ("y", "a")]);

@@ -1,6 +1,7 @@
 //! From graded samples to scores with intervals.
 
 use crate::config::Method;
+use crate::rerank::VerifierScore;
 use crate::samples::Sample;
 use crate::vote;
 use espalier_files::seed_from;
@@ -32,6 +33,9 @@ pub struct GroupScore {
     /// majority@k of sampled answers by k: accuracy of the vote of the first k.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub majority_at: BTreeMap<usize, Score>,
+    /// What a verifier makes of sampled answers, where one was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verifier: Option<VerifierScore>,
 }
 
 impl GroupScore {
@@ -58,7 +62,7 @@ impl GroupScore {
         let (mut pass_at, mut majority_at) = (BTreeMap::new(), BTreeMap::new());
         if method == Method::Sample {
             let most = samples.iter().map(Vec::len).max().unwrap_or(0);
-            for k in std::iter::successors(Some(1), |k| Some(2 * k)).take_while(|&k| k < most).chain([most]) {
+            for k in powers(most) {
                 let passes: Vec<f64> = samples.iter().map(|samples| pass_at_k(samples, k)).collect();
                 pass_at.insert(k, Estimate::new(&passes, seed));
                 let won = samples.iter().filter(|samples| {
@@ -76,8 +80,14 @@ impl GroupScore {
             without_answer: samples.iter().filter(|samples| samples.iter().all(|s| s.answer.is_none())).count(),
             pass_at,
             majority_at,
+            verifier: VerifierScore::new(samples, seed),
         }
     }
+}
+
+/// 1, 2, 4, .. below `most`, then `most`.
+pub(crate) fn powers(most: usize) -> impl Iterator<Item = usize> {
+    std::iter::successors(Some(1), |k| Some(2 * k)).take_while(move |&k| k < most).chain([most])
 }
 
 /// The chance that k of the n samples, drawn without replacement, contain a right one: 1 - C(n - c, k) / C(n, k), an
@@ -136,15 +146,34 @@ impl Estimate {
         if values.is_empty() {
             return Estimate::default();
         }
-        let n = values.len();
-        let mut generator = ChaCha8Rng::seed_from_u64(seed_from(&[&seed, &"bootstrap"]));
-        let mut means: Vec<f64> = (0..RESAMPLES)
-            .map(|_| (0..n).map(|_| values[(generator.next_u64() % n as u64) as usize]).sum::<f64>() / n as f64)
-            .collect();
-        means.sort_by(f64::total_cmp);
-        let at = |share: f64| means[((RESAMPLES - 1) as f64 * share).round() as usize];
-        Estimate { mean: values.iter().sum::<f64>() / n as f64, low: at(0.025), high: at(0.975) }
+        let sums: Vec<[f64; 1]> = values.iter().map(|&value| [value]).collect();
+        bootstrap(&sums, |[sum]| sum / values.len() as f64, seed)
     }
+}
+
+/// A statistic of the sums over problems of numbers that each has, with its interval.
+pub(crate) fn bootstrap<const N: usize>(
+    problems: &[[f64; N]],
+    statistic: impl Fn([f64; N]) -> f64,
+    seed: u64,
+) -> Estimate {
+    let n = problems.len();
+    if n == 0 {
+        return Estimate::default();
+    }
+    let sum_of = |chosen: &mut dyn Iterator<Item = usize>| {
+        chosen.fold([0.0; N], |mut sums, at| {
+            sums.iter_mut().zip(problems[at]).for_each(|(sum, number)| *sum += number);
+            sums
+        })
+    };
+    let mut generator = ChaCha8Rng::seed_from_u64(seed_from(&[&seed, &"bootstrap"]));
+    let mut resampled: Vec<f64> = (0..RESAMPLES)
+        .map(|_| statistic(sum_of(&mut (0..n).map(|_| (generator.next_u64() % n as u64) as usize))))
+        .collect();
+    resampled.sort_by(f64::total_cmp);
+    let at = |share: f64| resampled[((RESAMPLES - 1) as f64 * share).round() as usize];
+    Estimate { mean: statistic(sum_of(&mut (0..n))), low: at(0.025), high: at(0.975) }
 }
 
 #[cfg(test)]

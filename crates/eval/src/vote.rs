@@ -6,13 +6,18 @@ use espalier_task::equivalent;
 /// The sample that stands for the answer with the largest weight of votes, the first of equals; samples without an answer
 /// do not vote. `None` if none votes. Answers that are the same in different spellings vote together.
 pub(super) fn winner(samples: &[Sample]) -> Option<usize> {
+    winner_by(samples, |sample| sample.weight)
+}
+
+/// As [`winner`], with votes of other weights.
+pub(super) fn winner_by(samples: &[Sample], weight: impl Fn(&Sample) -> f64) -> Option<usize> {
     let mut parties: Vec<(usize, &str, f64)> = Vec::new();
     for (index, sample) in samples.iter().enumerate() {
         let Some(answer) = sample.answer.as_deref() else { continue };
         let same = |other: &str| other == answer || equivalent(other, answer) || equivalent(answer, other);
         match parties.iter_mut().find(|(_, other, _)| same(other)) {
-            Some((_, _, votes)) => *votes += sample.weight,
-            None => parties.push((index, answer, sample.weight)),
+            Some((_, _, votes)) => *votes += weight(sample),
+            None => parties.push((index, answer, weight(sample))),
         }
     }
     let most = parties.iter().map(|&(_, _, votes)| votes).fold(f64::NEG_INFINITY, f64::max);

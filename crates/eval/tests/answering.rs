@@ -70,6 +70,7 @@ fn the_answer_with_the_most_votes_is_the_policy_s() {
         text: format!("so \\boxed{{{answer}}}"),
         tokens: 2,
         logprob_nats: -1.0,
+        token_ids: vec![1, 2],
         weight: 1.0,
     };
     let texts = ["8", "7", "9", "7.0"].map(text).to_vec();

@@ -6,9 +6,11 @@
 #![forbid(unsafe_code)]
 
 mod built_in;
+mod command;
 mod scorer;
 #[cfg(test)]
 mod testing;
 
 pub use built_in::{Answer, Choices, Compare, Countdown, Equations, Format, Refusal, Tests, agreement};
+pub use command::{Command, CommandConfig};
 pub use scorer::{Asked, Scope, Scorer};

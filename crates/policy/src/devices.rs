@@ -12,12 +12,13 @@
 use crate::error::ModelPolicyError;
 use crate::policy::ModelPolicy;
 use crate::request::{check, tokenize};
-use crossbeam::channel::{Receiver, Sender, TryRecvError, TrySendError, bounded, unbounded};
-use espalier_search::{About, Expansion, Policy, PolicyError, PolicyStats, StepRequest};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, bounded, unbounded};
+use espalier_search::{About, Expansion, Policy, PolicyError, PolicyStats, Report, StepRequest, Wish, Wishes};
 use espalier_tokenizer::Tokenizer;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Requests that wait at a device's door; what is beyond waits here.
 const DOOR: usize = 1024;
@@ -33,12 +34,14 @@ pub struct DevicesPolicy {
     device_of: HashMap<u64, usize>,
     /// Errors that wait until the answers that came with them are given.
     failed: VecDeque<PolicyError>,
+    reports: Vec<Report>,
     pending: usize,
 }
 
 /// What is said to a device.
 enum Order {
-    Answer(StepRequest<'static>),
+    Answer(StepRequest<'static>, Wishes),
+    CutShort(u64),
     Forget(u64),
 }
 
@@ -46,6 +49,8 @@ enum Order {
 struct Done {
     device: usize,
     outcome: Result<Vec<Expansion>, PolicyError>,
+    /// What was drawn and read until then.
+    reports: Vec<Report>,
     stats: PolicyStats,
 }
 
@@ -104,6 +109,7 @@ impl DevicesPolicy {
             answers,
             device_of: HashMap::new(),
             failed: VecDeque::new(),
+            reports: Vec::new(),
             pending: 0,
         })
     }
@@ -116,6 +122,7 @@ impl DevicesPolicy {
 
     fn take(&mut self, done: Done, answered: &mut Vec<Expansion>) {
         self.workers[done.device].stats = done.stats;
+        self.reports.extend(done.reports);
         match done.outcome {
             Ok(mut more) => {
                 self.pending -= more.len();
@@ -127,6 +134,23 @@ impl DevicesPolicy {
             }
         }
     }
+
+    /// Hands answers on; what has failed waits until there are none.
+    fn give(&mut self, answered: Vec<Expansion>) -> Result<Vec<Expansion>, PolicyError> {
+        self.workers.iter_mut().for_each(Worker::send_on);
+        match self.failed.pop_front() {
+            Some(error) if answered.is_empty() => Err(error),
+            waits => {
+                waits.into_iter().for_each(|error| self.failed.push_front(error));
+                Ok(answered)
+            }
+        }
+    }
+}
+
+/// No thread is left that could answer.
+fn ended() -> PolicyError {
+    PolicyError::new(ModelPolicyError::Devices { problem: "their threads have ended".to_owned() })
 }
 
 impl Worker {
@@ -155,14 +179,22 @@ impl Drop for Farewell {
             let problem = format!("the thread of device {} has panicked", self.device);
             let outcome = Err(PolicyError::new(ModelPolicyError::Devices { problem }));
             // Nobody listens any more where this fails.
-            let _ = self.done.send(Done { device: self.device, outcome, stats: PolicyStats::default() });
+            let done = Done { device: self.device, outcome, reports: Vec::new(), stats: PolicyStats::default() };
+            let _ = self.done.send(done);
         }
     }
 }
 
-/// A device's thread: takes in what there is, computes until something is answered, and says so.
+/// A device's thread: takes in what there is, does a pass, and says what came of it.
 fn serve(mut policy: ModelPolicy, device: usize, orders: &Receiver<Order>, done: &Sender<Done>) {
-    let send = |policy: &ModelPolicy, outcome| done.send(Done { device, outcome, stats: policy.stats() }).is_ok();
+    let send = |policy: &mut ModelPolicy, outcome: Result<Vec<Expansion>, PolicyError>| {
+        let reports = policy.reports();
+        // A pass of which nothing is to be said.
+        if reports.is_empty() && outcome.as_ref().is_ok_and(Vec::is_empty) {
+            return true;
+        }
+        done.send(Done { device, outcome, reports, stats: policy.stats() }).is_ok()
+    };
     loop {
         let next = if policy.pending() == 0 {
             orders.recv().map_err(|_| TryRecvError::Disconnected)
@@ -170,20 +202,21 @@ fn serve(mut policy: ModelPolicy, device: usize, orders: &Receiver<Order>, done:
             orders.try_recv()
         };
         match next {
-            Ok(Order::Answer(request)) => {
-                if let Err(error) = policy.submit(request)
-                    && !send(&policy, Err(error))
+            Ok(Order::Answer(request, wishes)) => {
+                if let Err(error) = policy.submit_with(request, &wishes)
+                    && !send(&mut policy, Err(error))
                 {
                     return;
                 }
             }
+            Ok(Order::CutShort(ticket)) => policy.cut_short(ticket),
             Ok(Order::Forget(tree)) => policy.forget(tree),
             Err(TryRecvError::Disconnected) => return,
             Err(TryRecvError::Empty) => {
-                let outcome = policy.poll();
+                let outcome = policy.poll_for(Duration::ZERO);
                 // An error without a tree is the model's: whatever waits would meet it, too.
                 let is_over = outcome.as_ref().is_err_and(|error| error.tree().is_none());
-                if !send(&policy, outcome) || is_over {
+                if !send(&mut policy, outcome) || is_over {
                     return;
                 }
             }
@@ -209,16 +242,7 @@ impl Policy for DevicesPolicy {
     }
 
     fn submit(&mut self, request: StepRequest<'_>) -> Result<(), PolicyError> {
-        check(&request, self.vocab_size).map_err(|error| PolicyError::of_tree(request.tree, error))?;
-        let workers = &mut self.workers;
-        let device = *self.device_of.entry(request.tree).or_insert_with(|| {
-            let device = (0..workers.len()).min_by_key(|&device| workers[device].trees).unwrap_or(0);
-            workers[device].trees += 1;
-            device
-        });
-        self.pending += 1;
-        self.send(device, Order::Answer(request.into_owned()));
-        Ok(())
+        self.submit_with(request, &Wishes::default())
     }
 
     fn poll(&mut self) -> Result<Vec<Expansion>, PolicyError> {
@@ -228,20 +252,53 @@ impl Policy for DevicesPolicy {
         }
         while answered.is_empty() && self.failed.is_empty() && self.pending > 0 {
             self.workers.iter_mut().for_each(Worker::send_on);
-            let Ok(done) = self.answers.recv() else {
-                return Err(PolicyError::new(ModelPolicyError::Devices {
-                    problem: "their threads have ended".to_owned(),
-                }));
-            };
+            let Ok(done) = self.answers.recv() else { return Err(ended()) };
             self.take(done, &mut answered);
         }
+        self.give(answered)
+    }
+
+    fn can(&self, _wish: Wish) -> bool {
+        true
+    }
+
+    fn submit_with(&mut self, request: StepRequest<'_>, wishes: &Wishes) -> Result<(), PolicyError> {
+        check(&request, wishes, self.vocab_size).map_err(|error| PolicyError::of_tree(request.tree, error))?;
+        let workers = &mut self.workers;
+        let device = *self.device_of.entry(request.tree).or_insert_with(|| {
+            let device = (0..workers.len()).min_by_key(|&device| workers[device].trees).unwrap_or(0);
+            workers[device].trees += 1;
+            device
+        });
+        self.pending += 1;
+        self.send(device, Order::Answer(request.into_owned(), wishes.clone()));
+        Ok(())
+    }
+
+    fn poll_for(&mut self, at_most: Duration) -> Result<Vec<Expansion>, PolicyError> {
+        let mut answered = Vec::new();
         self.workers.iter_mut().for_each(Worker::send_on);
-        match self.failed.pop_front() {
-            Some(error) if answered.is_empty() => Err(error),
-            waits => {
-                waits.into_iter().for_each(|error| self.failed.push_front(error));
-                Ok(answered)
+        if self.failed.is_empty() && self.pending > 0 {
+            match self.answers.recv_timeout(at_most) {
+                Ok(done) => self.take(done, &mut answered),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(ended()),
             }
+        }
+        while let Ok(done) = self.answers.try_recv() {
+            self.take(done, &mut answered);
+        }
+        self.give(answered)
+    }
+
+    fn reports(&mut self) -> Vec<Report> {
+        std::mem::take(&mut self.reports)
+    }
+
+    fn cut_short(&mut self, ticket: u64) {
+        // Whichever device has it; the others do not know the ticket.
+        for device in 0..self.workers.len() {
+            self.send(device, Order::CutShort(ticket));
         }
     }
 

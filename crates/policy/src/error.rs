@@ -60,6 +60,9 @@ pub enum ModelPolicyError {
         /// What is wrong, with the value.
         problem: String,
     },
+    /// A model that cannot value a state.
+    #[error("it has no value head; take a folder of step-train verifier, or a policy with a value head")]
+    NoValueHead,
     /// The model failed.
     #[error(transparent)]
     Model(#[from] ModelError),

@@ -8,7 +8,8 @@
 //!
 //! [`ModelPolicy`] is an [`espalier_search::Policy`] over a model on a device of this machine, [`DevicesPolicy`] one over several;
 //! [`score`] says how likely
-//! the model finds texts that somebody else wrote. The strings that end steps and paths come with each request, so one
+//! the model finds texts that somebody else wrote; a [`Verifier`] values the states along given paths, with the deviation over
+//! its heads. The strings that end steps and paths come with each request, so one
 //! loaded model serves any number of formats.
 //!
 //! Letters: K candidates of a request, T tokens, V vocabulary, H width of the residual stream.
@@ -59,6 +60,7 @@ mod rows;
 mod running;
 mod sampler;
 mod score;
+mod verifier;
 
 #[doc = include_str!("scheduling.md")]
 pub mod scheduling {}
@@ -69,3 +71,4 @@ pub use error::ModelPolicyError;
 pub use numerics::kind;
 pub use policy::{ModelPolicy, open_policy};
 pub use score::{Scored, Scoring, score};
+pub use verifier::{StateValue, ValuedPath, Verifier};

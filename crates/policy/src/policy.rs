@@ -6,15 +6,16 @@ use crate::error::ModelPolicyError;
 use crate::numerics::{kind, numerics};
 use crate::request::{check, tokenize};
 use crate::rows::{RowContext, RowLimits, SampledRow};
-use crate::running::Running;
+use crate::running::{Asked, Running};
 use crate::sampler::Scratch;
 use espalier_model::{Decoder, States, Transformer};
-use espalier_search::{About, Expansion, Policy, PolicyError, PolicyStats, StepRequest};
+use espalier_search::{About, Expansion, Policy, PolicyError, PolicyStats, Report, StepRequest, Wish, Wishes};
 use espalier_tokenizer::Tokenizer;
 use rayon::prelude::*;
 use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tch::Device;
 
 /// Rows times vocabulary from which on sampling is spread over threads.
@@ -30,9 +31,11 @@ pub struct ModelPolicy {
     config: PolicyConfig,
     max_context_tokens: usize,
     cache: PrefixCache,
-    queue: VecDeque<StepRequest<'static>>,
+    queue: VecDeque<Asked>,
     running: Vec<Running>,
     answered: Vec<Expansion>,
+    /// What is to be told of requests under way.
+    reports: Vec<Report>,
     /// Requests that were given up.
     failed: VecDeque<PolicyError>,
     /// Whether requests were put back for want of memory, and none has ended since: then none is admitted.
@@ -83,6 +86,7 @@ impl ModelPolicy {
             queue: VecDeque::new(),
             running: Vec::new(),
             answered: Vec::new(),
+            reports: Vec::new(),
             failed: VecDeque::new(),
             is_full: false,
             max_rows: config.max_rows,
@@ -113,7 +117,7 @@ impl ModelPolicy {
     fn admit(&mut self) -> Result<(), ModelPolicyError> {
         let mut rows: usize = self.running.iter().map(|running| running.request.k).sum();
         let mut place = 0;
-        while let Some(request) = self.queue.get(place) {
+        while let Some(Asked { request, .. }) = self.queue.get(place) {
             if !self.running.is_empty() && (self.is_full || rows + request.k > self.max_rows) {
                 break;
             }
@@ -122,13 +126,14 @@ impl ModelPolicy {
                 place += 1;
                 continue;
             }
-            let Some(request) = self.queue.remove(place) else { break };
+            let Some(asked) = self.queue.remove(place) else { break };
+            let request = &asked.request;
             let Some(room) = self.max_context_tokens.checked_sub(request.prefix_ids.len()) else {
                 self.answered.push(Expansion { ticket: request.ticket, value: None, candidates: Vec::new() });
                 continue;
             };
             rows += request.k;
-            let running = Running::new(request, room, &self.tokenizer, &mut self.cache)?;
+            let running = Running::new(asked, room, &self.tokenizer, &mut self.cache)?;
             self.stats.tokens_reused += running.fed() as u64;
             self.running.push(running);
         }
@@ -150,7 +155,7 @@ impl ModelPolicy {
             if let Some(last) = self.running.pop() {
                 self.is_full = true;
                 self.stats.restarts += 1;
-                self.queue.push_front(last.into_request(&mut self.cache));
+                self.queue.push_front(last.into_asked(&mut self.cache));
             }
         }
     }
@@ -161,7 +166,7 @@ impl ModelPolicy {
         self.max_rows = (rows / 2).max(1);
         self.stats.restarts += self.running.len() as u64;
         while let Some(last) = self.running.pop() {
-            self.queue.push_front(last.into_request(&mut self.cache));
+            self.queue.push_front(last.into_asked(&mut self.cache));
         }
         while self.cache.evict() {}
     }
@@ -173,16 +178,22 @@ impl ModelPolicy {
         let mut prefill = self.config.max_prefill_tokens;
         let (mut decoding, mut starting): (Vec<&mut Running>, Vec<&mut Running>) =
             self.running.iter_mut().partition(|running| running.is_decoding());
+        let decoding_requests = decoding.len();
         let decoding_rows: usize = decoding.iter().map(|running| running.outputs()).sum();
+        let tells_prefix = starting.iter().any(|running| running.tells_prefix());
         let mut calls: Vec<_> =
             decoding.iter_mut().chain(&mut starting).filter_map(|running| running.feed(chunk, &mut prefill)).collect();
+        // New tokens of each prefix that is read.
+        let read: Vec<usize> = calls.iter().skip(decoding_requests).map(|(_, ids)| ids.len()).collect();
 
         // Outputs to sample from: those of the decoding rows, then one for each request that begins to sample.
         let mut sampled_from = None;
         if !calls.is_empty() {
             self.stats.passes += 1;
             self.stats.tokens_forwarded += calls.iter().map(|(_, ids)| ids.len() as u64).sum::<u64>();
-            let states = match self.decoder.extend(&mut calls) {
+            let computed =
+                if tells_prefix { self.decoder.extend_all(&mut calls) } else { self.decoder.extend(&mut calls) };
+            let states = match computed {
                 Ok(states) => states,
                 Err(error) if error.is_out_of_memory() && self.running.len() > 1 => {
                     self.begin_again();
@@ -191,8 +202,18 @@ impl ModelPolicy {
                 Err(error) => return Err(error.into()),
             };
             let reading = starting.iter_mut().filter(|running| running.is_reading());
-            for (row, running) in (decoding_rows..).zip(reading) {
-                running.receive(|| states.narrow(row..row + 1), &mut self.cache);
+            let mut row = decoding_rows;
+            for (running, tokens) in reading.zip(read) {
+                // The states of its new tokens, or that of the last of them.
+                let rows = if tells_prefix { row..row + tokens } else { row..row + 1 };
+                row = rows.end;
+                if running.tells_prefix() {
+                    let choices = self.tokenizer.vocab_size().min(self.decoder.config().vocab_size);
+                    running.read(tokens, choices, |places| {
+                        self.decoder.logits(&states.narrow(rows.start + places.start..rows.start + places.end))
+                    })?;
+                }
+                running.receive(|| states.narrow(row - 1..row), &mut self.cache);
             }
             sampled_from = Some(if decoding_rows < states.rows() { states.narrow(0..decoding_rows) } else { states });
         }
@@ -222,6 +243,7 @@ impl ModelPolicy {
             self.stats.tokens_sampled += work.len() as u64;
             sample(work, vocabulary, &context);
         }
+        decoding.iter_mut().chain(&mut starting).for_each(|running| running.tell(&mut self.reports));
 
         let mut staying = Vec::with_capacity(self.running.len());
         for mut running in std::mem::take(&mut self.running) {
@@ -240,10 +262,25 @@ impl ModelPolicy {
                 Err(error) => self.failed.push_back(error.into()),
             }
             self.is_full = false;
-            running.into_request(&mut self.cache);
+            running.into_asked(&mut self.cache);
         }
         self.running = staying;
         Ok(())
+    }
+
+    /// Takes in what can begin, does at most one pass, and returns what is answered by then.
+    fn pass(&mut self) -> Result<Vec<Expansion>, PolicyError> {
+        self.admit()?;
+        if self.answered.is_empty() && self.failed.is_empty() && !self.running.is_empty() {
+            self.step()?;
+        }
+        if self.answered.is_empty()
+            && let Some(error) = self.failed.pop_front()
+        {
+            return Err(error);
+        }
+        self.stats.requests += self.answered.len() as u64;
+        Ok(std::mem::take(&mut self.answered))
     }
 }
 
@@ -275,25 +312,52 @@ impl Policy for ModelPolicy {
     }
 
     fn submit(&mut self, request: StepRequest<'_>) -> Result<(), PolicyError> {
-        check(&request, self.vocab_size()).map_err(|error| PolicyError::of_tree(request.tree, error))?;
-        self.queue.push_back(request.into_owned());
-        Ok(())
+        self.submit_with(request, &Wishes::default())
     }
 
     fn poll(&mut self) -> Result<Vec<Expansion>, PolicyError> {
         loop {
-            self.admit()?;
-            if self.answered.is_empty()
-                && let Some(error) = self.failed.pop_front()
-            {
-                return Err(error);
+            let answers = self.pass()?;
+            if !answers.is_empty() || self.pending() == 0 {
+                return Ok(answers);
             }
-            if !self.answered.is_empty() || self.running.is_empty() {
-                self.stats.requests += self.answered.len() as u64;
-                return Ok(std::mem::take(&mut self.answered));
-            }
-            self.step()?;
         }
+    }
+
+    fn poll_for(&mut self, at_most: Duration) -> Result<Vec<Expansion>, PolicyError> {
+        let began = Instant::now();
+        loop {
+            let answers = self.pass()?;
+            if !answers.is_empty() || self.pending() == 0 || began.elapsed() >= at_most {
+                return Ok(answers);
+            }
+        }
+    }
+
+    fn can(&self, _wish: Wish) -> bool {
+        true
+    }
+
+    fn submit_with(&mut self, request: StepRequest<'_>, wishes: &Wishes) -> Result<(), PolicyError> {
+        check(&request, wishes, self.vocab_size()).map_err(|error| PolicyError::of_tree(request.tree, error))?;
+        self.queue.push_back(Asked { request: request.into_owned(), wishes: wishes.clone() });
+        Ok(())
+    }
+
+    fn reports(&mut self) -> Vec<Report> {
+        std::mem::take(&mut self.reports)
+    }
+
+    fn cut_short(&mut self, ticket: u64) {
+        if let Some(place) = self.queue.iter().position(|asked| asked.request.ticket == ticket) {
+            self.queue.remove(place);
+        } else if let Some(place) = self.running.iter().position(|running| running.request.ticket == ticket) {
+            self.running.remove(place).into_asked(&mut self.cache);
+            self.is_full = false;
+        } else {
+            return;
+        }
+        self.answered.push(Expansion { ticket, value: None, candidates: Vec::new() });
     }
 
     fn forget(&mut self, tree: u64) {

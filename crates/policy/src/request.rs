@@ -1,11 +1,11 @@
 //! What is said of a request and a prompt before any device sees them.
 
 use crate::error::ModelPolicyError;
-use espalier_search::{PolicyError, StepRequest};
+use espalier_search::{PolicyError, SamplingConfig, StepRequest, Wishes};
 use espalier_tokenizer::Tokenizer;
 
 /// Refuses a request that contradicts itself, or holds ids that a model of `vocab_size` tokens does not know.
-pub(crate) fn check(request: &StepRequest<'_>, vocab_size: usize) -> Result<(), ModelPolicyError> {
+pub(crate) fn check(request: &StepRequest<'_>, wishes: &Wishes, vocab_size: usize) -> Result<(), ModelPolicyError> {
     let problem = if request.prefix_ids.is_empty() {
         "its prefix has no tokens".to_owned()
     } else if request.step_ends.last().map(|&end| end as usize) != Some(request.prefix_ids.len()) {
@@ -16,6 +16,8 @@ pub(crate) fn check(request: &StepRequest<'_>, vocab_size: usize) -> Result<(), 
         format!("token {id} is not among the model's {vocab_size}")
     } else if !(request.temperature >= 0.0 && request.temperature.is_finite()) {
         format!("temperature is {}, but must be 0 or above and finite", request.temperature)
+    } else if let Some(Err(error)) = wishes.sampling.as_ref().map(SamplingConfig::check) {
+        error.to_string()
     } else {
         return Ok(());
     };

@@ -6,13 +6,18 @@
 //!    └── all of it, and the output at its end ──┘
 //! ```
 
-use crate::cache::{NodeId, PrefixCache};
+use crate::cache::{Cached, NodeId, PrefixCache};
 use crate::error::ModelPolicyError;
 use crate::rows::{RowLimits, SampledRow};
-use espalier_model::{DecodeGroup, KvSegment, States};
-use espalier_search::{Candidate, Expansion, StepRequest, Unit};
+use crate::sampler::{Scratch, likeliest, logprob};
+use espalier_model::{DecodeGroup, KvSegment, ModelError, States};
+use espalier_search::{Candidate, Expansion, Report, StepRequest, Told, Unit, Wishes};
 use espalier_tokenizer::{End, Tokenizer};
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+/// Tokens of a prefix whose logits are made at a time.
+const LOGIT_ROWS: usize = 64;
 
 enum Phase {
     /// The prefix runs through the model, as one row; it began at token `start`.
@@ -23,9 +28,16 @@ enum Phase {
     Decode(DecodeGroup),
 }
 
+/// A request as it waits.
+pub(crate) struct Asked {
+    pub request: StepRequest<'static>,
+    pub wishes: Wishes,
+}
+
 /// A request and its state.
 pub(crate) struct Running {
     pub request: StepRequest<'static>,
+    pub wishes: Wishes,
     max_tokens: usize,
     phase: Phase,
     /// The node of the cache whose memory it holds.
@@ -44,12 +56,16 @@ pub(crate) struct Running {
     next_ids: Vec<u32>,
     candidates: Vec<(usize, Candidate)>,
     value: Option<f32>,
+    /// What is told of the prefix, from its second token on, as far as it is read.
+    prefix: Vec<Told>,
+    /// The logits of the prefix were not finite.
+    broken: bool,
 }
 
 impl Running {
     /// Looks up what is cached of the prefix and prepares the rest. `room` is what the context leaves for new tokens.
     pub fn new(
-        request: StepRequest<'static>,
+        Asked { request, wishes }: Asked,
         room: usize,
         tokenizer: &Tokenizer,
         cache: &mut PrefixCache,
@@ -60,7 +76,8 @@ impl Running {
         let rows: Vec<SampledRow> =
             (0..rows).map(|index| SampledRow::new(&request, index, &overhang, tokenizer)).collect();
         let length = request.prefix_ids.len();
-        let mut cached = cache.find(request.tree, &request.prefix_ids);
+        // What is kept of a prefix does not say how likely its tokens are.
+        let mut cached = if wishes.prefix { Cached::default() } else { cache.find(request.tree, &request.prefix_ids) };
         cached.node.inspect(|&node| cache.pin(node));
         let phase = match cached.state.take() {
             Some(state) => Phase::Known(state),
@@ -83,7 +100,10 @@ impl Running {
             next_ids: Vec::new(),
             candidates: Vec::new(),
             value: None,
+            prefix: Vec::new(),
+            broken: false,
             request,
+            wishes,
         })
     }
 
@@ -165,9 +185,59 @@ impl Running {
     }
 
     /// Gives up what it holds, and its request.
-    pub fn into_request(self, cache: &mut PrefixCache) -> StepRequest<'static> {
+    pub fn into_asked(self, cache: &mut PrefixCache) -> Asked {
         self.pin.inspect(|&node| cache.unpin(node));
-        self.request
+        Asked { request: self.request, wishes: self.wishes }
+    }
+
+    /// Whether the outputs at all tokens of its prefix are wanted, which it reads still.
+    pub fn tells_prefix(&self) -> bool {
+        self.wishes.prefix && matches!(self.phase, Phase::Prefill { .. })
+    }
+
+    /// Takes over how likely the prefix's tokens are of which the present pass has read the ones before: `logits` yields those
+    /// `[N V]` at some of its new tokens.
+    pub fn read(
+        &mut self,
+        tokens: usize,
+        choices: usize,
+        mut logits: impl FnMut(Range<usize>) -> Result<Vec<f32>, ModelError>,
+    ) -> Result<(), ModelError> {
+        let (start, scratch) = (self.fed - tokens, &mut Scratch::default());
+        // The output at a token says what follows it.
+        let followed = start..self.fed.min(self.request.prefix_ids.len() - 1);
+        for first in followed.clone().step_by(LOGIT_ROWS) {
+            let places = first..followed.end.min(first + LOGIT_ROWS);
+            let lines = logits(places.start - start..places.end - start)?;
+            for (line, at) in lines.chunks_exact(lines.len() / places.len()).zip(places) {
+                let id = self.request.prefix_ids[at + 1];
+                let Some(logprob) = logprob(line, id, scratch) else {
+                    self.broken = true;
+                    return Ok(());
+                };
+                let alternatives = likeliest(line, choices, self.wishes.alternatives, scratch);
+                self.prefix.push(Told { id, logprob, alternatives });
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells what is new, if that is wished for.
+    pub fn tell(&mut self, reports: &mut Vec<Report>) {
+        if !self.wishes.is_watched() {
+            return;
+        }
+        let ticket = self.request.ticket;
+        if !self.prefix.is_empty() && !matches!(self.phase, Phase::Prefill { .. }) {
+            let tokens = std::mem::take(&mut self.prefix);
+            reports.push(Report { ticket, candidate: None, first: 1, tokens });
+        }
+        for row in &mut self.rows {
+            let (first, tokens) = row.tell();
+            if !tokens.is_empty() {
+                reports.push(Report { ticket, candidate: Some(row.index), first, tokens });
+            }
+        }
     }
 
     /// Whether it reads its prefix in the present pass.
@@ -196,6 +266,8 @@ impl Running {
             temperature: self.request.temperature,
             max_tokens: self.max_tokens,
             stops: self.request.stop_strings(),
+            sampling: self.wishes.sampling.as_ref(),
+            alternatives: self.wishes.alternatives,
         };
         self.rows.iter_mut().zip(&self.lanes).map(move |(row, &lane)| (row, lane, limits))
     }
@@ -208,7 +280,7 @@ impl Running {
         cache: &mut PrefixCache,
     ) -> Result<Option<Expansion>, ModelPolicyError> {
         let request = &self.request;
-        if self.rows.iter().any(|row| row.broken) {
+        if self.broken || self.rows.iter().any(|row| row.broken) {
             return Err(ModelPolicyError::NotFinite { ticket: request.ticket, tree: request.tree });
         }
         let mut unfinished = Vec::new();

@@ -33,6 +33,7 @@ pub mod context;
 pub mod contract;
 #[cfg(feature = "local")]
 pub mod experiment;
+mod judging;
 #[cfg(feature = "local")]
 pub mod run;
 pub mod stage;

@@ -73,7 +73,7 @@ impl From<OutOfRange> for SearchError {
 
 impl SearchError {
     /// The error and what caused it, in one line.
-    pub(crate) fn reason(&self) -> String {
+    pub fn reason(&self) -> String {
         let causes = std::iter::successors(self.source(), |&cause| cause.source());
         causes.fold(self.to_string(), |line, cause| format!("{line}: {cause}"))
     }

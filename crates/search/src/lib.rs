@@ -76,6 +76,7 @@ mod summary;
 pub mod testing;
 mod tree_search;
 mod values;
+mod wishes;
 
 pub use about::{About, PolicyStats, ServerStats};
 pub use ask_all::ask_all;
@@ -92,3 +93,4 @@ pub use sampling::{Numerics, Precision, SamplingConfig, candidate_generator};
 pub use summary::{EndingCounts, SearchSummary, SearchWork, Skipped, Stop, StopCounts};
 pub use tree_search::{Next, RequestBuffer, TreeSearch};
 pub use values::{State, ValueSource, Valuer, WithValues};
+pub use wishes::{Report, Told, Wish, Wishes};

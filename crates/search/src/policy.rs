@@ -2,6 +2,7 @@
 
 use crate::about::{About, PolicyStats};
 use crate::request::{Expansion, StepRequest};
+use crate::wishes::{Report, Wish, Wishes};
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -33,7 +34,8 @@ pub trait Policy {
     /// if nothing is pending. An error that names a tree stands for one of that tree's requests; all others go on.
     fn poll(&mut self) -> Result<Vec<Expansion>, PolicyError>;
 
-    /// [`poll`](Policy::poll), which may give up after this time with no answer. One that does not wait need not heed it.
+    /// [`poll`](Policy::poll), which may give up after this time with no answer: for who has other things to do meanwhile. A
+    /// policy that computes does a pass at least. One that does not wait need not heed it.
     fn poll_for(&mut self, _at_most: Duration) -> Result<Vec<Expansion>, PolicyError> {
         self.poll()
     }
@@ -43,6 +45,30 @@ pub trait Policy {
 
     /// Gets back an answer that was read, whose memory may be used again. Drops it by default.
     fn reclaim(&mut self, _answer: Expansion) {}
+
+    /// Whether the policy can fulfil a wish. None by default.
+    fn can(&self, _wish: Wish) -> bool {
+        false
+    }
+
+    /// As [`submit`](Policy::submit), of a request with wishes. What the policy cannot fulfil is refused in the request's name.
+    fn submit_with(&mut self, request: StepRequest<'_>, wishes: &Wishes) -> Result<(), PolicyError> {
+        match wishes.list().next() {
+            Some(wish) => {
+                Err(PolicyError::of_tree(request.tree, format!("the policy cannot fulfil the wish {wish:?}")))
+            }
+            None => self.submit(request),
+        }
+    }
+
+    /// What was drawn and read since the last call for requests that wish to be told. It comes no later than the answer: who asks
+    /// after each [`poll_for`](Policy::poll_for) misses nothing. Nothing by default.
+    fn reports(&mut self) -> Vec<Report> {
+        Vec::new()
+    }
+
+    /// Nobody waits for this request any more: it may be answered at once by what there is. Does nothing by default.
+    fn cut_short(&mut self, _ticket: u64) {}
 }
 
 /// What went wrong inside a policy.

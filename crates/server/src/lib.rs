@@ -37,6 +37,8 @@ mod exceptions;
 mod handshake;
 mod policy;
 mod reachable;
+#[cfg(feature = "serve")]
+pub mod serve;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tokens;

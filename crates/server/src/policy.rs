@@ -17,7 +17,11 @@ use sha2::{Digest, Sha256};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+/// A wait without an end is one of many waits.
+const LOOK: Duration = Duration::from_secs(3600);
 
 /// A model on servers behind [`Policy`].
 ///
@@ -264,10 +268,24 @@ impl Policy for ServerPolicy {
     }
 
     fn poll(&mut self) -> Result<Vec<Expansion>, PolicyError> {
+        loop {
+            let answers = self.poll_for(LOOK)?;
+            if !answers.is_empty() || self.pending() == 0 {
+                return Ok(answers);
+            }
+        }
+    }
+
+    fn poll_for(&mut self, at_most: Duration) -> Result<Vec<Expansion>, PolicyError> {
+        let until = Instant::now() + at_most.min(LOOK);
         while self.ready.is_empty() && !self.pending.is_empty() {
-            let done =
-                self.results.recv().map_err(|_| PolicyError::new("all threads that send requests have ended"))?;
-            self.take(done);
+            match self.results.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(done) => self.take(done),
+                Err(RecvTimeoutError::Timeout) => return Ok(Vec::new()),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(PolicyError::new("all threads that send requests have ended"));
+                }
+            }
         }
         while let Ok(done) = self.results.try_recv() {
             self.take(done);

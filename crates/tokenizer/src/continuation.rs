@@ -67,6 +67,12 @@ impl Continuation {
         &self.token_ids
     }
 
+    /// The text so far, up to the last character that is whole. It only grows, and
+    /// [`into_parts`](Self::into_parts) begins with it.
+    pub fn text(&self) -> &str {
+        self.stream.text()
+    }
+
     /// What ended the continuation, if it has ended.
     pub fn end(&self) -> Option<End> {
         self.end
@@ -116,6 +122,24 @@ mod tests {
         assert_eq!(run(" + 7</step>", &[], 5).0, Some(End::EndOfText));
         // The stop ends inside the last token, which stays whole.
         assert_eq!(run(" + 7</step>", &["</st"], 9), (Some(End::StopString), " + 7</step>".into(), 4));
+    }
+
+    #[test]
+    fn the_text_so_far_grows_by_whole_characters_to_the_text() {
+        let tokenizer = tokenizer();
+        let mut continuation = Continuation::new(&tokenizer.encode("6").unwrap(), "6", &tokenizer);
+        let mut seen = vec![String::new()];
+        for id in
+            tokenizer.encode("5 € für 2").unwrap().into_iter().chain(tokenizer.encode("€").unwrap().first().copied())
+        {
+            continuation.push(id, &[], 99, &tokenizer);
+            assert!(continuation.text().starts_with(seen.last().unwrap().as_str()));
+            seen.push(continuation.text().to_owned());
+        }
+        assert!(seen.contains(&"5 ".to_owned()) && seen.contains(&"5 €".to_owned()), "{seen:?}");
+        let text = continuation.into_parts(&tokenizer).0;
+        // A last character that stayed incomplete is no part of the text so far.
+        assert_eq!((text.as_str(), seen.last().unwrap().as_str()), ("5 € für 2\u{fffd}", "5 € für 2"));
     }
 
     #[test]

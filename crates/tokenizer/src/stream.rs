@@ -56,6 +56,11 @@ impl TextStream {
         self.stop_end.is_some()
     }
 
+    /// The continuation's text up to its last whole character.
+    pub fn text(&self) -> &str {
+        &self.text[self.overhang..]
+    }
+
     /// Whether one of `stops` is the stop string that is complete.
     pub fn stopped_by(&self, stops: &[String]) -> bool {
         self.stop_end.is_some_and(|end| stops.iter().any(|stop| self.text[..end].ends_with(stop.as_str())))

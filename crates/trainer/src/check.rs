@@ -1,6 +1,6 @@
 //! Which examples cannot be trained on, and why.
 
-use crate::{PreferencePair, SftExample, SiblingList, ValueExample};
+use crate::{PreferencePair, SftExample, SiblingList, SiblingStates, ValueExample};
 use espalier_model::Transformer;
 use serde::{Deserialize, Serialize};
 
@@ -144,6 +144,24 @@ impl Checked for ValueExample {
             return Err(SkipReason::Inconsistent { field: "step_ends".into() });
         }
         self.targets.iter().try_for_each(|&target| finite("target", target))
+    }
+}
+
+impl Checked for SiblingStates {
+    fn check(&self, limits: Limits) -> Result<(), SkipReason> {
+        for (field, numbers) in [("q", self.q.len()), ("visits", self.visits.len())] {
+            if self.steps.len() != numbers {
+                return Err(SkipReason::Inconsistent { field: field.into() });
+            }
+        }
+        if self.pairs.iter().flatten().any(|&place| place >= self.steps.len()) {
+            return Err(SkipReason::Inconsistent { field: "pairs".into() });
+        }
+        if self.steps.is_empty() {
+            return Err(SkipReason::EmptyStep);
+        }
+        check_steps(limits, &self.prompt_ids, &self.steps)?;
+        self.q.iter().try_for_each(|&q| finite("q", q))
     }
 }
 

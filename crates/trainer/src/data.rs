@@ -136,6 +136,23 @@ pub struct ValueExample {
     pub targets: Vec<f32>,
 }
 
+/// The steps after one state, S of them, with what a search found of each: what a verifier learns from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SiblingStates {
+    /// The problem, counted from 0; the heads of an ensemble see other problems.
+    pub problem: usize,
+    /// The state's tokens, at least one.
+    pub prompt_ids: Vec<u32>,
+    /// Each step's tokens. Length S.
+    pub steps: Vec<Vec<u32>>,
+    /// Q of each step, in [-1, 1]. Length S.
+    pub q: Vec<f32>,
+    /// Visits of each step. Length S.
+    pub visits: Vec<u32>,
+    /// The better and the worse step of each pair that is to be ranked, as places in `steps`.
+    pub pairs: Vec<[usize; 2]>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

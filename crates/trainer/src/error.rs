@@ -131,6 +131,12 @@ pub enum TrainerError {
         /// Its kind.
         kind: String,
     },
+    /// A model with an ensemble of heads, where one is trained.
+    #[error("the model has {heads} value heads, and this training is of one; start from a policy, not from a verifier")]
+    Ensemble {
+        /// K.
+        heads: usize,
+    },
     /// The model failed.
     #[error(transparent)]
     Model(#[from] espalier_model::ModelError),

@@ -1,6 +1,6 @@
 //! Hashes of examples, to recognise them after a restart.
 
-use crate::{PreferencePair, SftExample, SiblingList, ValueExample};
+use crate::{PreferencePair, SftExample, SiblingList, SiblingStates, ValueExample};
 use sha2::{Digest, Sha256};
 
 /// Hashes numbers with their lengths, so that no two lists of examples run into each other.
@@ -70,6 +70,23 @@ impl Hashed for ValueExample {
         to.ids(&self.ids);
         to.ids(&self.step_ends);
         to.floats(&self.targets);
+    }
+}
+
+impl Hashed for SiblingStates {
+    fn feed(&self, to: &mut Fingerprint) {
+        to.number(self.problem as u64);
+        to.ids(&self.prompt_ids);
+        to.number(self.steps.len() as u64);
+        for step in &self.steps {
+            to.ids(step);
+        }
+        to.floats(&self.q);
+        to.ids(&self.visits);
+        to.number(self.pairs.len() as u64);
+        for place in self.pairs.iter().flatten() {
+            to.number(*place as u64);
+        }
     }
 }
 

@@ -105,7 +105,7 @@ impl Trainer<'_> {
         let masters = weights::prepare(self.model, self.config)?;
         let sequences = usable.examples.iter().map(|example| example.prompt_steps()).collect();
         let mut learner = Joint {
-            head: head_of(self.model).set_requires_grad(true),
+            head: head_of(self.model)?.set_requires_grad(true),
             value_weight,
             examples: &usable.examples,
             collator: Collator::new(sequences, self.model, self.config),

@@ -7,12 +7,13 @@
 //!   reference log-probs, computed once ────┘          metrics.jsonl, tb/, trainer_state/ after each step
 //! ```
 //!
-//! Letters: B pairs, T tokens of a row, M predicted tokens, K siblings of a state, V vocabulary, H hidden size.
+//! Letters: B pairs, T tokens of a row, M predicted tokens, K siblings of a state or heads of a verifier, V vocabulary,
+//! H hidden size.
 //!
 //! - A [`Trainer`] imitates whole paths ([`sft`](Trainer::sft)), learns from what the tree prefers
 //!   ([`prefer_pairs`](Trainer::prefer_pairs), [`prefer_lists`](Trainer::prefer_lists)), fits the value head
-//!   ([`value`](Trainer::value)), or imitates and fits the head at once ([`joint`](Trainer::joint)). All resume after being
-//!   killed, with the same bits.
+//!   ([`value`](Trainer::value)), imitates and fits the head at once ([`joint`](Trainer::joint)), or makes a scorer of states
+//!   that is not the policy ([`verifier`](Trainer::verifier)). All resume after being killed, with the same bits.
 //! - [`objectives`] holds the losses, each a pure function.
 //!
 //! Without the feature `torch` only the settings are here ([`TrainConfig`]), for programs without LibTorch.
@@ -85,6 +86,7 @@ mod sft;
 mod tensorboard;
 #[cfg(feature = "torch")]
 mod value;
+mod verifier;
 #[cfg(feature = "torch")]
 mod weights;
 
@@ -92,7 +94,7 @@ mod weights;
 pub use check::{SkipReason, SkippedRow};
 pub use config::{LOSSES, Layout, LoraConfig, Order, Precision, Schedule, TrainConfig};
 #[cfg(feature = "torch")]
-pub use data::{PreferencePair, SftExample, SiblingList, ValueExample};
+pub use data::{PreferencePair, SftExample, SiblingList, SiblingStates, ValueExample};
 #[cfg(feature = "torch")]
 pub use error::TrainerError;
 #[cfg(feature = "torch")]
@@ -107,3 +109,4 @@ pub use objectives::Objective;
 pub use resume::state_folder;
 #[cfg(feature = "torch")]
 pub use run::TrainSummary;
+pub use verifier::{Trunk, VerifierObjective, VerifierRules};

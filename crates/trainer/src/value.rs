@@ -29,7 +29,7 @@ impl Trainer<'_> {
     pub fn value(mut self, data: &[ValueExample]) -> Result<TrainSummary, TrainerError> {
         let usable = self.usable("value", data, &Value::Null)?;
         let states = HiddenStates::of(&usable.examples, &mut self)?;
-        let (weights, means) = (head_of(self.model), Means::default());
+        let (weights, means) = (head_of(self.model)?, Means::default());
         let mut head = Head { weights, states, examples: &usable.examples, means };
         let summary = self.fit(&usable, Masters::default(), &mut head)?;
         self.model.set_value_head(Some(head.weights.detach().copy()))?;
@@ -37,11 +37,12 @@ impl Trainer<'_> {
     }
 }
 
-/// A copy of the model's value head, w `[H]`, float32; zeros if it has none.
-pub(crate) fn head_of(model: &Transformer) -> Tensor {
+/// A copy of the model's one value head, w `[H]`, float32; zeros if it has none.
+pub(crate) fn head_of(model: &Transformer) -> Result<Tensor, TrainerError> {
     match model.value_head() {
-        Some(head) => head.to_kind(Kind::Float).copy(),
-        None => Tensor::zeros([model.config().hidden_size as i64], (Kind::Float, model.device())),
+        Some(_) if model.heads() > 1 => Err(TrainerError::Ensemble { heads: model.heads() }),
+        Some(head) => Ok(head.to_kind(Kind::Float).copy()),
+        None => Ok(Tensor::zeros([model.config().hidden_size as i64], (Kind::Float, model.device()))),
     }
 }
 

@@ -88,10 +88,11 @@ pub use check::{Violation, check};
 pub use error::TreeError;
 pub use examples::{PathExample, ValueExample, outcome_pairs, sft_paths, value_examples};
 pub use journal::Journal;
+pub use outcome::rewards_to_go;
 pub use pairs::{
-    Curriculum, Loaded, Origin, PairInfo, PairRule, PairRules, RankedList, StepPair, UnusedRow, arrange_pairs,
-    load_pairs, load_ranked_lists, pair_rules, ranked_lists, read_pairs, select_pairs, write_llama_factory,
-    write_pairs, write_ranked_lists, write_step_dpo,
+    Curriculum, Loaded, Origin, PairInfo, PairRule, PairRules, RankedList, Siblings, StepPair, UnusedRow,
+    arrange_pairs, load_pairs, load_ranked_lists, pair_rules, ranked_lists, read_pairs, select_pairs, siblings,
+    write_llama_factory, write_pairs, write_ranked_lists, write_step_dpo,
 };
 pub use parquet_file::policy_hash;
 pub use schema::{FORMAT_VERSION_KEY, PAIRS_FORMAT_VERSION, TREES_FORMAT_VERSION, pairs_schema, trees_schema};

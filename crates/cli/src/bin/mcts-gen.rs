@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use espalier_cli::command::config_args::print_config;
 #[cfg(feature = "local")]
 use espalier_cli::command::score;
-use espalier_cli::command::{complete, pairs, search, show, solve, task};
+use espalier_cli::command::{complete, pairs, search, serve, show, solve, task};
 use espalier_cli::exit::run;
 use espalier_cli::log::LogFlags;
 use espalier_cli::parse::parse;
@@ -31,6 +31,8 @@ enum Command {
     #[cfg(feature = "local")]
     /// Print how likely the policy finds given completions, each as a line of JSON
     Score(score::ScoreArgs),
+    /// Serve a policy to clients of OpenAI's API, with values and, if wanted, tree search
+    Serve(serve::ServeArgs),
     /// Print stored trees, or check their invariants
     Show(show::ShowArgs),
     /// Search a tree for one question; print the steps of the answer that its solutions vote for
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
     let cli: Cli = match parse(&[
         ("search", print_config::<search::SearchArgs>),
         ("pairs", print_config::<pairs::PairsArgs>),
+        ("serve", print_config::<serve::ServeArgs>),
         ("complete", print_config::<complete::CompleteArgs>),
         ("solve", print_config::<solve::SolveArgs>),
         ("task", task::print_try_config),
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
     cli.log.start();
     run(|| match cli.command {
         Command::Search(args) => search::run(&args),
+        Command::Serve(args) => serve::run(&args),
         Command::Pairs(args) => pairs::run(&args),
         Command::Complete(args) => complete::run(&args),
         #[cfg(feature = "local")]

@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 use espalier_cli::command::config_args::print_config;
 use espalier_cli::command::{
     compare, compare_evals, eval, experiment, init, judge, objective, prefer, report, round, settings, sft, value,
+    verifier,
 };
 use espalier_cli::exit::run;
 use espalier_cli::log::LogFlags;
@@ -38,6 +39,8 @@ enum Command {
     Objective(objective::ObjectiveArgs),
     /// Train the value head on the Q of trees
     Value(value::ValueArgs),
+    /// Make a verifier of trees, a scorer of states that is not the policy, and measure it on held-out problems
+    Verifier(verifier::VerifierArgs),
     /// How well a policy answers problems: greedy, pass@k, majority@k or by tree search, with 95 % intervals
     Eval(eval::EvalArgs),
     /// Compare two evaluations of the same problems, problem by problem
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         ("prefer", print_config::<prefer::PreferArgs>),
         ("compare", print_config::<compare::CompareArgs>),
         ("value", print_config::<value::ValueArgs>),
+        ("verifier", print_config::<verifier::VerifierArgs>),
         ("eval", print_config::<eval::EvalArgs>),
         ("experiment", print_config::<experiment::ExperimentArgs>),
     ]) {
@@ -74,6 +78,7 @@ fn main() -> ExitCode {
         Command::Compare(args) => compare::run(&args),
         Command::Objective(args) => objective::run(&args),
         Command::Value(args) => value::run(&args),
+        Command::Verifier(args) => verifier::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::CompareEvals(args) => compare_evals::run(&args),
         Command::Judge(args) => judge::run(&args),

@@ -13,6 +13,7 @@ use anyhow::Result;
 use clap::Args;
 use espalier_files::ensure_creatable;
 use espalier_rounds::stage::eval;
+use espalier_rounds::stage::policy_folder::PolicyFolder;
 use std::path::PathBuf;
 
 /// Flags of `step-train eval`.
@@ -22,6 +23,10 @@ pub struct EvalArgs {
     policy: PolicyFlags,
     #[command(flatten)]
     problems: ProblemFlags,
+    /// With the method sample: a folder of step-train verifier, or a policy with a value head; the answers are also picked by
+    /// its scores, and voted on with them
+    #[arg(long, value_name = "DIR")]
+    verifier: Option<PathBuf>,
     /// The report to write, as JSON; all samples lie beside it in a Parquet file
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -35,7 +40,17 @@ impl Keys for EvalArgs {
     const FLAGS: &'static [Group] = &[
         COMMON,
         RUNTIME_OF_SEARCH,
-        group("eval", &[flag("method"), flag("samples"), flag("beam_width"), flag("max_tokens"), flag("boxed_only")]),
+        group(
+            "eval",
+            &[
+                flag("method"),
+                flag("samples"),
+                flag("aggregation"),
+                flag("beam_width"),
+                flag("max_tokens"),
+                flag("boxed_only"),
+            ],
+        ),
         group(
             "search",
             &[
@@ -56,7 +71,9 @@ pub fn run(args: &EvalArgs) -> Result<Outcome> {
     ensure_creatable(&args.out)?;
     let name = args.problems.problems.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let group = eval::Group { name, problems: &problems };
-    let report = eval::run(&[group], &policy, &args.out, "eval", &Session::new(args.output).context(&config))?;
+    let verifier = args.verifier.as_deref().map(PolicyFolder::open).transpose()?;
+    let session = Session::new(args.output);
+    let report = eval::run(&[group], &policy, verifier.as_ref(), &args.out, "eval", &session.context(&config))?;
     print_result(format_args!("{}", scores(&report)));
     for skipped in &report.skipped {
         say(format_args!("skipped problem {}: {}", skipped.problem_id, skipped.reason));

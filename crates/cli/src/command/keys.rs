@@ -53,6 +53,17 @@ pub const SAMPLING: Group = group(
     &[flag("top_k"), flag("top_p"), flag("min_p"), flag("repetition_penalty"), flag("precision"), flag("numerics")],
 );
 
+/// Who judges.
+pub const JUDGING: Group = group(
+    "judging",
+    &[
+        flag("judges").named("judge"),
+        flag("reward"),
+        flag("weights").named("judge-weights"),
+        flag("time_limit_s").named("judge-time-limit-s"),
+    ],
+);
+
 /// Which pairs are taken from trees.
 pub const PAIRS: Group = group(
     "pairs",
@@ -60,6 +71,7 @@ pub const PAIRS: Group = group(
         flag("rule"),
         flag("min_margin"),
         flag("min_visits"),
+        flag("judges").named("judges-of-pairs"),
         flag("max_pairs_per_problem"),
         flag("balance"),
         flag("curriculum"),

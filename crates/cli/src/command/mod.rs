@@ -36,6 +36,7 @@ pub mod round;
 #[cfg(feature = "local")]
 pub mod score;
 pub mod search;
+pub mod serve;
 #[cfg(feature = "local")]
 pub mod settings;
 #[cfg(feature = "local")]
@@ -46,6 +47,8 @@ pub mod task;
 mod task_try;
 #[cfg(feature = "local")]
 pub mod value;
+#[cfg(feature = "local")]
+pub mod verifier;
 
 /// Reads one of an enum's names.
 fn choice<T: Choice>() -> impl TypedValueParser<Value = T> {

@@ -2,7 +2,7 @@
 
 use super::config_args::{ConfigArgs, Keys};
 use super::flag::{Group, flag, group};
-use super::keys::{COMMON, PAIRS, RUNTIME_OF_SEARCH, SAMPLING, SEARCH};
+use super::keys::{COMMON, JUDGING, PAIRS, RUNTIME_OF_SEARCH, SAMPLING, SEARCH};
 use super::policy_flags::PolicyFlags;
 use super::problems::ProblemFlags;
 use crate::exit::{Outcome, print_result};
@@ -36,6 +36,7 @@ impl Keys for SearchArgs {
         RUNTIME_OF_SEARCH,
         SEARCH,
         group("search.stop_when", &[flag("correct_solutions"), flag("sampled_tokens"), flag("wall_s")]),
+        JUDGING,
         SAMPLING,
         PAIRS,
         group("storage", &[flag("shard_trees")]),

@@ -6,14 +6,13 @@ use super::keys::{COMMON, RUNTIME_OF_SEARCH, SAMPLING, SEARCH};
 use super::policy_flags::PolicyFlags;
 use crate::exit::{Outcome, print_result};
 use crate::shown::{say, shown};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::Args;
-use espalier_eval::{BlindJudge, Diagnosis, FormatJudge, best_solution, stops};
+use espalier_eval::{Diagnosis, Solving, best_solution};
 use espalier_files::seed_from;
-use espalier_rounds::stage::search::settings;
+use espalier_rounds::stage::search::{check_evaluation, settings};
 use espalier_rounds::stage::tasks::asked;
-use espalier_search::{SearchError, SearchEvent, TreeJob, search_with_events};
-use espalier_tree::{Ending, NodeId, Tree, TreeInfo};
+use espalier_tree::{Ending, NodeId, Tree};
 
 /// Flags of `mcts-gen solve`.
 #[derive(Args)]
@@ -40,39 +39,15 @@ pub fn run(args: &SolveArgs) -> Result<Outcome> {
     }
     let source = args.policy.source()?;
     source.check_evaluation(args.config.flag("search.evaluation").and_then(|value| value.as_str()))?;
+    check_evaluation(&config)?;
     let task = source.task(&config)?;
     let mut opened = source.open(&config, crate::session::print_notice)?;
     let settings = settings(&config, &task, opened.about().has_value_head);
-    let job = TreeJob {
-        index: 0,
-        info: TreeInfo {
-            run_id: config.name.clone(),
-            round: 0,
-            problem_id: "question".to_owned(),
-            question: question.to_owned(),
-            reference_answer: String::new(),
-            tree_seed: seed_from(&[&config.seed, &"solve", &question]),
-        },
-        prompt: task.prompt_of(question)?,
-    };
-    // Nobody knows the answer: what is well-formed counts as right, and the value head leads between such paths.
-    let judge = BlindJudge(FormatJudge { task: task.clone() });
     let mut policy = asked(opened.policy()?, &source, &task)?;
-    let mut found: Option<Result<Box<Tree>, String>> = None;
-    search_with_events(&settings, 1, &stops(&task), [job], policy.as_mut(), &judge, |event| {
-        match event {
-            SearchEvent::Finished { tree, .. } => found = Some(Ok(Box::new(tree))),
-            SearchEvent::Skipped(skip) => found = Some(Err(skip.reason.clone())),
-            SearchEvent::Advanced(_) => {}
-        }
-        Ok::<_, SearchError>(())
-    })
-    .context("the search stopped")?;
-    let tree = match found {
-        Some(Ok(tree)) => tree,
-        Some(Err(reason)) => bail!("the question cannot be searched: {reason}"),
-        None => bail!("the search ended without a tree"),
-    };
+    let seed = seed_from(&[&config.seed, &"solve", &question]);
+    let solving = Solving { task: &task, search: settings.clone(), tree: 0, seed };
+    let (tree, _) =
+        solving.tree(question, policy.as_mut()).map_err(|reason| anyhow!("the question cannot be solved: {reason}"))?;
     let Some(end) = best_solution(&tree) else {
         let mut diagnosis = Diagnosis::default();
         diagnosis.add_tree(&tree, &task);

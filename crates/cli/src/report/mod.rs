@@ -4,3 +4,4 @@ pub mod curve;
 pub mod experiment;
 pub mod html;
 pub mod table;
+pub mod verifier;

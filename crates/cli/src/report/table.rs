@@ -1,7 +1,7 @@
 //! Tables for the terminal.
 
 use crate::shown::shown;
-use espalier_eval::{Comparison, Estimate, GroupScore, Paired, Score};
+use espalier_eval::{Comparison, Estimate, GroupScore, Paired, Score, VerifierScore};
 use espalier_rounds::run::manifest::RoundManifest;
 use espalier_rounds::stage::eval::EvalReport;
 use std::fmt::Write;
@@ -36,10 +36,14 @@ pub fn rounds(rounds: &[RoundManifest]) -> String {
 pub fn scores(report: &EvalReport) -> String {
     let mut rows = vec![["problems", "accuracy", "n"].map(str::to_owned)];
     let mut row = |name: String, score: &Score| rows.push([name, interval(score), score.problems.to_string()]);
-    for GroupScore { name, all, families, difficulties, pass_at, majority_at, .. } in &report.groups {
+    for GroupScore { name, all, families, difficulties, pass_at, majority_at, verifier, .. } in &report.groups {
         row(name.clone(), all);
         for (k, score) in majority_at {
             row(format!("  majority@{k}"), score);
+        }
+        if let Some(VerifierScore { reranked_at, weighted_at, .. }) = verifier {
+            reranked_at.iter().for_each(|(k, score)| row(format!("  reranked@{k}"), score));
+            weighted_at.iter().for_each(|(k, score)| row(format!("  weighted@{k}"), score));
         }
         for (k, &Estimate { mean, low, high }) in pass_at {
             let score = Score { accuracy: mean, low, high, ..*all };
@@ -48,7 +52,23 @@ pub fn scores(report: &EvalReport) -> String {
         families.iter().for_each(|(family, score)| row(format!("  {family}"), score));
         difficulties.iter().for_each(|(steps, score)| row(format!("  {steps} steps"), score));
     }
-    aligned(&rows)
+    let gains: Vec<[String; 4]> = report.groups.iter().flat_map(gains).collect();
+    if gains.is_empty() {
+        return aligned(&rows);
+    }
+    let heads = ["against the majority", "difference", "p", "n"].map(str::to_owned);
+    aligned(&rows) + "\n" + &aligned(&[vec![heads], gains].concat())
+}
+
+/// What a verifier gains over the majority of the same samples, where one was asked.
+fn gains(group: &GroupScore) -> Vec<[String; 4]> {
+    let Some(VerifierScore { reranked, weighted, .. }) = &group.verifier else { return Vec::new() };
+    let most = group.majority_at.keys().last().copied().unwrap_or_default();
+    let row = |name: &str, paired: &Paired| {
+        let name = format!("{} {name}@{most}", group.name);
+        [name, points(&paired.difference), format!("{:.4}", paired.p), paired.first.problems.to_string()]
+    };
+    vec![row("reranked", reranked), row("weighted", weighted)]
 }
 
 /// Both accuracies, their paired difference and its p, over all problems, by group and by family.
@@ -56,13 +76,11 @@ pub fn comparison(comparison: &Comparison) -> String {
     let heads = ["problems", "first", "second", "difference", "only first", "only second", "p", "n"];
     let mut rows = vec![heads.map(str::to_owned)];
     let mut row = |name: &str, paired: &Paired| {
-        let points = |share: f64| format!("{:+.1}", 100.0 * share);
-        let Estimate { mean, low, high } = paired.difference;
         rows.push([
             name.to_owned(),
             interval(&paired.first),
             interval(&paired.second),
-            format!("{} [{}, {}]", points(mean), points(low), points(high)),
+            points(&paired.difference),
             paired.only_first.to_string(),
             paired.only_second.to_string(),
             format!("{:.4}", paired.p),
@@ -75,6 +93,12 @@ pub fn comparison(comparison: &Comparison) -> String {
     }
     comparison.families.iter().for_each(|(name, paired)| row(&format!("  {name}"), paired));
     aligned(&rows)
+}
+
+/// `+3.4 [+1.0, +5.9]`, in points.
+pub fn points(difference: &Estimate) -> String {
+    let points = |share: f64| format!("{:+.1}", 100.0 * share);
+    format!("{} [{}, {}]", points(difference.mean), points(difference.low), points(difference.high))
 }
 
 /// `61.2 % [57.0, 65.3]`.

@@ -37,7 +37,8 @@ fn samples(scratch: Scratch) -> Begun {
 fn journal(scratch: Scratch) -> Begun {
     let path = scratch.file("answers.journal");
     let (mut journal, _) = AnswerJournal::open(&path, 3).expect("a new journal");
-    let text = Text { text: "<step>7</step>".into(), tokens: 4, logprob_nats: -1.5, weight: 1.0 };
+    let text =
+        Text { text: "<step>7</step>".into(), tokens: 4, logprob_nats: -1.5, token_ids: vec![1, 2], weight: 1.0 };
     let answered = Answered { texts: vec![text; 2], skipped: None };
     let mut seeds = Vec::new();
     for problem in [2, 0] {

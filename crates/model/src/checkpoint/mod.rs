@@ -7,7 +7,7 @@ mod tests;
 mod write;
 
 pub(crate) use bytes::tensor_bytes;
-pub(crate) use read::{read_file, read_folder};
+pub(crate) use read::{read_file, read_folder, shape_in};
 pub(crate) use write::write_file;
 
 /// The weights of a model that lie in one file.

@@ -57,6 +57,11 @@ pub(crate) fn read_file(
     read(&[path.to_owned()], path, wanted, |_| false, device, kind)
 }
 
+/// The shape of a tensor in a file, if it is there.
+pub(crate) fn shape_in(path: &Path, name: &str) -> Result<Option<Vec<i64>>, ModelError> {
+    Ok(Tensors::open(path)?.header.info(name).map(|info| signed(&info.shape)))
+}
+
 fn read(
     files: &[PathBuf],
     source: &Path,

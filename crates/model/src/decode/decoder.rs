@@ -33,8 +33,8 @@ pub struct Decoder {
     config: ModelConfig,
     weights: Weights,
     pool: Pool,
-    /// [H], float32.
-    value_head: Option<Vec<f32>>,
+    /// [K H], float32; empty for a model without a value head.
+    value_heads: Vec<f32>,
 }
 
 #[derive(Debug)]
@@ -63,8 +63,8 @@ impl Decoder {
                 (Weights::Torch(torch.into()), pool)
             }
         };
-        let value_head = model.value_head().map(super::states::to_vec).transpose()?;
-        Ok(Decoder { config: model.config().clone(), weights, pool, value_head })
+        let value_heads = model.value_head().map(super::states::to_vec).transpose()?.unwrap_or_default();
+        Ok(Decoder { config: model.config().clone(), weights, pool, value_heads })
     }
 
     /// The model's shape.
@@ -79,7 +79,7 @@ impl Decoder {
 
     /// Whether the model has a value head.
     pub fn has_value_head(&self) -> bool {
-        self.value_head.is_some()
+        !self.value_heads.is_empty()
     }
 
     /// Bytes of the weights.
@@ -135,14 +135,35 @@ impl Decoder {
         }
     }
 
-    /// V(s) = tanh(w . h), `[N]`; empty for a model without a value head. A state's value depends on no other, bit for bit.
+    /// K, 0 for a model without a value head.
+    pub fn heads(&self) -> usize {
+        self.value_heads.len() / self.config.hidden_size
+    }
+
+    /// V(s) = tanh(w . h), `[N]`, of an ensemble the mean over its heads; empty for a model without a value head. A state's
+    /// value depends on no other, bit for bit.
     ///
     /// # Errors
     /// What LibTorch says of a device.
     pub fn values(&self, states: &States) -> Result<Vec<f32>, ModelError> {
-        let Some(head) = &self.value_head else { return Ok(Vec::new()) };
-        let numbers = states.to_vec()?;
-        let score = |state: &[f32]| state.iter().zip(head).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
-        Ok(numbers.chunks_exact(head.len()).map(|state| score(state).tanh() as f32).collect())
+        let mean = |heads: &[f64]| heads.iter().sum::<f64>() / heads.len() as f64;
+        let values = self.head_values(states)?;
+        Ok(values.chunks_exact(self.heads().max(1)).map(|heads| mean(heads) as f32).collect())
+    }
+
+    /// V_k(s) = tanh(w_k . h) of each head, `[N K]`, state after state.
+    ///
+    /// # Errors
+    /// What LibTorch says of a device.
+    pub fn head_values(&self, states: &States) -> Result<Vec<f64>, ModelError> {
+        if self.value_heads.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (numbers, width) = (states.to_vec()?, self.config.hidden_size);
+        let value = |state: &[f32], head: &[f32]| {
+            state.iter().zip(head).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>().tanh()
+        };
+        let states = numbers.chunks_exact(width);
+        Ok(states.flat_map(|state| self.value_heads.chunks_exact(width).map(move |head| value(state, head))).collect())
     }
 }

@@ -6,11 +6,12 @@ mod init;
 mod lora;
 #[cfg(test)]
 mod tests;
+mod value_head;
 
-use crate::checkpoint::{VALUE_HEAD_FILE, WEIGHTS, read_file, read_folder, tensor_bytes, write_file};
+use crate::checkpoint::{VALUE_HEAD_FILE, WEIGHTS, read_folder, tensor_bytes, write_file};
 use crate::names::{VALUE_HEAD, is_redundant, weights};
 use crate::rope::Rope;
-use crate::rows::{pointwise_each, rms_norm};
+use crate::rows::rms_norm;
 use crate::{ModelConfig, ModelError};
 pub use checkpointed::Checkpointed;
 use lora::Adapter;
@@ -134,12 +135,7 @@ impl Transformer {
         let redundant = |name: &str| is_redundant(name, &config);
         let tensors = read_folder(folder, &weights(&config), redundant, device, kind)?;
         let mut model = Transformer::assemble(config, tensors, device, kind);
-        let path = folder.join(VALUE_HEAD_FILE);
-        if path.exists() {
-            let wanted = [(VALUE_HEAD.to_owned(), vec![model.config.hidden_size as i64])];
-            let head = read_file(&path, &wanted, device, Kind::Float)?.pop();
-            model.set_value_head(head)?;
-        }
+        model.load_value_head(folder)?;
         Ok(model)
     }
 
@@ -240,28 +236,6 @@ impl Transformer {
         }
     }
 
-    /// w, `[H]`, float32, if the model has a value head.
-    pub fn value_head(&self) -> Option<&Tensor> {
-        self.value_head.as_ref()
-    }
-
-    /// Replaces or removes the value head. It is kept in float32 on the model's device.
-    ///
-    /// # Errors
-    /// When its shape is not `[H]`.
-    pub fn set_value_head(&mut self, head: Option<Tensor>) -> Result<(), ModelError> {
-        if let Some(head) = head {
-            let wanted = vec![self.config.hidden_size as i64];
-            if head.size() != wanted {
-                return Err(ModelError::Shape { name: VALUE_HEAD.to_owned(), got: head.size(), wanted });
-            }
-            self.value_head = Some(head.f_to_kind(Kind::Float)?.f_to_device(self.device)?);
-        } else {
-            self.value_head = None;
-        }
-        Ok(())
-    }
-
     /// SHA-256 over names, data types, shapes and bytes of all weights and the value head, in hexadecimal.
     ///
     /// # Panics
@@ -327,17 +301,6 @@ impl Transformer {
     /// When the last dimension of `hidden` is not H.
     pub fn logits(&self, hidden: &Tensor) -> Tensor {
         hidden.linear(self.unembedding(), None::<&Tensor>)
-    }
-
-    /// V(s) = tanh(w . h), [..], float32, of final-norm hidden states [.., H]. A state's value depends on no other, bit
-    /// for bit, in batches of any size.
-    ///
-    /// # Panics
-    /// When the model has no value head.
-    pub fn values(&self, hidden: &Tensor) -> Tensor {
-        let head = self.value_head.as_ref().expect("a model with a value head");
-        let scores = (hidden.to_kind(Kind::Float) * head).sum_dim_intlist(-1, false, Kind::Float);
-        pointwise_each(&scores, Tensor::f_tanh).expect("a shape that was split can be joined")
     }
 
     /// log pi(target | before), `[M]`, float32, of `targets` `[M]` int64 at final-norm hidden states `[M, H]`. Gradients flow.

@@ -162,6 +162,36 @@ fn a_value_head_is_saved_beside_the_weights_and_removed_with_it() {
 }
 
 #[test]
+fn an_ensemble_is_the_mean_of_its_heads_and_one_head_of_them_is_one_head() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut model = model(3);
+    let heads = Tensor::stack(&[head(), head() * -0.5, head() + 0.3], 0);
+    model.set_value_head(Some(heads.shallow_clone())).unwrap();
+    model.save(folder.path()).unwrap();
+    let again = Transformer::load(folder.path(), Device::Cpu, Kind::Float).unwrap();
+    assert_eq!((again.heads(), again.hash()), (3, model.hash()));
+    let hidden = Tensor::randn([2, 4, 32], (Kind::Float, Device::Cpu)) * 0.2;
+    let each = hidden.matmul(&heads.tr()).tanh();
+    assert!(largest(&(again.head_values(&hidden) - &each)) < 1e-6);
+    assert!(largest(&(again.values(&hidden) - each.mean_dim(-1, false, Kind::Float))) < 1e-6);
+
+    model.set_value_head(Some(head().unsqueeze(0))).unwrap();
+    assert_eq!((model.heads(), model.value_head().unwrap().size()), (1, vec![32]));
+    assert!(largest(&(model.values(&hidden) - each.select(-1, 0))) < 1e-6);
+    for shape in [vec![2, 31], vec![0, 32], vec![1, 2, 32]] {
+        let head = Tensor::zeros(shape.as_slice(), (Kind::Float, Device::Cpu));
+        assert!(model.set_value_head(Some(head)).is_err(), "{shape:?}");
+    }
+    Tensor::write_safetensors(
+        &[("value_head.weight", Tensor::zeros([3, 31], (Kind::Float, Device::Cpu)))],
+        folder.path().join("value_head.safetensors"),
+    )
+    .unwrap();
+    let error = Transformer::load(folder.path(), Device::Cpu, Kind::Float).unwrap_err().to_string();
+    assert_eq!(error, "tensor value_head.weight has shape [3, 31], but the config wants [3, 32]");
+}
+
+#[test]
 fn half_precision_stays_close() {
     let folder = tempfile::tempdir().unwrap();
     model(3).save(folder.path()).unwrap();

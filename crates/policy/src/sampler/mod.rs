@@ -70,6 +70,20 @@ pub(crate) fn logprob(logits: &[f32], token: u32, scratch: &mut Scratch) -> Opti
     Some(logprob_of(logits, token, maximum(logits)?, &mut scratch.block_sums))
 }
 
+/// The likeliest of the tokens below `choices` and their natural log-probabilities, falling; of equal ones the lower id first.
+/// None where [`draw`] has none; a token that cannot come is left out.
+pub(crate) fn likeliest(logits: &[f32], choices: usize, count: usize, scratch: &mut Scratch) -> Vec<(u32, f32)> {
+    let Some(max) = maximum(logits) else { return Vec::new() };
+    let row = Row { shaped: &logits[..choices.min(logits.len())], max, inverse_temperature: 1.0 };
+    scratch.order.clear();
+    scratch.order.extend(0..row.shaped.len() as u32);
+    row.sort_head(&mut scratch.order, count);
+    let total = exponentials(logits, max, 1.0, None, &mut scratch.block_sums).ln();
+    let logprob = |id: u32| (f64::from(logits[id as usize]) - f64::from(max) - total) as f32;
+    let listed = scratch.order.iter().take(count).map(|&id| (id, logprob(id)));
+    listed.filter(|(_, logprob)| logprob.is_finite()).collect()
+}
+
 fn logprob_of(logits: &[f32], token: u32, max: f32, block_sums: &mut Vec<f32>) -> f32 {
     let total = exponentials(logits, max, 1.0, None, block_sums);
     (f64::from(logits[token as usize]) - f64::from(max) - total.ln()) as f32

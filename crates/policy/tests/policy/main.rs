@@ -10,3 +10,5 @@ mod reference;
 mod served;
 mod text;
 mod tiny;
+mod verifier;
+mod wishes;

@@ -13,19 +13,23 @@
 //! list of the commands that take it (`command/keys.rs`).
 
 mod init;
+mod judging;
 pub mod reference;
 mod resolve;
 mod round;
 mod runtime;
 mod serving;
 mod training;
+mod verifier;
 
-pub use espalier_eval::{EvalConfig, Method};
+pub use espalier_eval::{Aggregation, EvalConfig, Method};
 pub use init::{ModelShape, ProblemsConfig};
+pub use judging::JudgingConfig;
 pub use round::{RoundConfig, RoundStage};
 pub use runtime::{Place, RuntimeConfig, StorageConfig};
 pub use serving::ServingConfig;
 pub use training::{PreferConfig, SftConfig};
+pub use verifier::VerifierConfig;
 
 use anyhow::{Context, Result};
 use espalier_files::{Lock, publish_bytes, sweep};
@@ -79,6 +83,9 @@ settings! {
         pub model: ModelShape = ModelShape::default();
         /// Tree search.
         pub search: SearchConfig = SearchConfig::default();
+        /// Who judges steps and paths.
+        #[serde(skip_serializing_if = "JudgingConfig::is_default")]
+        pub judging: JudgingConfig = JudgingConfig::default();
         /// Sampling of tokens; the temperature is the search's.
         pub sampling: SamplingConfig = SamplingConfig::default();
         /// Which sibling pairs are taken from the trees.
@@ -91,6 +98,8 @@ settings! {
         pub prefer: PreferConfig = PreferConfig::default();
         /// Value-head regression.
         pub value: TrainConfig = paper(1e-5, 7);
+        /// A verifier of states; no stage of a round makes one.
+        pub verifier: VerifierConfig = VerifierConfig::default();
         /// Evaluation; the temperature of sampled answers and the size of trees are the search's.
         pub eval: EvalConfig = EvalConfig::default();
     }

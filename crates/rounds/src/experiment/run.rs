@@ -35,7 +35,7 @@ fn result(block: &Block, method: Method, searched: &SearchManifest, context: &Co
     let trained = train(method, block, context)?;
     let title = format!("{}: {}", block.name(), method.name());
     let policy = PolicySource::of_run(&block.policy(method), context.config)?;
-    let eval = eval::run(&groups(&block.sets), &policy, &out.join("eval.json"), &title, context)?;
+    let eval = eval::run(&groups(&block.sets), &policy, None, &out.join("eval.json"), &title, context)?;
     let result = MethodResult {
         method,
         granularity: block.task.granularity(),

@@ -43,7 +43,7 @@ pub fn run(run: &RunFolder, round: u32, context: &Context) -> Result<RoundManife
     let mut manifest = if round == 0 { warm_start(run, &sets, context)? } else { improve(run, round, &sets, context)? };
     let title = format!("round {round}: eval");
     let policy = PolicySource::of_run(&run.policy(round + 1), context.config)?;
-    manifest.eval = eval::run(&groups(&sets), &policy, &out.join("eval.json"), &title, context)?;
+    manifest.eval = eval::run(&groups(&sets), &policy, None, &out.join("eval.json"), &title, context)?;
     tidy(run, round, context.config)?;
     work.finish(&manifest, &format!("round {round}"))?;
     Ok(manifest)

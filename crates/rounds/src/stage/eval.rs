@@ -3,16 +3,20 @@
 use crate::config::{Method, RunConfig};
 use crate::context::Context;
 use crate::contract::{self, Begun, Identity, Place};
+use crate::judging::{self, Judging};
+use crate::stage::policy_folder::{self, PolicyFolder};
 use crate::stage::policy_source::PolicySource;
-use crate::stage::search::{Skipped, settings};
+use crate::stage::search::{Skipped, check_evaluation, settings};
 use crate::stage::tasks::{asked, described};
 use anyhow::{Context as _, Result, bail};
 use espalier_eval::{
     AnswerJournal, Answered, Answering, EvalError, GroupScore, ProblemSamples, Sample, grade, read_samples,
-    samples_beside, write_samples,
+    samples_beside, stops, write_samples,
 };
 use espalier_files::{fingerprint, read_input_text};
-use espalier_task::{Grader, Problem, Task, TaskError};
+use espalier_search::Stops;
+use espalier_task::{AnswerKind, Grader, Problem, Task, TaskError};
+use espalier_tree::Ending;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -47,15 +51,31 @@ pub struct EvalReport {
 /// Raised when equal settings, problems and policies give other answers or grades than before.
 const RULES: u32 = 2;
 
-/// Answers all problems, scores them by group and publishes the samples, then the report.
-pub fn run(groups: &[Group], source: &PolicySource, out: &Path, title: &str, context: &Context) -> Result<EvalReport> {
+/// Answers all problems, scores them by group and publishes the samples, then the report. Sampled answers are also put before
+/// a `verifier`, if one is given.
+pub fn run(
+    groups: &[Group],
+    source: &PolicySource,
+    verifier: Option<&PolicyFolder>,
+    out: &Path,
+    title: &str,
+    context: &Context,
+) -> Result<EvalReport> {
     let config = context.config;
+    if let Some(verifier) = verifier {
+        check_verifier(verifier, source, config)?;
+    }
     let problems: Vec<&Problem> = groups.iter().flat_map(|group| group.problems).collect();
     let task = source.task(config)?;
     let grader = Grader::new(problems.iter().copied(), config.eval.boxed_only)?.of_task(&task);
+    check_evaluation(config)?;
+    let judging = Judging::open(&config.judging, &task, problems.iter().copied())?;
     let mut opened = source.open(config, context.notice)?;
     let hash = opened.about().policy_hash.clone();
-    let identity = identity(groups, config, (&task, source), hash.clone())?;
+    let mut identity = identity(groups, config, (&task, source), hash.clone())?;
+    if let Some(verifier) = verifier {
+        identity = identity.input("verifier", policy_folder::fingerprint(verifier.path())?);
+    }
     let mut work = match contract::begin(Place::report(out), identity, context)? {
         Begun::Done(done) => return Ok(done),
         Begun::Work(work) => work,
@@ -76,8 +96,7 @@ pub fn run(groups: &[Group], source: &PolicySource, out: &Path, title: &str, con
         seed: config.seed,
     };
     let mut policy = asked(opened.policy()?, source, &task)?;
-    let policy = policy.as_mut();
-    answering.run(policy, &mut |index, answer: Answered| {
+    answering.run(policy.as_mut(), &mut |index, answer: Answered| {
         journal.append(index, &answer)?;
         answered[index] = Some(answer);
         done += 1;
@@ -85,8 +104,25 @@ pub fn run(groups: &[Group], source: &PolicySource, out: &Path, title: &str, con
         Ok(work.note()?)
     })?;
     let mut answered: Vec<Answered> = answered.into_iter().map(Option::unwrap_or_default).collect();
+    let sampled_tokens = policy.stats().tokens_sampled;
+    let scores = match verifier {
+        None => Vec::new(),
+        Some(verifier) => {
+            let prompts: Vec<Vec<u32>> = problems
+                .iter()
+                .map(|problem| {
+                    let prompt = answering.prompt(problem).ok();
+                    prompt.and_then(|prompt| policy.tokenize(&prompt).ok()).unwrap_or_default()
+                })
+                .collect();
+            // Two models need not be there at once.
+            drop(policy);
+            drop(opened);
+            verify(verifier, source, prompts, &answered, &stops(&task), config)?
+        }
+    };
 
-    let samples = problems
+    let mut samples = problems
         .par_iter()
         .zip(&mut answered)
         .map(|(problem, answered)| match grade(&grader, problem, answered) {
@@ -95,9 +131,12 @@ pub fn run(groups: &[Group], source: &PolicySource, out: &Path, title: &str, con
                 answered.skipped = Some(error.to_string());
                 Ok(Vec::new())
             }
-            graded => graded,
+            graded => graded.map(|samples| judged(samples, problem, &judging)),
         })
         .collect::<Result<Vec<Vec<Sample>>, EvalError>>()?;
+    for (samples, scores) in samples.iter_mut().zip(scores) {
+        samples.iter_mut().zip(scores).for_each(|(sample, score)| sample.score = score);
+    }
     let mut left = samples.as_slice();
     let mut scores = Vec::new();
     for group in groups {
@@ -113,7 +152,7 @@ pub fn run(groups: &[Group], source: &PolicySource, out: &Path, title: &str, con
         policy: hash,
         groups: scores,
         skipped: skipped.collect(),
-        sampled_tokens: policy.stats().tokens_sampled,
+        sampled_tokens,
         wall_s: work.wall_s(),
     };
     let names = groups.iter().flat_map(|group| group.problems.iter().map(|_| group.name.as_str()));
@@ -152,6 +191,65 @@ pub fn read(path: &Path) -> Result<(EvalReport, Vec<ProblemSamples>)> {
     Ok((report, samples))
 }
 
+/// The samples as the judges have them, if others than the comparison of answers are asked. A program is its tests' to judge.
+fn judged(mut samples: Vec<Sample>, problem: &Problem, judging: &Judging) -> Vec<Sample> {
+    let Some(panel) = judging.panel().filter(|_| problem.kind != AnswerKind::Code) else { return samples };
+    let texts: Vec<&str> = samples.iter().map(|sample| sample.text.as_str()).collect();
+    let verdicts = panel.paths(problem, &texts);
+    for (sample, verdict) in samples.iter_mut().zip(verdicts) {
+        sample.correct = verdict.ending == Ending::Correct;
+    }
+    samples
+}
+
+/// Refuses a verifier where none can be asked.
+fn check_verifier(verifier: &PolicyFolder, source: &PolicySource, config: &RunConfig) -> Result<()> {
+    if config.eval.method != Method::Sample {
+        bail!("--verifier goes with --method sample: the other methods have one answer, or a vote of their own");
+    }
+    verifier.check_value_head()?;
+    let (own, other) = (verifier.tokenizer()?, source.tokenizer()?);
+    if own.fingerprint() != other.fingerprint() {
+        bail!(
+            "{} has another tokenizer than the policy; a verifier reads the policy's own tokens: make one of trees that this \
+             policy, or one with its tokenizer, has searched",
+            verifier.path().display()
+        );
+    }
+    Ok(())
+}
+
+/// The scores of all answers by problem, see [`answers::scores`](crate::stage::verifier::answers::scores).
+#[cfg(feature = "local")]
+fn verify(
+    verifier: &PolicyFolder,
+    source: &PolicySource,
+    prompts: Vec<Vec<u32>>,
+    answered: &[Answered],
+    stops: &Stops,
+    config: &RunConfig,
+) -> Result<Vec<Vec<Option<f64>>>> {
+    use crate::stage::verifier::answers::{Prompted, scores};
+    let problems = prompts.into_iter().zip(answered);
+    let problems: Vec<Prompted> = problems.map(|(prompt_ids, answered)| Prompted { prompt_ids, answered }).collect();
+    scores(&problems, verifier, source.tokenizer()?.as_ref(), stops, config)
+}
+
+#[cfg(not(feature = "local"))]
+fn verify(
+    verifier: &PolicyFolder,
+    _source: &PolicySource,
+    _prompts: Vec<Vec<u32>>,
+    _answered: &[Answered],
+    _stops: &Stops,
+    _config: &RunConfig,
+) -> Result<Vec<Vec<Option<f64>>>> {
+    bail!(
+        "{} is a model folder, but this program was built without LibTorch; build with the feature `local`",
+        verifier.path().display()
+    )
+}
+
 /// What decides the answers.
 fn identity(
     groups: &[Group],
@@ -160,7 +258,8 @@ fn identity(
     policy_hash: String,
 ) -> Result<Identity> {
     let defaults = RunConfig::default();
-    let mut identity = described(Identity::new("eval", RULES), task, || source.tokenizer())?
+    let identity = judging::identify(Identity::new("eval", RULES), config, task)?;
+    let mut identity = described(identity, task, || source.tokenizer())?
         .with("seed", config.seed)
         .setting("eval", &config.eval, &defaults.eval)?
         .setting("sampling", &config.sampling, &defaults.sampling)?

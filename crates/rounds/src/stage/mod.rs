@@ -21,3 +21,5 @@ mod shots;
 pub mod tasks;
 #[cfg(feature = "local")]
 pub mod train;
+#[cfg(feature = "local")]
+pub mod verifier;

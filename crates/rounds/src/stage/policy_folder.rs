@@ -6,6 +6,9 @@ use espalier_task::Prompting;
 use espalier_tokenizer::Tokenizer;
 use std::path::{Path, PathBuf};
 
+/// The file in a policy's folder that holds its value head, or a verifier's heads.
+const VALUE_HEAD: &str = "value_head.safetensors";
+
 /// The file in a policy's folder that says how its prompts are written, as a [`Prompting`].
 pub(crate) const PROMPTING: &str = "espalier.json";
 
@@ -36,6 +39,25 @@ impl PolicyFolder {
     /// How this policy's prompts are written, if it says so.
     pub fn prompting(&self) -> Option<&Prompting> {
         self.prompting.as_ref()
+    }
+
+    /// Whether it can value states.
+    pub fn has_value_head(&self) -> bool {
+        self.path.join(VALUE_HEAD).is_file()
+    }
+
+    /// Refuses a folder that cannot value states.
+    ///
+    /// # Errors
+    /// For a policy without a value head.
+    pub fn check_value_head(&self) -> Result<()> {
+        if !self.has_value_head() {
+            bail!(
+                "{} has no {VALUE_HEAD}; --verifier takes a folder of step-train verifier, or a policy with a value head",
+                self.path.display()
+            );
+        }
+        Ok(())
     }
 
     /// Loads the tokenizer alone.

@@ -7,7 +7,7 @@ use crate::contract::{RECORD, Record};
 use anyhow::{Context, Result, bail};
 use espalier_files::{Existing, publish_bytes, publish_folder, publish_json, read_json};
 use espalier_model::Transformer;
-use espalier_policy::{DevicesPolicy, ModelPolicy, PolicyConfig};
+use espalier_policy::{DevicesPolicy, ModelPolicy, PolicyConfig, Verifier};
 use espalier_search::Precision;
 use espalier_task::Prompting;
 use espalier_tokenizer::Tokenizer;
@@ -40,19 +40,12 @@ impl PolicyFolder {
         let mut policies = Vec::new();
         for device in devices {
             let model = self.load_on(device, config.sampling.precision)?;
-            let cache_bytes = match (config.runtime.cache_mib, device) {
-                // Models of one processor share its memory; those that are loaded already have their part.
-                (0, Device::Cpu) => {
-                    let open = on_processor.saturating_sub(policies.len()).max(1);
-                    available_bytes().map_or(DEVICE_CACHE_BYTES, |free| free / 2 / open)
-                }
-                (0, _) => DEVICE_CACHE_BYTES,
-                (mebibytes, _) => mebibytes << 20,
-            };
+            // Models of one processor share its memory; those that are loaded already have their part.
+            let open = on_processor.saturating_sub(policies.len()).max(1);
             let settings = PolicyConfig {
                 sampling: config.sampling.clone(),
                 max_rows: config.runtime.max_rows,
-                cache_bytes,
+                cache_bytes: cache_bytes(&config.runtime, device, open),
                 threads: (threads / on_processor.max(1)).max(1),
                 ..PolicyConfig::default()
             };
@@ -60,6 +53,33 @@ impl PolicyFolder {
             policies.push(policy.context("cannot sample from the policy")?);
         }
         DevicesPolicy::new(policies).context("cannot sample from the policy")
+    }
+
+    /// Loads the model as a scorer of states, on the first device.
+    ///
+    /// # Errors
+    /// A folder without a value head, or one that cannot be loaded.
+    pub fn open_verifier(&self, config: &RunConfig) -> Result<Verifier> {
+        self.check_value_head()?;
+        let threads = use_threads(self.path(), config);
+        let device = device(&config.runtime)?;
+        let settings = PolicyConfig {
+            sampling: config.sampling.clone(),
+            cache_bytes: cache_bytes(&config.runtime, device, 1),
+            threads,
+            ..PolicyConfig::default()
+        };
+        let verifier = Verifier::new(self.load_on(device, config.sampling.precision)?, &settings);
+        verifier.with_context(|| format!("cannot value states by {}", self.path().display()))
+    }
+}
+
+/// Memory for the keys and values of one of `open` models on a device.
+fn cache_bytes(runtime: &RuntimeConfig, device: Device, open: usize) -> usize {
+    match (runtime.cache_mib, device) {
+        (0, Device::Cpu) => available_bytes().map_or(DEVICE_CACHE_BYTES, |free| free / 2 / open),
+        (0, _) => DEVICE_CACHE_BYTES,
+        (mebibytes, _) => mebibytes << 20,
     }
 }
 

@@ -204,6 +204,17 @@ impl PolicySource {
         tokenizer.map(Arc::new)
     }
 
+    /// A name for it: the folder's, or that of the servers' tokenizer.
+    pub fn name(&self) -> String {
+        let path = match self {
+            PolicySource::Folder(folder) | PolicySource::Served(folder, _) => folder.path(),
+            PolicySource::Servers(servers) => &servers.tokenizer,
+        };
+        let whole = path.canonicalize();
+        let name = whole.as_deref().unwrap_or(path).file_name();
+        name.map_or_else(|| "policy".to_owned(), |name| name.to_string_lossy().into_owned())
+    }
+
     /// Refuses a value head that the user asked for and that servers do not have.
     ///
     /// # Errors

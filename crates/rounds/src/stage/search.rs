@@ -3,12 +3,13 @@
 use crate::config::RunConfig;
 use crate::context::Context;
 use crate::contract::{self, Begun, Identity, Place};
+use crate::judging::{self, Judging};
 use crate::stage::policy_source::PolicySource;
 use crate::stage::shards::is_part;
 use crate::stage::shards::{Shards, resume_folder};
 use crate::stage::tasks::{asked, described};
-use anyhow::{Context as _, Result};
-use espalier_eval::{Diagnosis, FormatJudge, stops};
+use anyhow::{Context as _, Result, bail};
+use espalier_eval::{Diagnosis, stops};
 use espalier_files::{fingerprint, seed_from};
 use espalier_search::{
     Evaluation, SearchConfig, SearchError, SearchEvent, SearchSummary, ServerStats, TreeJob, search_with_events,
@@ -119,6 +120,8 @@ pub struct Skipped {
 pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     let config = context.config;
     let task = search.policy.task(config)?;
+    check_evaluation(config)?;
+    let judging = Judging::open(&config.judging, &task, search.problems)?;
     let mut opened = search.policy.open(config, context.notice)?;
     let about = opened.about().clone();
     let settings = settings(config, &task, about.has_value_head);
@@ -135,7 +138,7 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
         policy_hash: about.policy_hash,
         program_version: context.program.version.clone(),
         git_revision: context.program.revision.clone(),
-        judges: Vec::new(),
+        judges: judging.panel().map(|panel| panel.names().to_vec()).unwrap_or_default(),
     };
     let mut shards = Shards::open(search.out, info, config.storage.shard_trees, search.problems.len())?;
     let total = search.problems.len() as u64;
@@ -163,13 +166,12 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
 
     context.observer.began(&format!("round {}: search", search.round), total);
     context.observer.advanced(already, total, "");
-    let judge = FormatJudge { task: task.clone() };
     let mut done = already;
     let mut finished_tokens = 0;
     let (stops, in_flight) = (stops(&task), config.runtime.in_flight);
     let mut policy = asked(opened.policy()?, search.policy, &task)?;
     let policy = policy.as_mut();
-    let summary = search_with_events(&settings, in_flight, &stops, jobs, policy, &judge, |event| {
+    let summary = search_with_events(&settings, in_flight, &stops, jobs, policy, judging.judge(), |event| {
         let stored = match event {
             SearchEvent::Finished { index, tree } => {
                 done += 1;
@@ -243,6 +245,7 @@ fn identity(
 ) -> Result<Identity> {
     let defaults = RunConfig::default();
     let identity = described(Identity::new("search", RULES), task, || search.policy.tokenizer())?;
+    let identity = judging::identify(identity, config, task)?;
     Ok(identity
         .with("name", config.name.as_str())
         .with("seed", config.seed)
@@ -252,6 +255,17 @@ fn identity(
         .setting("storage.shard_trees", &config.storage.shard_trees, &defaults.storage.shard_trees)?
         .input("problems", fingerprint(search.problems)?)
         .input("policy", policy_hash))
+}
+
+/// Refuses values that no stage can get yet: the engine takes them, but nothing opens their sources.
+pub fn check_evaluation(config: &RunConfig) -> Result<()> {
+    match &config.search.evaluation {
+        Evaluation::Outside(outside) => bail!(
+            "search.evaluation is {outside}, but values from outside are there for callers of the library alone; take value_head, \
+             rollouts:N or zero"
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// The search's settings for this task and policy: steps are no longer than the task's, and a policy without a value head is

@@ -12,6 +12,7 @@ mod resume;
 mod sft;
 mod toy;
 mod value;
+mod verifier;
 
 #[test]
 fn the_example_of_own_pairs_runs() {

@@ -1,9 +1,13 @@
 //! A training stage that was stopped continues with the same bits.
 
 use crate::toy::{self, StopAfter};
+use crate::verifier::{RULES, siblings};
 use espalier_files::{publish_bytes, remove_folder};
 use espalier_model::Transformer;
-use espalier_trainer::{JointExample, Objective, Observer, TrainConfig, TrainSummary, TrainerError, state_folder};
+use espalier_trainer::{
+    JointExample, Objective, Observer, TrainConfig, TrainSummary, TrainerError, Trunk, VerifierObjective,
+    VerifierRules, state_folder,
+};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -49,11 +53,31 @@ fn joint(
     toy::trainer(model, config, folder, observer).joint(&data, 0.3)
 }
 
+fn verifier(
+    model: &mut Transformer,
+    config: &TrainConfig,
+    folder: &Path,
+    observer: &mut dyn Observer,
+) -> Result<TrainSummary, TrainerError> {
+    let rules = VerifierRules { heads: 2, objective: VerifierObjective::Both, ..RULES };
+    toy::trainer(model, config, folder, observer).verifier(&siblings(14), rules)
+}
+
+fn frozen_verifier(
+    model: &mut Transformer,
+    config: &TrainConfig,
+    folder: &Path,
+    observer: &mut dyn Observer,
+) -> Result<TrainSummary, TrainerError> {
+    let rules = VerifierRules { trunk: Trunk::Frozen, ..RULES };
+    toy::trainer(model, config, folder, observer).verifier(&siblings(14), rules)
+}
+
 /// All that training changes, as bits.
 fn outcome(model: &Transformer) -> Vec<(String, Vec<u32>)> {
     let mut bits = toy::bits(model);
     if let Some(head) = model.value_head() {
-        let values = Vec::<f32>::try_from(head).unwrap();
+        let values = Vec::<f32>::try_from(head.reshape([-1])).unwrap();
         bits.push(("value_head".into(), values.into_iter().map(f32::to_bits).collect()));
     }
     bits
@@ -72,7 +96,15 @@ fn timeless(folder: &Path) -> Vec<serde_json::Value> {
 fn stopped_at_any_step_every_stage_ends_with_the_same_bits() {
     // 4 batches an epoch, 12 steps.
     let config = TrainConfig { epochs: 3, save_every_s: 0.0, ..toy::config() };
-    for (name, stage) in [("sft", sft as Stage), ("preference", preference), ("value", value), ("joint", joint)] {
+    let stages = [
+        ("sft", sft as Stage),
+        ("preference", preference),
+        ("value", value),
+        ("joint", joint),
+        ("verifier", verifier),
+        ("frozen verifier", frozen_verifier),
+    ];
+    for (name, stage) in stages {
         let whole = tempfile::tempdir().unwrap();
         let mut model = toy::model();
         stage(&mut model, &config, whole.path(), &mut ()).unwrap();

@@ -7,6 +7,7 @@ mod loaded;
 mod pair;
 mod rules;
 mod select;
+mod siblings;
 mod table;
 
 pub use arrange::arrange_pairs;
@@ -16,6 +17,7 @@ pub use loaded::{Loaded, Origin, UnusedRow, load_pairs, load_ranked_lists};
 pub use pair::StepPair;
 pub use rules::{Curriculum, PairRule, PairRules};
 pub use select::select_pairs;
+pub use siblings::{Siblings, siblings};
 pub use table::{PairInfo, pair_rules, read_pairs, write_pairs};
 
 #[cfg(test)]

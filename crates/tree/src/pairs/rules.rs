@@ -74,6 +74,7 @@ settings! {
         /// definition, not by measurement: one visit is the least that says something.
         pub min_visits: u32 = 1;
         /// Judges that the rule `constrained` asks, by name; all that the trees have if left out.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
         pub judges: Vec<String> = Vec::new();
         /// At most this many pairs of a problem, chosen at random; all if left out.
         ///

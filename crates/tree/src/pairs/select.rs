@@ -4,11 +4,21 @@ use super::pair::State;
 use super::{PairRule, PairRules, StepPair};
 use crate::arena::{Ending, Kind, Node, NodeId, PASSES, Tree};
 use crate::draw::{Purpose, sample};
-use crate::outcome::Outcomes;
+use crate::outcome::{Outcomes, rewards_to_go};
 use std::collections::{HashMap, HashSet};
 
 /// The pairs of a tree under the rules, by rising state, then by kind, then in the order in which the steps were sampled.
 pub fn select_pairs(tree: &Tree, rules: &PairRules) -> Vec<StepPair> {
+    let mut state: Option<(NodeId, State)> = None;
+    let mut pair_of = |&Pair { state: id, chosen, rejected }: &Pair| {
+        let known = state.take().filter(|(at, _)| *at == id).unwrap_or_else(|| (id, State::of(tree, id)));
+        state.insert(known).1.pair(tree, chosen, rejected)
+    };
+    selected(tree, rules).iter().map(&mut pair_of).collect()
+}
+
+/// The nodes of the pairs that [`select_pairs`] gives.
+pub(super) fn selected(tree: &Tree, rules: &PairRules) -> Vec<Pair> {
     let to_go = if rules.rule == PairRule::RewardToGo { rewards_to_go(tree) } else { Vec::new() };
     let mut found = Found { tree, rules, outcomes: Outcomes::of(tree), to_go, pairs: Vec::new() };
     let mut siblings = Vec::new();
@@ -27,13 +37,7 @@ pub fn select_pairs(tree: &Tree, rules: &PairRules) -> Vec<StepPair> {
         let chosen = sample(pairs.len(), most, Purpose::PairCap, [tree.info.tree_seed, 0]);
         pairs = chosen.into_iter().map(|at| pairs[at]).collect();
     }
-
-    let mut state: Option<(NodeId, State)> = None;
-    let mut pair_of = |&Pair { state: id, chosen, rejected }: &Pair| {
-        let known = state.take().filter(|(at, _)| *at == id).unwrap_or_else(|| (id, State::of(tree, id)));
-        state.insert(known).1.pair(tree, chosen, rejected)
-    };
-    pairs.iter().map(&mut pair_of).collect()
+    pairs
 }
 
 /// The children of one kind that may be in a pair.
@@ -58,37 +62,18 @@ fn best_path(tree: &Tree, rules: &PairRules) -> Vec<NodeId> {
     std::iter::successors(Some(NodeId::ROOT), |&at| best_child(at)).collect()
 }
 
-/// For each node the mean reward of all ends of paths at or below it, each counted as often as it was visited; NaN where
-/// none was found.
-fn rewards_to_go(tree: &Tree) -> Vec<f64> {
-    let mut sums = vec![(0.0, 0.0); tree.len()];
-    for id in tree.ids().rev() {
-        let node = tree.node(id);
-        let at = id.0 as usize;
-        if let Some(reward) = node.reward() {
-            let count = f64::from(node.visits.max(1));
-            sums[at] = (count * f64::from(reward), count);
-        }
-        if let Some(parent) = tree.parent(id) {
-            let (sum, count) = sums[at];
-            let above = &mut sums[parent.0 as usize];
-            *above = (above.0 + sum, above.1 + count);
-        }
-    }
-    sums.into_iter().map(|(sum, count)| sum / count).collect()
-}
-
 /// Texts that are no step, steps that were not to be, and solutions of which nobody knows what they are worth teach nothing
 /// about the plan.
-fn is_usable(node: &Node) -> bool {
+pub(super) fn is_usable(node: &Node) -> bool {
     !matches!(node.ending, Ending::Malformed | Ending::TooDeep | Ending::Length | Ending::Unverified)
 }
 
+/// Two steps after one state.
 #[derive(Clone, Copy)]
-struct Pair {
-    state: NodeId,
-    chosen: NodeId,
-    rejected: NodeId,
+pub(super) struct Pair {
+    pub state: NodeId,
+    pub chosen: NodeId,
+    pub rejected: NodeId,
 }
 
 struct Found<'a> {

@@ -101,7 +101,7 @@ impl Operand {
     }
 
     /// Reads tokens that are one calculation from the first to the last.
-    fn read(tokens: &[Token], first: usize, end: usize) -> Option<Operand> {
+    pub(super) fn read(tokens: &[Token], first: usize, end: usize) -> Option<Operand> {
         let mut reader = Reader::new(&tokens[first..end]);
         reader.read()?;
         let Reader {

@@ -20,24 +20,41 @@ pub(super) fn all(text: &str) -> Vec<Equation> {
 fn weigh(tokens: &[Token], sign: usize, has_x: bool) -> Option<Equation> {
     let left = Operand::before(tokens, sign)?;
     let right = Operand::after(tokens, sign)?;
-    if left.is_number() && (right.is_number() || !is_result(tokens, &left)) {
+    let found = compare(tokens, sign, &left, &right, has_x);
+    let Some(item) = as_item(tokens, sign, &left) else { return found };
+    match found {
+        Some(Equation { truth: Truth::Holds, .. }) => found,
+        _ => compare(tokens, sign, &item, &right, has_x),
+    }
+}
+
+/// A left side without the dash before it, which may mark an item of a list: `- 6 * 8 = 48`.
+fn as_item(tokens: &[Token], sign: usize, left: &Operand) -> Option<Operand> {
+    let first = left.tokens.start;
+    let begins_line = first.checked_sub(1).is_none_or(|at| tokens[at].kind == Kind::Break('\n'));
+    let is_dash = tokens[first].kind == Kind::Minus && !tokens[first + 1].is_glued;
+    if begins_line && is_dash { Operand::read(tokens, first + 1, sign) } else { None }
+}
+
+fn compare(tokens: &[Token], sign: usize, left: &Operand, right: &Operand, has_x: bool) -> Option<Equation> {
+    if left.is_number() && (right.is_number() || !is_result(tokens, left)) {
         return None;
     }
     let (one, other) = (exact(&left.value)?, exact(&right.value)?);
     let is_about = tokens[sign].kind == Kind::About;
     let plain = |operand: &Operand, value: Rational| operand.plain_value.as_ref().map_or(Some(value), exact);
-    let readings = [Some((one, other)), plain(&left, one).zip(plain(&right, other))];
-    let holds = readings.into_iter().flatten().any(|(one, other)| same(&left, one, &right, other, is_about));
+    let readings = [Some((one, other)), plain(left, one).zip(plain(right, other))];
+    let holds = readings.into_iter().flatten().any(|(one, other)| same(left, one, right, other, is_about));
     let truth = if holds {
         Truth::Holds
     } else {
-        let doubt = reading_doubt(tokens, &left, &right, has_x)
-            .or_else(|| value_doubt(tokens, (&left, one), (&right, other), is_about))
-            .or_else(|| word_doubt(tokens, &left, &right));
+        let doubt = reading_doubt(tokens, left, right, has_x)
+            .or_else(|| value_doubt(tokens, (left, one), (right, other), is_about))
+            .or_else(|| word_doubt(tokens, left, right));
         doubt.map_or(Truth::Fails, Truth::Unclear)
     };
     let start = tokens[left.tokens.start].at.start;
-    let end = last_of_calculation(tokens, &right);
+    let end = last_of_calculation(tokens, right);
     Some(Equation { at: start..end, left: shown(one), right: shown(other), truth })
 }
 

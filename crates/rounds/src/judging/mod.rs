@@ -1,0 +1,94 @@
+//! From a configuration to judges: the plain comparison of answers, or a panel.
+
+mod member;
+
+use crate::config::{JudgingConfig, RunConfig};
+use crate::contract::Identity;
+use anyhow::Result;
+use espalier_eval::{FormatJudge, Member, Panel};
+use espalier_search::Judge;
+use espalier_task::{AnswerKind, Problem, Task};
+use member::Spec;
+
+/// The judges of a stage.
+pub enum Judging<'p> {
+    /// Answers are compared with the reference; trees have no columns of judges.
+    Plain(FormatJudge),
+    /// Several judges, or one that is not `answer`.
+    Panel(Panel<'p>),
+}
+
+impl<'p> Judging<'p> {
+    /// The judges that the configuration, or else the task, names, for these problems.
+    ///
+    /// # Errors
+    /// A judge that there is not, or that cannot be started here.
+    pub fn open(
+        config: &JudgingConfig,
+        task: &Task,
+        problems: impl IntoIterator<Item = &'p Problem> + Clone,
+    ) -> Result<Judging<'p>> {
+        let specs = specs(config, task)?;
+        let reading = FormatJudge { task: task.clone() };
+        // What is right of several answers is said by a program, not by a comparison.
+        let is_compared = |problem: &Problem| problem.kind != AnswerKind::Countdown;
+        if specs == [Spec::answer()] && problems.clone().into_iter().all(is_compared) {
+            return Ok(Judging::Plain(reading));
+        }
+        let members = specs.iter().enumerate().map(|(at, spec)| {
+            let weight = config.weights.get(at).copied().unwrap_or(1.0);
+            Ok(Member { name: spec.name.clone(), weight, scorer: spec.open(config)? })
+        });
+        Ok(Judging::Panel(Panel::new(reading, members.collect::<Result<_>>()?, config.reward, problems)))
+    }
+
+    /// The judge of a search.
+    pub fn judge(&self) -> &dyn Judge {
+        match self {
+            Judging::Plain(judge) => judge,
+            Judging::Panel(panel) => panel,
+        }
+    }
+
+    /// The panel, if there is one.
+    pub fn panel(&self) -> Option<&Panel<'p>> {
+        match self {
+            Judging::Plain(_) => None,
+            Judging::Panel(panel) => Some(panel),
+        }
+    }
+}
+
+/// The judges that are meant, in order, their names all different.
+fn specs(config: &JudgingConfig, task: &Task) -> Result<Vec<Spec>> {
+    let is_default = config.judges == JudgingConfig::default().judges;
+    let named = if is_default && !task.judges().is_empty() { task.judges() } else { &config.judges };
+    let mut specs: Vec<Spec> = Vec::with_capacity(named.len());
+    for text in named {
+        let mut spec = Spec::read(text)?;
+        let plain = spec.name.clone();
+        let mut number = 2;
+        while specs.iter().any(|other| other.name == spec.name) {
+            spec.name = format!("{plain}_{number}");
+            number += 1;
+        }
+        specs.push(spec);
+    }
+    Ok(specs)
+}
+
+/// What of the judges decides a result: the settings, and what lies in the files that they name.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn identify(identity: Identity, config: &RunConfig, task: &Task) -> Result<Identity> {
+    let judging = JudgingConfig { processes: 0, remembered: 1, ..config.judging.clone() };
+    let default = JudgingConfig { processes: 0, remembered: 1, ..JudgingConfig::default() };
+    let mut identity = identity.setting("judging", &judging, &default)?;
+    for spec in specs(&config.judging, task)? {
+        for (file, content) in spec.files(&config.judging)? {
+            identity = identity.input(&format!("judge {} {file}", spec.name), content);
+        }
+    }
+    Ok(identity)
+}

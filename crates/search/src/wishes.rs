@@ -1,0 +1,70 @@
+//! What a request may want of a policy beyond candidates and a value: what servers are asked for.
+
+use crate::sampling::SamplingConfig;
+
+/// What one request wants beyond a [`StepRequest`](crate::StepRequest). Nothing by default.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wishes {
+    /// Limits on the sampled distribution in the place of those that the policy was opened with. Precision and numerics
+    /// stay the policy's own.
+    pub sampling: Option<SamplingConfig>,
+    /// Whether tokens are told while they are drawn ([`Policy::reports`](crate::Policy::reports)), by a policy that can.
+    pub watched: bool,
+    /// So many of the likeliest tokens are told with each token.
+    pub alternatives: usize,
+    /// Whether the prefix's own tokens are told, all but the first, which follows nothing.
+    pub prefix: bool,
+}
+
+/// A wish that a policy may not be able to fulfil.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wish {
+    /// [`Wishes::sampling`].
+    Sampling,
+    /// [`Wishes::alternatives`].
+    Alternatives,
+    /// [`Wishes::prefix`].
+    Prefix,
+}
+
+impl Wishes {
+    /// The wishes that only some policies can fulfil.
+    pub fn list(&self) -> impl Iterator<Item = Wish> {
+        let wanted = [
+            (self.sampling.is_some(), Wish::Sampling),
+            (self.alternatives > 0, Wish::Alternatives),
+            (self.prefix, Wish::Prefix),
+        ];
+        wanted.into_iter().filter_map(|(is_wanted, wish)| is_wanted.then_some(wish))
+    }
+
+    /// Whether anything is to be told while the request is answered.
+    pub fn is_watched(&self) -> bool {
+        self.watched || self.alternatives > 0 || self.prefix
+    }
+}
+
+/// What is told of a pending request: some more tokens of one candidate, or of the prefix.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// The request's ticket.
+    pub ticket: u64,
+    /// The place of the candidate; `None` for the prefix, which is told at once.
+    pub candidate: Option<usize>,
+    /// The place of the first of these tokens in the candidate, or in the prefix. A request that was begun again tells what it
+    /// told before.
+    pub first: usize,
+    /// The tokens.
+    pub tokens: Vec<Told>,
+}
+
+/// One token, as it was drawn or read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// Its id.
+    pub id: u32,
+    /// Its natural log-probability (nats), before temperature.
+    pub logprob: f32,
+    /// The likeliest tokens in its place and their natural log-probabilities, falling; as many as were wished for, or all.
+    pub alternatives: Vec<(u32, f32)>,
+}
