@@ -58,9 +58,9 @@ fn threads_and_trees_in_flight_change_no_byte() {
     let root = tempfile::tempdir().unwrap();
     let base = SearchConfig { simulations: 12, ..SearchConfig::default() };
     let configs = [
-        ("plain", base),
-        ("leaves", SearchConfig { leaves_per_tree: 3, ..base }),
-        ("beam", SearchConfig { strategy: Strategy::Beam { width: 2 }, ..base }),
+        ("plain", base.clone()),
+        ("leaves", SearchConfig { leaves_per_tree: 3, ..base.clone() }),
+        ("beam", SearchConfig { strategy: Strategy::Beam { width: 2 }, ..base.clone() }),
     ];
     for (name, config) in configs {
         let at = |run: &str| root.path().join(format!("{name}-{run}"));
