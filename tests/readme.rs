@@ -8,12 +8,24 @@ use espalier_server::testing::{FakeServer, Manners};
 use std::fs;
 use std::path::Path;
 
-/// The lines of the README's shell blocks, without comments.
-fn commands() -> Vec<String> {
+/// The README's blocks in a language.
+fn blocks(language: &str) -> Vec<String> {
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
     let readme = fs::read_to_string(readme).unwrap();
-    let blocks = readme.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("sh\n"));
-    let lines = blocks.flat_map(|block| block.lines()).map(|line| line.split(" #").next().unwrap_or("").trim());
+    let blocks = readme.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix(language));
+    blocks.filter_map(|block| block.strip_prefix('\n')).map(str::to_owned).collect()
+}
+
+/// The words of a line; those within double quotation marks belong together.
+fn words(line: &str) -> Vec<&str> {
+    let parts = line.split('"').enumerate();
+    parts.flat_map(|(at, part)| if at % 2 == 1 { vec![part] } else { part.split_whitespace().collect() }).collect()
+}
+
+/// The lines of the README's shell blocks, without comments.
+fn commands() -> Vec<String> {
+    let blocks = blocks("sh");
+    let lines = blocks.iter().flat_map(|block| block.lines()).map(|line| line.split(" #").next().unwrap_or("").trim());
     lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
@@ -30,11 +42,13 @@ fn every_command_runs() {
     let root = tempfile::tempdir().unwrap();
     fs::copy(shared().1.join("problems/warm_start.jsonl"), root.path().join("problems.jsonl")).unwrap();
     fs::write(root.path().join("prompt.txt"), "Anna has 3 apples and buys 4 more.").unwrap();
+    let task = blocks("toml").into_iter().find(|block| block.contains("chat = true")).unwrap();
+    fs::write(root.path().join("task.toml"), task).unwrap();
     let server = FakeServer::new(FolderBrain::new(&finished().join("policy-003")), Manners::Vllm);
     let mut run = 0;
     for line in commands() {
         let line = line.replace("http://localhost:8000", &server.url());
-        let words: Vec<&str> = line.split_whitespace().collect();
+        let words = words(&line);
         match words[..] {
             // The set-up and what follows it: CI calls the one, and `whole_run` the commands inside the other.
             ["scripts/start.sh" | "scripts/test.sh"] => {
@@ -42,6 +56,8 @@ fn every_command_runs() {
             }
             ["python3", "scripts/smollm2.py", "--out", folder] => {
                 copy_folder(&finished().join("policy-003"), &root.path().join(folder));
+                let template = "{% for m in messages %}{{ m.content }}{% endfor %}";
+                fs::write(root.path().join(folder).join("chat_template.jinja"), template).unwrap();
             }
             ["target/release/mcts-gen", "serve", ..] => {
                 // On a port of its own, until it is told to end.
@@ -53,7 +69,11 @@ fn every_command_runs() {
             _ => {
                 let name = words[0].strip_prefix("target/release/").unwrap_or_else(|| panic!("no test runs `{line}`"));
                 let output = process(name).args(&words[1..]).current_dir(root.path()).output().unwrap();
-                assert!(output.status.success(), "`{line}`: {}", text(&output.stderr));
+                // What the stand-in was not trained on it answers with nothing that is well-formed, which is said.
+                let (said, code) = (text(&output.stdout), output.status.code());
+                let is_strange = line.contains("--task task.toml") && code == Some(1);
+                let is_diagnosed = is_strange && said.contains("likeliest cause: ");
+                assert!(output.status.success() || is_diagnosed, "`{line}`: {said}{}", text(&output.stderr));
                 run += 1;
             }
         }

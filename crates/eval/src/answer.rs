@@ -3,6 +3,8 @@
 use crate::config::{EvalConfig, Method};
 use crate::error::EvalError;
 use crate::judge::{BlindJudge, FormatJudge, stops};
+use crate::samples::Sample;
+use crate::vote;
 use espalier_files::seed_from;
 use espalier_search::{
     Expansion, Policy, SearchConfig, SearchError, SearchEvent, StepRequest, StopWhen, Stops, Strategy, TreeJob, Unit,
@@ -184,17 +186,34 @@ fn texts_of(answer: Expansion, stops: &Stops) -> Answered {
     Answered { texts: texts.collect(), skipped: None }
 }
 
+/// The solution of a tree that was searched without the reference which its solutions vote for, each with the weight
+/// (1 + V) / 2 of the state that it was sampled at.
+pub fn best_solution(tree: &Tree) -> Option<NodeId> {
+    let ends: Vec<NodeId> = tree.ids().filter(|&id| tree.node(id).ending == Ending::Correct).collect();
+    let sample = |&id: &NodeId| Sample {
+        answer: tree.answer(id).map(str::to_owned),
+        weight: weight(tree, id),
+        ..Sample::default()
+    };
+    vote::winner(&ends.iter().map(sample).collect::<Vec<_>>()).map(|index| ends[index])
+}
+
+/// What the vote of a solution counts.
+fn weight(tree: &Tree, id: NodeId) -> f64 {
+    let value = tree.parent(id).and_then(|parent| tree.node(parent).value_estimate());
+    value.map_or(1.0, |value| f64::midpoint(1.0, f64::from(value)))
+}
+
 /// The paths to the tree's solutions, in the order in which they were found.
 pub(crate) fn solutions(tree: &Tree) -> Answered {
     let found = tree.ids().filter(|&id| tree.node(id).ending == Ending::Correct).map(|id| {
         let path: Vec<NodeId> = tree.path(id).into_iter().filter(|&node| tree.parent(node).is_some()).collect();
-        let value = tree.parent(id).and_then(|parent| tree.node(parent).value_estimate());
         Text {
             text: path.iter().map(|&node| tree.text(node)).collect(),
             tokens: path.iter().map(|&node| tree.token_ids(node).len() as u32).sum(),
             logprob_nats: path.iter().flat_map(|&node| tree.logprobs(node)).map(|&logprob| f64::from(logprob)).sum(),
             token_ids: Vec::new(),
-            weight: value.map_or(1.0, |value| f64::midpoint(1.0, f64::from(value))),
+            weight: weight(tree, id),
         }
     });
     Answered { texts: found.collect(), skipped: None }

@@ -62,12 +62,14 @@ impl Diagnosis {
 
     /// The endings counted, the likeliest cause, and what to change: a line each. `max_step_tokens` is what cuts a step.
     pub fn lines(&self, task: &Task, max_step_tokens: usize) -> Vec<String> {
+        let counted = format!("no correct solution; of the ends of paths {}", self.counted());
+        std::iter::once(counted).chain(self.advice(task, max_step_tokens)).collect()
+    }
+
+    /// The likeliest cause, and what to change.
+    pub fn advice(&self, task: &Task, max_step_tokens: usize) -> [String; 2] {
         let (cause, change) = self.cause(task, max_step_tokens);
-        vec![
-            format!("no correct solution; of the ends of paths {}", self.counted()),
-            format!("likeliest cause: {cause}"),
-            format!("what to change: {change}"),
-        ]
+        [format!("likeliest cause: {cause}"), format!("what to change: {change}")]
     }
 
     /// The ends of paths in words, the most frequent first.

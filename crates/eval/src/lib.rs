@@ -32,9 +32,10 @@ mod rerank;
 mod samples;
 mod score;
 mod solve;
+mod trial;
 mod vote;
 
-pub use answer::{Answered, Answering, Sink, Text};
+pub use answer::{Answered, Answering, Sink, Text, best_solution};
 pub use compare::{Comparison, Paired, compare};
 pub use config::{Aggregation, EvalConfig, Method};
 pub use diagnosis::Diagnosis;
@@ -48,3 +49,4 @@ pub use rerank::{VerifierScore, path_score};
 pub use samples::{ProblemSamples, Sample, read_samples, samples_beside, write_samples};
 pub use score::{Estimate, GroupScore, Score};
 pub use solve::{Solved, Solving};
+pub use trial::{Cut, Trial, Tried, try_task};

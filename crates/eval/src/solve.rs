@@ -6,7 +6,7 @@ use crate::samples::Sample;
 use crate::vote;
 use espalier_search::{Policy, SearchConfig, SearchError, StopWhen, TreeJob, search};
 use espalier_task::Task;
-use espalier_tree::TreeInfo;
+use espalier_tree::{Tree, TreeInfo};
 
 /// A question to be answered by a search.
 #[derive(Clone, Debug)]
@@ -38,6 +38,22 @@ impl Solving<'_> {
     /// # Errors
     /// A prompt that cannot be used, and a policy that fails; in one line.
     pub fn solve(&self, question: &str, policy: &mut dyn Policy) -> Result<Solved, String> {
+        let (tree, sampled_tokens) = self.tree(question, policy)?;
+        let mut found = solutions(&tree).texts;
+        let voters: Vec<Sample> = found
+            .iter()
+            .map(|text| Sample { answer: self.task.answer_of(&text.text), weight: text.weight, ..Sample::default() })
+            .collect();
+        let solutions = found.len();
+        let chosen = vote::winner(&voters).map(|place| found.swap_remove(place));
+        Ok(Solved { chosen, solutions, sampled_tokens })
+    }
+
+    /// The tree of a question, in which each solution counts as correct, and the tokens that were sampled for it.
+    ///
+    /// # Errors
+    /// As [`solve`](Solving::solve).
+    pub fn tree(&self, question: &str, policy: &mut dyn Policy) -> Result<(Tree, u64), String> {
         let prompt = self.task.prompt_of(question).map_err(|error| error.to_string())?;
         let info = TreeInfo {
             run_id: "solve".to_owned(),
@@ -52,21 +68,16 @@ impl Solving<'_> {
         let settings = SearchConfig { stop_when, ..self.search.clone() };
         let judge = BlindJudge(FormatJudge { task: self.task.clone() });
         let job = TreeJob { index: self.tree, info, prompt };
-        let mut found = Vec::new();
+        let mut found = None;
         let searched = search(&settings, 1, &stops(self.task), [job], policy, &judge, |_, tree| {
-            found = solutions(&tree).texts;
+            found = Some(tree);
             Ok(())
         });
         let summary = searched.map_err(|error: SearchError| error.reason())?;
         if let Some(skipped) = summary.skipped.first() {
             return Err(skipped.reason.clone());
         }
-        let voters: Vec<Sample> = found
-            .iter()
-            .map(|text| Sample { answer: self.task.answer_of(&text.text), weight: text.weight, ..Sample::default() })
-            .collect();
-        let (solutions, sampled_tokens) = (found.len(), summary.work.sampled_tokens);
-        let chosen = vote::winner(&voters).map(|place| found.swap_remove(place));
-        Ok(Solved { chosen, solutions, sampled_tokens })
+        let tree = found.ok_or_else(|| "the search ended without a tree".to_owned())?;
+        Ok((tree, summary.work.sampled_tokens))
     }
 }

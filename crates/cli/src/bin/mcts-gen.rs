@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use espalier_cli::command::config_args::print_config;
 #[cfg(feature = "local")]
 use espalier_cli::command::score;
-use espalier_cli::command::{complete, pairs, search, serve, show};
+use espalier_cli::command::{complete, pairs, search, serve, show, solve, task};
 use espalier_cli::exit::run;
 use espalier_cli::log::LogFlags;
 use espalier_cli::parse::parse;
@@ -35,6 +35,10 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Print stored trees, or check their invariants
     Show(show::ShowArgs),
+    /// Search a tree for one question; print the steps of the answer that its solutions vote for
+    Solve(solve::SolveArgs),
+    /// Try a task of your own on a few problems, or print a built-in one
+    Task(task::TaskArgs),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +47,8 @@ fn main() -> ExitCode {
         ("pairs", print_config::<pairs::PairsArgs>),
         ("serve", print_config::<serve::ServeArgs>),
         ("complete", print_config::<complete::CompleteArgs>),
+        ("solve", print_config::<solve::SolveArgs>),
+        ("task", task::print_try_config),
         #[cfg(feature = "local")]
         ("score", print_config::<score::ScoreArgs>),
     ]) {
@@ -58,5 +64,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "local")]
         Command::Score(args) => score::run(&args),
         Command::Show(args) => show::run(&args),
+        Command::Solve(args) => solve::run(&args),
+        Command::Task(args) => task::run(&args),
     })
 }

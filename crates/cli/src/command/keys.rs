@@ -25,6 +25,28 @@ pub const RUNTIME: Group = group("runtime", &[flag("device"), flag("threads"), f
 pub const RUNTIME_OF_SEARCH: Group =
     group("runtime", &[flag("device"), flag("threads"), flag("max_rows"), flag("cache_mib"), flag("in_flight")]);
 
+/// How a tree is searched.
+pub const SEARCH: Group = group(
+    "search",
+    &[
+        flag("strategy"),
+        flag("simulations"),
+        flag("selection"),
+        flag("c_puct"),
+        flag("c_uct"),
+        flag("first_play"),
+        flag("gumbel_root"),
+        flag("leaves_per_tree"),
+        flag("reproducible"),
+        flag("k"),
+        flag("k_root"),
+        flag("temperature"),
+        flag("max_step_tokens"),
+        flag("max_depth"),
+        flag("evaluation"),
+    ],
+);
+
 /// Limits on the sampled distribution, and precision.
 pub const SAMPLING: Group = group(
     "sampling",

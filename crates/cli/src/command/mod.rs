@@ -42,6 +42,9 @@ pub mod settings;
 #[cfg(feature = "local")]
 pub mod sft;
 pub mod show;
+pub mod solve;
+pub mod task;
+mod task_try;
 #[cfg(feature = "local")]
 pub mod value;
 #[cfg(feature = "local")]

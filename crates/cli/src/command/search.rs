@@ -2,7 +2,7 @@
 
 use super::config_args::{ConfigArgs, Keys};
 use super::flag::{Group, flag, group};
-use super::keys::{COMMON, JUDGING, PAIRS, RUNTIME_OF_SEARCH, SAMPLING};
+use super::keys::{COMMON, JUDGING, PAIRS, RUNTIME_OF_SEARCH, SAMPLING, SEARCH};
 use super::policy_flags::PolicyFlags;
 use super::problems::ProblemFlags;
 use crate::exit::{Outcome, print_result};
@@ -34,26 +34,7 @@ impl Keys for SearchArgs {
     const FLAGS: &'static [Group] = &[
         COMMON,
         RUNTIME_OF_SEARCH,
-        group(
-            "search",
-            &[
-                flag("strategy"),
-                flag("simulations"),
-                flag("selection"),
-                flag("c_puct"),
-                flag("c_uct"),
-                flag("first_play"),
-                flag("gumbel_root"),
-                flag("leaves_per_tree"),
-                flag("reproducible"),
-                flag("k"),
-                flag("k_root"),
-                flag("temperature"),
-                flag("max_step_tokens"),
-                flag("max_depth"),
-                flag("evaluation"),
-            ],
-        ),
+        SEARCH,
         group("search.stop_when", &[flag("correct_solutions"), flag("sampled_tokens"), flag("wall_s")]),
         JUDGING,
         SAMPLING,

@@ -266,7 +266,7 @@ fn identity(
 }
 
 /// Refuses values that no stage can get yet: the engine takes them, but nothing opens their sources.
-pub(crate) fn check_evaluation(config: &RunConfig) -> Result<()> {
+pub fn check_evaluation(config: &RunConfig) -> Result<()> {
     match &config.search.evaluation {
         Evaluation::Outside(outside) => bail!(
             "search.evaluation is {outside}, but values from outside are there for callers of the library alone; take value_head, \
