@@ -47,11 +47,11 @@ TREE_RULES = {
         "select count(*) from {t} where len(token_ids) != len(logprobs) or list_max(logprobs) > 1e-4",
     "a kind is one of root, plan, step, solution":
         "select count(*) from {t} where kind not in ('root', 'plan', 'step', 'solution')",
-    "an ending is one of none, correct, wrong, malformed, too_deep, length, exhausted":
+    "an ending is one of none, correct, wrong, malformed, too_deep, length, exhausted, unverified":
         "select count(*) from {t} where ending not in"
-        " ('none', 'correct', 'wrong', 'malformed', 'too_deep', 'length', 'exhausted')",
+        " ('none', 'correct', 'wrong', 'malformed', 'too_deep', 'length', 'exhausted', 'unverified')",
     "a reward is there exactly where a path ended by itself":
-        "select count(*) from {t} where (reward is null) != (ending in ('none', 'exhausted'))",
+        "select count(*) from {t} where (reward is null) != (ending in ('none', 'exhausted', 'unverified'))",
     "q is value_sum / visits, within [-1, 1]":
         "select count(*) from {t} where abs(q) > 1 + 1e-6 or visits > 0 and abs(q - value_sum / visits) > 1e-5",
 }
@@ -84,6 +84,14 @@ def type_name(arrow_type):
     if pyarrow.types.is_dictionary(arrow_type):
         arrow_type = arrow_type.value_type
     return f"list<{arrow_type.value_type}>" if pyarrow.types.is_list(arrow_type) else str(arrow_type)
+
+
+def with_judges(files, expected):
+    """The columns of trees, with one for each judge that the files name."""
+    import pyarrow.parquet
+
+    names = pyarrow.parquet.read_schema(files[0]).names
+    return expected | {name: ("float", True) for name in names if name.startswith("judge_")}
 
 
 def check_columns(file, table, expected):
@@ -158,7 +166,7 @@ def main():
     problems = [f"{run} has no round-*/{name}/*.parquet" for name in files if not files[name]]
     if not problems:
         with tempfile.TemporaryDirectory() as cache:  # datasets copies what it reads
-            problems += check_table("trees", files["trees"], TREES, TREE_RULES, cache)
+            problems += check_table("trees", files["trees"], with_judges(files["trees"], TREES), TREE_RULES, cache)
             problems += check_table("pairs", files["pairs"], PAIRS, PAIR_RULES, cache)
     if not problems:
         tables = {"t": files["trees"], "p": files["pairs"]}

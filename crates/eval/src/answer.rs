@@ -77,7 +77,8 @@ impl Answering<'_> {
         }
     }
 
-    /// The question in the task's words; the head of a function is a prompt of its own. Or why there is none.
+    /// The question in the task's words; the head of a function is a prompt of its own.
+    ///
     /// # Errors
     /// A template that fails.
     pub fn prompt(&self, problem: &Problem) -> Result<String, String> {
@@ -205,16 +206,19 @@ fn weight(tree: &Tree, id: NodeId) -> f64 {
 }
 
 /// The paths to the tree's solutions, in the order in which they were found.
-pub(crate) fn solutions(tree: &Tree) -> Answered {
-    let found = tree.ids().filter(|&id| tree.node(id).ending == Ending::Correct).map(|id| {
-        let path: Vec<NodeId> = tree.path(id).into_iter().filter(|&node| tree.parent(node).is_some()).collect();
-        Text {
-            text: path.iter().map(|&node| tree.text(node)).collect(),
-            tokens: path.iter().map(|&node| tree.token_ids(node).len() as u32).sum(),
-            logprob_nats: path.iter().flat_map(|&node| tree.logprobs(node)).map(|&logprob| f64::from(logprob)).sum(),
-            token_ids: Vec::new(),
-            weight: weight(tree, id),
-        }
-    });
-    Answered { texts: found.collect(), skipped: None }
+fn solutions(tree: &Tree) -> Answered {
+    let ends = tree.ids().filter(|&id| tree.node(id).ending == Ending::Correct);
+    Answered { texts: ends.map(|id| path_to(tree, id)).collect(), skipped: None }
+}
+
+/// The path to a solution.
+pub(crate) fn path_to(tree: &Tree, id: NodeId) -> Text {
+    let path: Vec<NodeId> = tree.path(id).into_iter().filter(|&node| tree.parent(node).is_some()).collect();
+    Text {
+        text: path.iter().map(|&node| tree.text(node)).collect(),
+        tokens: path.iter().map(|&node| tree.token_ids(node).len() as u32).sum(),
+        logprob_nats: path.iter().flat_map(|&node| tree.logprobs(node)).map(|&logprob| f64::from(logprob)).sum(),
+        token_ids: Vec::new(),
+        weight: weight(tree, id),
+    }
 }

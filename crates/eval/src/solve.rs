@@ -1,9 +1,7 @@
 //! The answer to a question of which nobody knows the reference: a tree is searched blindly, its solutions vote.
 
-use crate::answer::{Text, solutions};
+use crate::answer::{Text, best_solution, path_to};
 use crate::judge::{BlindJudge, FormatJudge, stops};
-use crate::samples::Sample;
-use crate::vote;
 use espalier_search::{Policy, SearchConfig, SearchError, StopWhen, TreeJob, search};
 use espalier_task::Task;
 use espalier_tree::{Tree, TreeInfo};
@@ -26,8 +24,6 @@ pub struct Solving<'a> {
 pub struct Solved {
     /// The solution that stands for the answer with the largest weight of votes, or that has no rival.
     pub chosen: Option<Text>,
-    /// Solutions in the tree.
-    pub solutions: usize,
     /// Tokens sampled.
     pub sampled_tokens: u64,
 }
@@ -39,14 +35,8 @@ impl Solving<'_> {
     /// A prompt that cannot be used, and a policy that fails; in one line.
     pub fn solve(&self, question: &str, policy: &mut dyn Policy) -> Result<Solved, String> {
         let (tree, sampled_tokens) = self.tree(question, policy)?;
-        let mut found = solutions(&tree).texts;
-        let voters: Vec<Sample> = found
-            .iter()
-            .map(|text| Sample { answer: self.task.answer_of(&text.text), weight: text.weight, ..Sample::default() })
-            .collect();
-        let solutions = found.len();
-        let chosen = vote::winner(&voters).map(|place| found.swap_remove(place));
-        Ok(Solved { chosen, solutions, sampled_tokens })
+        let chosen = best_solution(&tree).map(|end| path_to(&tree, end));
+        Ok(Solved { chosen, sampled_tokens })
     }
 
     /// The tree of a question, in which each solution counts as correct, and the tokens that were sampled for it.

@@ -7,6 +7,9 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+/// How long a policy may be waited for while something else, a judgement or a value, may come.
+pub(crate) const LOOK: Duration = Duration::from_millis(2);
+
 /// Proposes steps, many requests at a time.
 ///
 /// The answer to a request may depend on the request alone: not on the order of requests, nor on what else is in the

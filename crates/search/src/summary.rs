@@ -33,8 +33,8 @@ pub struct SearchSummary {
 }
 
 impl SearchSummary {
-    /// Seconds in neither the policy, nor the caller's code, nor in waiting for judges: selection, expansion, backing up, scheduling, and with them the judge,
-    /// the iterator of the jobs and [`Policy::submit`](crate::Policy::submit), which are part of the same work.
+    /// Seconds in neither the policy, nor the caller's code, nor in waiting for judges: selection, expansion, backing up,
+    /// scheduling, and with them a judge that takes no time, the iterator of the jobs and [`Policy::submit`](crate::Policy::submit), which are part of the same work.
     pub fn engine_s(&self) -> f64 {
         self.wall_s - self.policy_s - self.judge_s - self.store_s
     }

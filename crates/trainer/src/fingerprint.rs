@@ -24,6 +24,15 @@ impl Fingerprint {
     fn number(&mut self, value: u64) {
         self.0.update(value.to_le_bytes());
     }
+
+    /// A state's next steps with what was found of them.
+    fn siblings(&mut self, prompt_ids: &[u32], steps: &[Vec<u32>], q: &[f32], visits: &[u32]) {
+        self.ids(prompt_ids);
+        self.number(steps.len() as u64);
+        steps.iter().for_each(|step| self.ids(step));
+        self.floats(q);
+        self.ids(visits);
+    }
 }
 
 /// An example that can be hashed.
@@ -54,13 +63,7 @@ impl Hashed for PreferencePair {
 
 impl Hashed for SiblingList {
     fn feed(&self, to: &mut Fingerprint) {
-        to.ids(&self.prompt_ids);
-        to.number(self.steps.len() as u64);
-        for step in &self.steps {
-            to.ids(step);
-        }
-        to.floats(&self.q);
-        to.ids(&self.visits);
+        to.siblings(&self.prompt_ids, &self.steps, &self.q, &self.visits);
         to.floats(&[self.weight, self.q_scale]);
     }
 }
@@ -76,13 +79,7 @@ impl Hashed for ValueExample {
 impl Hashed for SiblingStates {
     fn feed(&self, to: &mut Fingerprint) {
         to.number(self.problem as u64);
-        to.ids(&self.prompt_ids);
-        to.number(self.steps.len() as u64);
-        for step in &self.steps {
-            to.ids(step);
-        }
-        to.floats(&self.q);
-        to.ids(&self.visits);
+        to.siblings(&self.prompt_ids, &self.steps, &self.q, &self.visits);
         to.number(self.pairs.len() as u64);
         for place in self.pairs.iter().flatten() {
             to.number(*place as u64);

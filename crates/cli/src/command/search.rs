@@ -69,7 +69,10 @@ pub fn run(args: &SearchArgs) -> Result<Outcome> {
         args.out.display()
     ));
     if searched.unverified > 0 {
-        print_result(format_args!("{} solutions are unverified: their problems have no answer\n", searched.unverified));
+        print_result(format_args!(
+            "{} solutions are unverified: their problems have no answer, or a judge could not speak\n",
+            searched.unverified
+        ));
     }
     for line in &searched.diagnosis {
         print_result(format_args!("{}\n", shown(line)));
@@ -102,6 +105,9 @@ pub fn run(args: &SearchArgs) -> Result<Outcome> {
             share(time.store_s),
             share(time.engine_s)
         ));
+        if time.judge_s > 0.0 {
+            print_result(format_args!("{:.2} % waiting for judges\n", share(time.judge_s)));
+        }
     }
     for skipped in &searched.skipped {
         say(format_args!("skipped problem {}: {}", skipped.problem_id, skipped.reason));

@@ -75,6 +75,12 @@ impl<'p> Panel<'p> {
         &self.names
     }
 
+    /// What is wrong with judges, a line each.
+    pub fn troubles(&self) -> impl Iterator<Item = String> {
+        let trouble = |member: &Member| Some(format!("the judge {}: {}", member.name, member.scorer.trouble()?));
+        self.members.iter().filter_map(trouble)
+    }
+
     /// What several whole paths of one problem are worth, each sampled from the prompt on.
     pub fn paths(&self, problem: &Problem, texts: &[&str]) -> Vec<Verdict> {
         let read = texts.iter().map(|&text| self.read_path(Cow::Borrowed(text), false));

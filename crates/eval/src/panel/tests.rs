@@ -22,6 +22,10 @@ impl Scorer for Said {
         all.extend(asked.iter().map(|asked| format!("{}|{}", asked.steps.concat(), asked.step)));
         asked.iter().map(self.rule).collect()
     }
+
+    fn trouble(&self) -> Option<String> {
+        (self.scope == Scope::Path).then(|| "it sleeps".to_owned())
+    }
 }
 
 type Rule = fn(&Asked<'_>) -> Option<f32>;
@@ -85,6 +89,7 @@ fn judges_of_steps_see_every_step_and_judges_of_paths_only_ends() {
         RewardRule::All,
         vec![("a", 1.0, Scope::Step, |_| Some(1.0)), ("b", 1.0, Scope::Path, |asked| Some(asked.answer?.len() as f32))],
     );
+    assert_eq!(panel.troubles().collect::<Vec<_>>(), ["the judge b: it sleeps"]);
     let tree = tree(2, 1.0);
     let mut siblings = sampled(&[STEP, SOLUTION, "no step", SOLUTION]);
     siblings[3].is_cut = true;

@@ -42,7 +42,7 @@ pub struct CommandConfig {
 /// A program that judges.
 pub struct Command {
     scope: Scope,
-    ask: Option<Sender<Question>>,
+    ask: Sender<Question>,
     next_id: AtomicU64,
     health: Arc<Health>,
 }
@@ -92,7 +92,7 @@ impl Command {
             let time_limit = config.time_limit;
             thread::spawn(move || answer_all(&words, process, time_limit, &questions, &health));
         }
-        Ok(Command { scope: config.scope, ask: Some(ask), next_id: AtomicU64::new(1), health })
+        Ok(Command { scope: config.scope, ask, next_id: AtomicU64::new(1), health })
     }
 
     fn question(&self, asked: &Asked<'_>, place: usize, reply: &Sender<(usize, Option<f32>)>) -> Question {
@@ -129,9 +129,8 @@ impl Scorer for Command {
     fn score(&self, asked: &[Asked<'_>]) -> Vec<Option<f32>> {
         let mut scores = vec![None; asked.len()];
         let (reply, replies) = bounded(asked.len().max(1));
-        let Some(ask) = &self.ask else { return scores };
         for (place, asked) in asked.iter().enumerate() {
-            if self.health.is_dead() || ask.send(self.question(asked, place, &reply)).is_err() {
+            if self.health.is_dead() || self.ask.send(self.question(asked, place, &reply)).is_err() {
                 break;
             }
         }

@@ -89,10 +89,13 @@ impl Process {
         if !is_there {
             return Err(Trouble::Start("there is no such program".to_owned()));
         }
-        let mut command = Command::new(if Path::new(TETHER).exists() { TETHER } else { program });
-        if Path::new(TETHER).exists() {
-            command.args(["--pdeathsig", "KILL"]).arg(program);
-        }
+        let mut command = if Path::new(TETHER).exists() {
+            let mut tethered = Command::new(TETHER);
+            tethered.args(["--pdeathsig", "KILL"]).arg(program);
+            tethered
+        } else {
+            Command::new(program)
+        };
         command.args(arguments).process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(failed)?;

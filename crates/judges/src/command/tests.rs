@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::testing::{end, math};
+use espalier_task::{Problem, Puzzle};
 use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -56,6 +57,31 @@ fn numbers_truths_and_silence_come_back_in_order() {
     assert_eq!(judge.score(&asked), [Some(1.0), Some(0.25), Some(1.0), Some(0.0), None], "{:?}", judge.trouble());
     assert_eq!(judge.trouble(), None);
     assert!(judge.takes_time());
+}
+
+#[test]
+fn the_program_of_countdown_says_what_the_judge_that_is_built_in_says() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/judges/countdown.py");
+    let config = CommandConfig { processes: 1, time_limit: Duration::from_millis(LONG_MS), scope: Scope::Path };
+    let judge = Command::open(&format!("python3 '{path}'"), &config).unwrap();
+    let puzzle = Puzzle { numbers: vec![25, 5, 3, 7], target: 67 };
+    let problem = Problem { question: puzzle.question(), ..math("(25 - 5) * 3 + 7") };
+    let answers = [
+        "(25 - 5) * 3 + 7",
+        "7 + 3 * (25 - 5)",
+        "(25 - 5) * 3 + 7 = 67",
+        "67",
+        "(25 - 5) * 3",
+        "25 + 25 + 5 + 5 + 7",
+        "__import__('os').getpid()",
+        "25 / 0",
+        "",
+    ];
+    let asked = answers.map(|answer| end(&problem, "", Some(answer)));
+    let expected = crate::Countdown.score(&asked);
+    assert_eq!((&expected[..3], expected[3]), (&[Some(1.0); 3][..], Some(0.0)));
+    assert_eq!(judge.score(&asked), expected, "{:?}", judge.trouble());
+    assert_eq!(judge.score(&[end(&math("67"), "", Some("67"))]), [None], "that is no puzzle");
 }
 
 #[test]

@@ -27,7 +27,7 @@ settings! {
 }
 
 impl JudgingConfig {
-    /// Whether nothing was chosen: such a table is not written, so that outputs are as they were before there were judges.
+    /// Whether nothing was chosen; such a table is not written.
     pub(crate) fn is_default(&self) -> bool {
         *self == JudgingConfig::default()
     }

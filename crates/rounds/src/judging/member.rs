@@ -9,8 +9,8 @@ use espalier_judges::{
 use std::path::Path;
 use std::time::Duration;
 
-/// Judges that are built in, and the forms of the others.
-const KNOWN: &str = "answer, format, equations, tests, choices, refusal, compare, countdown, command:PROG, sandboxed:FILE or server:URL";
+/// Judges that are built in, and the form of the others.
+const KNOWN: &str = "answer, format, equations, tests, choices, refusal, compare, countdown or command:PROG";
 
 /// A judge that was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +108,10 @@ mod tests {
         assert_eq!(read("sums=equations"), words("sums", "equations", ""));
         assert_eq!(read("command:python3 judge.py --x=1"), words("command", "command", "python3 judge.py --x=1"));
         assert_eq!(read("grader=command:grade --a=b"), words("grader", "command", "grade --a=b"));
+        // What the error offers is taken.
+        for known in KNOWN.split(", ").flat_map(|names| names.split(" or ")) {
+            assert!(Spec::read(known).is_ok(), "{known}");
+        }
         for text in ["judge", "command:", "answer:x", "Name=answer", "=answer", "server", ""] {
             let error = Spec::read(text).unwrap_err().to_string();
             assert!(error.starts_with(&format!("{text:?} is no judge")), "{error}");

@@ -3,6 +3,7 @@
 mod member;
 
 use crate::config::{JudgingConfig, RunConfig};
+use crate::context::Context;
 use crate::contract::Identity;
 use anyhow::Result;
 use espalier_eval::{FormatJudge, Member, Panel};
@@ -48,6 +49,11 @@ impl<'p> Judging<'p> {
             Judging::Plain(judge) => judge,
             Judging::Panel(panel) => panel,
         }
+    }
+
+    /// Tells what is wrong with judges, if something is.
+    pub fn report(&self, context: &Context) {
+        self.panel().into_iter().flat_map(Panel::troubles).for_each(|line| context.observer.noticed(&line));
     }
 
     /// The panel, if there is one.

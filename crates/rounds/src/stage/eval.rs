@@ -169,6 +169,7 @@ pub fn run(
     let result = report.in_a_line();
     work.finish(&report, &result)?;
     context.observer.finished(&result);
+    judging.report(context);
     Ok(report)
 }
 

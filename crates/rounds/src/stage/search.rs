@@ -86,14 +86,17 @@ pub struct SearchTime {
     pub policy_s: f64,
     /// In storing finished trees.
     pub store_s: f64,
-    /// In everything else: selection, expansion, backing up, scheduling, judging.
+    /// Waiting for judges that take time, while the policy had nothing to do.
+    #[serde(default)]
+    pub judge_s: f64,
+    /// In everything else: selection, expansion, backing up, scheduling, and judges that take none.
     pub engine_s: f64,
 }
 
 impl From<&SearchSummary> for SearchTime {
     fn from(summary: &SearchSummary) -> SearchTime {
-        let SearchSummary { wall_s, policy_s, store_s, .. } = *summary;
-        SearchTime { wall_s, policy_s, store_s, engine_s: summary.engine_s() }
+        let SearchSummary { wall_s, policy_s, judge_s, store_s, .. } = *summary;
+        SearchTime { wall_s, policy_s, store_s, judge_s, engine_s: summary.engine_s() }
     }
 }
 
@@ -223,6 +226,7 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     let result = manifest.in_a_line();
     work.finish(&manifest, &result)?;
     context.observer.finished(&result);
+    judging.report(context);
     manifest.diagnosis.iter().for_each(|line| context.observer.noticed(line));
     Ok(manifest)
 }

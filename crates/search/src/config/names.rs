@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 forms!(Strategy: "mcts, best_of_n:N, beam:W or best_first");
 forms!(FirstPlay: "a number or below_parent:R");
-forms!(Evaluation: "value_head, rollouts:N, zero, server:URL, folder:DIR, implicit:DIR, prover:DIR or :URL, self, or min(A,B), mean(A,B), mean-Csd(A,B) of several of these");
+// Sources outside are read, too, for callers of the library; no command opens them.
+forms!(Evaluation: "value_head, rollouts:N or zero");
 
 pub(super) fn unknown<T: espalier_settings::Setting>(key: &str, name: &str) -> OutOfRange {
     OutOfRange::new(key, format!("{name:?}"), T::kind().to_string())

@@ -17,7 +17,7 @@ mod waiting;
 use crate::config::SearchConfig;
 use crate::error::SearchError;
 use crate::judge::Judge;
-use crate::policy::Policy;
+use crate::policy::{LOOK, Policy};
 use crate::request::{Expansion, Stops};
 use crate::summary::{SearchSummary, Stop};
 use crate::tree_search::{Next, RequestBuffer, TreeSearch};
@@ -28,7 +28,7 @@ use slots::{Owner, Slots};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use turn::{GROUP, Turn, run_group, run_groups};
-use waiting::{Back, LOOK, Waiting};
+use waiting::{Back, Waiting};
 
 /// The rest of a batch goes to all threads if it would take longer than this on one. To wake them takes tens of
 /// microseconds.
@@ -218,11 +218,8 @@ where
                 return self.start_next(place);
             }
         };
-        if answers.is_empty() && !may_wait {
-            return Ok(());
-        }
         if answers.is_empty() {
-            return Err(SearchError::NoAnswer { pending: self.pending });
+            return if may_wait { Err(SearchError::NoAnswer { pending: self.pending }) } else { Ok(()) };
         }
         let count = answers.len();
         let mut answers = answers.into_iter();

@@ -11,13 +11,10 @@ use crate::request::Expansion;
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use std::collections::HashMap;
 use std::thread::Scope;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Threads that wait for judges at most. They sleep; what bounds them is the memory of their stacks and the judges' patience.
 const MOST_THREADS: usize = 256;
-
-/// How long a policy may be waited for while a tree may come back from its judges.
-pub(super) const LOOK: Duration = Duration::from_millis(2);
 
 /// What came for a tree while it was with its judges.
 #[derive(Default)]

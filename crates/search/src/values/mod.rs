@@ -11,16 +11,13 @@ mod join;
 
 use crate::about::{About, PolicyStats};
 use crate::config::Combine;
-use crate::policy::{Policy, PolicyError};
+use crate::policy::{LOOK, Policy, PolicyError};
 use crate::request::{Expansion, StepRequest};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use join::Joined;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// How long the policy may be waited for while a value may come.
-const LOOK: Duration = Duration::from_millis(2);
 
 /// A state to be valued.
 #[derive(Clone, Debug, PartialEq, Eq)]

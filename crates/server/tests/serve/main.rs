@@ -14,4 +14,6 @@ mod lifecycle;
 mod own_client;
 mod searched;
 mod streaming;
+#[path = "../server/trees.rs"]
+mod trees;
 mod values;

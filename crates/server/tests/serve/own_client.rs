@@ -3,10 +3,10 @@
 use crate::gradual::{Gradual, Words, at_once};
 use crate::house::House;
 use crate::inventor::{bytes, tagged};
+use crate::trees::{content, jobs};
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeSource};
-use espalier_search::{Evaluation, Expansion, Policy, SearchConfig, StepRequest, TreeJob, candidate_generator, search};
+use espalier_search::{Evaluation, Expansion, Policy, SearchConfig, StepRequest, candidate_generator, search};
 use espalier_server::{ServerConfig, ServerPolicy, Servers};
-use espalier_tree::{Tree, TreeInfo};
 use rand_chacha::rand_core::Rng;
 use std::time::Duration;
 
@@ -25,27 +25,6 @@ impl FakeSource for AsServed {
     }
 }
 
-fn jobs() -> impl Iterator<Item = TreeJob> {
-    (0..6).map(|index| TreeJob {
-        index,
-        info: TreeInfo {
-            run_id: "test".into(),
-            round: 0,
-            problem_id: format!("p{index}"),
-            question: format!("What is {index} + 7?"),
-            reference_answer: "7".into(),
-            tree_seed: 11 * index,
-        },
-        prompt: format!("<question>What is {index} + 7?</question><plan>"),
-    })
-}
-
-fn content(tree: &Tree) -> Vec<String> {
-    tree.ids()
-        .map(|id| format!("{:?} {:?} {:?} {:?}", tree.node(id), tree.text(id), tree.token_ids(id), tree.logprobs(id)))
-        .collect()
-}
-
 fn searched(policy: &mut dyn Policy) -> Vec<Vec<String>> {
     let settings = SearchConfig {
         simulations: 12,
@@ -56,7 +35,7 @@ fn searched(policy: &mut dyn Policy) -> Vec<Vec<String>> {
         ..SearchConfig::default()
     };
     let mut found = vec![Vec::new(); 6];
-    let summary = search(&settings, 6, &tagged(), jobs(), policy, &FakeJudge, |index, tree| {
+    let summary = search(&settings, 6, &tagged(), jobs(6), policy, &FakeJudge, |index, tree| {
         found[index as usize] = content(&tree);
         Ok(())
     });
@@ -101,6 +80,6 @@ fn limits_of_the_client_reach_the_policy_or_are_refused_by_name() {
     let house = House::new(at_once());
     let mut policy = open(&house).unwrap();
     let refused =
-        search(&SearchConfig::default(), 1, &tagged(), jobs().take(1), &mut policy, &FakeJudge, |_, _| Ok(())).unwrap();
+        search(&SearchConfig::default(), 1, &tagged(), jobs(1), &mut policy, &FakeJudge, |_, _| Ok(())).unwrap();
     assert!(refused.skipped[0].reason.contains("top_p cannot be set"), "{:?}", refused.skipped);
 }

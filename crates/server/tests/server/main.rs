@@ -5,3 +5,4 @@
 mod inventor;
 mod policy;
 mod promises;
+mod trees;

@@ -1,12 +1,12 @@
 //! The policy on servers: the same trees whatever goes wrong on the way.
 
 use crate::inventor::{Inventor, Picky, bytes, chance, tagged, words};
+use crate::trees::{content, jobs};
 use espalier_search::fake::FakeJudge;
-use espalier_search::{Evaluation, Policy, SearchConfig, SearchSummary, ServerStats, TreeJob, search};
+use espalier_search::{Evaluation, Policy, SearchConfig, SearchSummary, ServerStats, search};
 use espalier_server::testing::{FakeServer, Fault, Manners};
 use espalier_server::{Backoff, ServerConfig, ServerError, ServerPolicy, Servers};
 use espalier_tokenizer::Tokenizer;
-use espalier_tree::{Tree, TreeInfo};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,28 +24,6 @@ pub fn open(servers: &[&FakeServer], tokenizer: Tokenizer, config: ServerConfig)
     let urls: Vec<String> = servers.iter().map(|server| server.url()).collect();
     let servers = Servers::parse(urls.iter().map(String::as_str)).unwrap();
     ServerPolicy::open(&servers, tokenizer, config, |line| eprintln!("{line}"))
-}
-
-fn jobs(count: u64) -> impl Iterator<Item = TreeJob> {
-    (0..count).map(|index| TreeJob {
-        index,
-        info: TreeInfo {
-            run_id: "test".into(),
-            round: 0,
-            problem_id: format!("p{index}"),
-            question: format!("What is {index} + 7?"),
-            reference_answer: "7".into(),
-            tree_seed: 11 * index,
-        },
-        prompt: format!("<question>What is {index} + 7?</question><plan>"),
-    })
-}
-
-/// All that is in a tree.
-fn content(tree: &Tree) -> Vec<String> {
-    tree.ids()
-        .map(|id| format!("{:?} {:?} {:?} {:?}", tree.node(id), tree.text(id), tree.token_ids(id), tree.logprobs(id)))
-        .collect()
 }
 
 /// Searches with servers: the trees, and what was counted.
