@@ -16,6 +16,8 @@ pub(crate) fn check(request: &StepRequest<'_>, wishes: &Wishes, vocab_size: usiz
         format!("token {id} is not among the model's {vocab_size}")
     } else if !(request.temperature >= 0.0 && request.temperature.is_finite()) {
         format!("temperature is {}, but must be 0 or above and finite", request.temperature)
+    } else if let Some(first) = wishes.prefix.filter(|first| !(1..=request.prefix_ids.len()).contains(first)) {
+        format!("its prefix is to be told from token {first} on, but has tokens 1 to {}", request.prefix_ids.len())
     } else if let Some(Err(error)) = wishes.sampling.as_ref().map(SamplingConfig::check) {
         error.to_string()
     } else {

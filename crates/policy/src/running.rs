@@ -6,7 +6,7 @@
 //!    └── all of it, and the output at its end ──┘
 //! ```
 
-use crate::cache::{Cached, NodeId, PrefixCache};
+use crate::cache::{NodeId, PrefixCache};
 use crate::error::ModelPolicyError;
 use crate::rows::{RowLimits, SampledRow};
 use crate::sampler::{Scratch, likeliest, logprob};
@@ -56,7 +56,7 @@ pub(crate) struct Running {
     next_ids: Vec<u32>,
     candidates: Vec<(usize, Candidate)>,
     value: Option<f32>,
-    /// What is told of the prefix, from its second token on, as far as it is read.
+    /// What is told of the prefix, as far as it is read.
     prefix: Vec<Told>,
     /// The logits of the prefix were not finite.
     broken: bool,
@@ -76,8 +76,12 @@ impl Running {
         let rows: Vec<SampledRow> =
             (0..rows).map(|index| SampledRow::new(&request, index, &overhang, tokenizer)).collect();
         let length = request.prefix_ids.len();
-        // What is kept of a prefix does not say how likely its tokens are.
-        let mut cached = if wishes.prefix { Cached::default() } else { cache.find(request.tree, &request.prefix_ids) };
+        let mut cached = cache.find(request.tree, &request.prefix_ids);
+        if let Some(first) = wishes.prefix {
+            // What is kept of a prefix does not say how likely its tokens are: the token before the first one is fed again.
+            cached.truncate(first.saturating_sub(1));
+            cached.state = None;
+        }
         cached.node.inspect(|&node| cache.pin(node));
         let phase = match cached.state.take() {
             Some(state) => Phase::Known(state),
@@ -192,7 +196,7 @@ impl Running {
 
     /// Whether the outputs at all tokens of its prefix are wanted, which it reads still.
     pub fn tells_prefix(&self) -> bool {
-        self.wishes.prefix && matches!(self.phase, Phase::Prefill { .. })
+        self.wishes.prefix.is_some() && matches!(self.phase, Phase::Prefill { .. })
     }
 
     /// Takes over how likely the prefix's tokens are of which the present pass has read the ones before: `logits` yields those
@@ -205,7 +209,8 @@ impl Running {
     ) -> Result<(), ModelError> {
         let (start, scratch) = (self.fed - tokens, &mut Scratch::default());
         // The output at a token says what follows it.
-        let followed = start..self.fed.min(self.request.prefix_ids.len() - 1);
+        let wanted = self.wishes.prefix.unwrap_or(1).saturating_sub(1);
+        let followed = start.max(wanted)..self.fed.min(self.request.prefix_ids.len() - 1);
         for first in followed.clone().step_by(LOGIT_ROWS) {
             let places = first..followed.end.min(first + LOGIT_ROWS);
             let lines = logits(places.start - start..places.end - start)?;
@@ -229,8 +234,8 @@ impl Running {
         }
         let ticket = self.request.ticket;
         if !self.prefix.is_empty() && !matches!(self.phase, Phase::Prefill { .. }) {
-            let tokens = std::mem::take(&mut self.prefix);
-            reports.push(Report { ticket, candidate: None, first: 1, tokens });
+            let (tokens, first) = (std::mem::take(&mut self.prefix), self.wishes.prefix.unwrap_or(1));
+            reports.push(Report { ticket, candidate: None, first, tokens });
         }
         for row in &mut self.rows {
             let (first, tokens) = row.tell();

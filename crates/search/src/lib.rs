@@ -92,5 +92,8 @@ pub use request::{Candidate, Expansion, Finish, StepRequest, Stops, Unit, last_s
 pub use sampling::{Numerics, Precision, SamplingConfig, candidate_generator};
 pub use summary::{EndingCounts, SearchSummary, SearchWork, Skipped, Stop, StopCounts};
 pub use tree_search::{Next, RequestBuffer, TreeSearch};
-pub use values::{State, ValueSource, Valuer, WithValues};
+pub use values::{
+    HeadReading, InBatches, LastStepReading, OwnQuestion, PathsReading, PolicyValuer, RatioValuer, Reading, Score,
+    State, ValueError, ValueSource, Valued, Valuer, WithValues,
+};
 pub use wishes::{Report, Told, Wish, Wishes};

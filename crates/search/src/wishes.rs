@@ -12,8 +12,8 @@ pub struct Wishes {
     pub watched: bool,
     /// So many of the likeliest tokens are told with each token.
     pub alternatives: usize,
-    /// Whether the prefix's own tokens are told, all but the first, which follows nothing.
-    pub prefix: bool,
+    /// The prefix's own tokens are told from this place on, at least 1: the first token of all follows nothing.
+    pub prefix: Option<usize>,
 }
 
 /// A wish that a policy may not be able to fulfil.
@@ -33,14 +33,14 @@ impl Wishes {
         let wanted = [
             (self.sampling.is_some(), Wish::Sampling),
             (self.alternatives > 0, Wish::Alternatives),
-            (self.prefix, Wish::Prefix),
+            (self.prefix.is_some(), Wish::Prefix),
         ];
         wanted.into_iter().filter_map(|(is_wanted, wish)| is_wanted.then_some(wish))
     }
 
     /// Whether anything is to be told while the request is answered.
     pub fn is_watched(&self) -> bool {
-        self.watched || self.alternatives > 0 || self.prefix
+        self.watched || self.alternatives > 0 || self.prefix.is_some()
     }
 }
 

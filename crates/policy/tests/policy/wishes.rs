@@ -119,7 +119,7 @@ fn a_prefix_that_is_read_is_as_likely_as_its_score() {
     let model = model(&tokenizer());
     let expected = expected();
     for mut policy in subjects() {
-        let read = Wishes { prefix: true, alternatives: 1, ..Wishes::default() };
+        let read = Wishes { prefix: Some(1), alternatives: 1, ..Wishes::default() };
         // Twice, so that it is kept by then; beside others, one of which begins alike.
         for _ in 0..2 {
             let mut asked: Vec<_> = requests().iter().map(plain).collect();
@@ -144,7 +144,7 @@ fn a_prefix_that_is_read_is_as_likely_as_its_score() {
     let config = PolicyConfig { prefill_chunk_tokens: 3, max_prefill_tokens: 5, ..config() };
     let (_, reports, _) = advanced(
         &mut policy_with(config),
-        requests().into_iter().map(|request| (request, Wishes { prefix: true, ..Wishes::default() })).collect(),
+        requests().into_iter().map(|request| (request, Wishes { prefix: Some(1), ..Wishes::default() })).collect(),
     );
     for request in requests() {
         assert_eq!(told(&reports, request.ticket, None).len(), request.prefix_ids.len() - 1);

@@ -109,7 +109,8 @@ impl FakeSource for FakeTexts {
         let noise = Draw(state).unit() - 0.5;
         let value = (2.0 * path.quality() - 1.0 + 0.3 * noise).clamp(-1.0, 1.0) as f32;
 
-        let room = request.max_tokens.min(self.context_tokens.saturating_sub(request.prefix_ids.len()));
+        let left = self.context_tokens.saturating_sub(request.prefix_ids.len());
+        let room = request.max_tokens.min(left);
         let mut candidates: Vec<Candidate> = Vec::new();
         for index in 0..if room == 0 { 0 } else { request.k } {
             // Greedy decoding sees the state only, and is the same for all candidates.
@@ -131,7 +132,7 @@ impl FakeSource for FakeTexts {
             let finish = if is_cut { Finish::Length } else { Finish::Stop };
             candidates.push(Candidate { text, token_ids, logprobs, finish });
         }
-        let value = (self.values && request.want_value && room > 0).then_some(value);
+        let value = (self.values && request.want_value && left > 0).then_some(value);
         Expansion { ticket: request.ticket, value, candidates }
     }
 }

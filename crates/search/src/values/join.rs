@@ -1,6 +1,7 @@
 //! Requests whose answer and values come apart.
 
-use super::{Said, State};
+use super::work::Said;
+use super::{State, ValueError};
 use crate::config::Combine;
 use crate::policy::PolicyError;
 use crate::request::Expansion;
@@ -14,7 +15,7 @@ struct Half {
     values: Vec<f32>,
     missing: usize,
     /// Why there is no value.
-    failure: Option<String>,
+    failure: Option<ValueError>,
 }
 
 /// Requests that wait for a value or an answer, and answers that wait for nothing.
@@ -51,13 +52,19 @@ impl Joined {
     }
 
     /// Takes a value; one whose tree was given up meanwhile is of no use.
-    pub(super) fn take_value(&mut self, (ticket, source, value): Said) {
-        let Some(half) = self.halves.get_mut(&ticket) else { return };
+    pub(super) fn take_value(&mut self, (source, (ticket, value)): Said) {
+        let Some(half) = self.halves.get_mut(&ticket) else {
+            // A source that has ended says so in any case.
+            if let Err(ValueError::Source(reason)) = value {
+                self.failures.push_back(ended(&reason));
+            }
+            return;
+        };
         half.missing -= 1;
         match value {
             Ok(value) if (-1.0..=1.0).contains(&value) => half.values[source] = value,
-            Ok(value) => half.failure = Some(format!("a value of {value} is not in [-1, 1]")),
-            Err(reason) => half.failure = Some(reason),
+            Ok(value) => half.failure = Some(ValueError::State(format!("a value of {value} is not in [-1, 1]"))),
+            Err(error) => half.failure = Some(error),
         }
         self.end_if_whole(ticket);
     }
@@ -72,7 +79,10 @@ impl Joined {
         };
         match failure {
             None => self.ready.push(Expansion { value: Some(self.combine.of(&values)), ..answer }),
-            Some(reason) => self.failures.push_back(PolicyError::of_tree(tree, reason)),
+            Some(ValueError::State(reason)) => self.failures.push_back(PolicyError::of_tree(tree, reason)),
+            Some(ValueError::Source(reason)) => {
+                self.failures.push_back(ended(&reason));
+            }
         }
     }
 
@@ -101,4 +111,8 @@ impl Joined {
     pub(super) fn forget(&mut self, tree: u64) {
         self.halves.retain(|_, half| half.tree != tree);
     }
+}
+
+fn ended(reason: &str) -> PolicyError {
+    PolicyError::new(format!("a source of values has ended: {reason}"))
 }

@@ -13,6 +13,7 @@ mod own_policy;
 mod reference;
 mod rules;
 mod strategies;
+mod valuers;
 mod values;
 
 use espalier_search::fake::{FakeJudge, FakePolicy, FakeSource};

@@ -114,7 +114,12 @@ impl Shape {
                 "asks for log-probabilities of the prompt, which this server's policy does not give",
             ));
         }
-        Ok(Wishes { sampling: drawing.sampling.clone(), watched: self.streams, alternatives, prefix })
+        Ok(Wishes {
+            sampling: drawing.sampling.clone(),
+            watched: self.streams,
+            alternatives,
+            prefix: prefix.then_some(1),
+        })
     }
 
     /// Whether log-probabilities of the prompt are shown.

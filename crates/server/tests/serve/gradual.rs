@@ -118,10 +118,10 @@ impl Policy for Gradual {
         let mut seen = self.seen.lock().unwrap();
         seen.submitted += 1;
         seen.sampling.push(wishes.sampling.clone());
-        if wishes.prefix {
+        if let Some(first) = wishes.prefix {
             let tokens =
-                request.prefix_ids[1..].iter().map(|&id| Gradual::told(id, Gradual::read(id), wishes.alternatives));
-            self.told.push(Report { ticket: request.ticket, candidate: None, first: 1, tokens: tokens.collect() });
+                request.prefix_ids[first..].iter().map(|&id| Gradual::told(id, Gradual::read(id), wishes.alternatives));
+            self.told.push(Report { ticket: request.ticket, candidate: None, first, tokens: tokens.collect() });
         }
         let answer = self.words.answer(&request);
         let (watched, alternatives) = (wishes.is_watched(), wishes.alternatives);
