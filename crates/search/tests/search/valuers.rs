@@ -218,8 +218,8 @@ fn the_implicit_value_is_the_likelihood_ratio_of_the_last_step() {
     assert!(seen.len() > 5 && seen.contains(&0), "{seen:?}");
 }
 
-fn question() -> Option<OwnQuestion> {
-    Some(OwnQuestion::new(QUESTION.to_vec(), [YES].into(), [NO].into()))
+fn question() -> OwnQuestion {
+    OwnQuestion::new(QUESTION.to_vec(), [YES].into(), [NO].into())
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn the_own_opinion_is_yes_against_no_and_counts_less_in_the_depth() {
     let policy = Telling::new(1);
     let forgotten = Arc::clone(&policy.forgotten);
     let mut depths = HashSet::new();
-    for tree in trees(policy, Vec::new(), question(), 4) {
+    for tree in trees(policy, Vec::new(), Some(question()), 4) {
         for (ids, ends, value) in values(&tree) {
             let [yes, no] = opinion(&ids);
             let depth = ends.len() - 1;
@@ -249,9 +249,9 @@ fn the_own_opinion_is_yes_against_no_and_counts_less_in_the_depth() {
 #[test]
 fn an_opinion_that_is_refused_costs_its_tree_and_no_other() {
     for leaves in [1, 4] {
-        let expected = trees(Telling::new(1), Vec::new(), question(), leaves);
+        let expected = trees(Telling::new(1), Vec::new(), Some(question()), leaves);
         let policy = Telling { loses: |tree| tree & 3 == 2, ..Telling::new(1) };
-        let mut policy = WithValues::new(policy, Vec::new(), question(), Combine::Min, |_| {});
+        let mut policy = WithValues::new(policy, Vec::new(), Some(question()), Combine::Min, |_| {});
         let (found, skipped) = searched(&mut policy, &config("self", leaves)).unwrap();
         assert_eq!((found.len(), skipped.len(), policy.pending()), (12, 4, 0));
         assert!(skipped[0].ends_with("the fake policy has no opinion"), "{}", skipped[0]);
