@@ -22,5 +22,6 @@ mod shards;
 mod stages;
 mod tiny;
 mod untrusted;
+mod values;
 mod verifier;
 mod whole_run;

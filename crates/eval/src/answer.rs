@@ -124,6 +124,19 @@ impl Answering<'_> {
         })
     }
 
+    /// What the tree of a problem is told of it.
+    pub fn tree_info(&self, problem: &Problem) -> TreeInfo {
+        TreeInfo {
+            run_id: self.run_id.to_owned(),
+            round: 0,
+            problem_id: problem.id.clone(),
+            question: problem.question.clone(),
+            // What is not there cannot be looked at.
+            reference_answer: String::new(),
+            tree_seed: self.seed(problem),
+        }
+    }
+
     /// A tree each, searched without the reference; every solution in it is an answer.
     fn search(&self, policy: &mut dyn Policy, strategy: Strategy, sink: &mut Sink) -> Result<(), EvalError> {
         // A step is part of an answer.
@@ -138,21 +151,10 @@ impl Answering<'_> {
                 Err(error) => sink(index, skipped(&format!("the prompt cannot be used: {error}")))?,
             }
         }
-        let jobs = prompts.into_iter().map(|(index, prompt)| {
-            let problem = self.problems[index];
-            TreeJob {
-                index: index as u64,
-                info: TreeInfo {
-                    run_id: self.run_id.to_owned(),
-                    round: 0,
-                    problem_id: problem.id.clone(),
-                    question: problem.question.clone(),
-                    // What is not there cannot be looked at.
-                    reference_answer: String::new(),
-                    tree_seed: self.seed(problem),
-                },
-                prompt,
-            }
+        let jobs = prompts.into_iter().map(|(index, prompt)| TreeJob {
+            index: index as u64,
+            info: self.tree_info(self.problems[index]),
+            prompt,
         });
         let stops = stops(self.task);
         let judge = BlindJudge(FormatJudge { task: self.task.clone() });

@@ -39,13 +39,9 @@ impl Solving<'_> {
         Ok(Solved { chosen, sampled_tokens })
     }
 
-    /// The tree of a question, in which each solution counts as correct, and the tokens that were sampled for it.
-    ///
-    /// # Errors
-    /// As [`solve`](Solving::solve).
-    pub fn tree(&self, question: &str, policy: &mut dyn Policy) -> Result<(Tree, u64), String> {
-        let prompt = self.task.prompt_of(question).map_err(|error| error.to_string())?;
-        let info = TreeInfo {
+    /// What the tree of a question is told of it.
+    pub fn tree_info(&self, question: &str) -> TreeInfo {
+        TreeInfo {
             run_id: "solve".to_owned(),
             round: 0,
             problem_id: self.tree.to_string(),
@@ -53,7 +49,16 @@ impl Solving<'_> {
             // What is not there cannot be looked at.
             reference_answer: String::new(),
             tree_seed: self.seed,
-        };
+        }
+    }
+
+    /// The tree of a question, in which each solution counts as correct, and the tokens that were sampled for it.
+    ///
+    /// # Errors
+    /// As [`solve`](Solving::solve).
+    pub fn tree(&self, question: &str, policy: &mut dyn Policy) -> Result<(Tree, u64), String> {
+        let prompt = self.task.prompt_of(question).map_err(|error| error.to_string())?;
+        let info = self.tree_info(question);
         let stop_when = StopWhen { correct_solutions: None, ..self.search.stop_when };
         let settings = SearchConfig { stop_when, ..self.search.clone() };
         let judge = BlindJudge(FormatJudge { task: self.task.clone() });

@@ -74,6 +74,68 @@ pub trait Policy {
     fn cut_short(&mut self, _ticket: u64) {}
 }
 
+/// A policy behind a pointer is that policy.
+macro_rules! behind {
+    ($pointer:ty) => {
+        impl<P: Policy + ?Sized> Policy for $pointer {
+            fn about(&self) -> About {
+                (**self).about()
+            }
+
+            fn stats(&self) -> PolicyStats {
+                (**self).stats()
+            }
+
+            fn tokenize(&self, prompt: &str) -> Result<Vec<u32>, PolicyError> {
+                (**self).tokenize(prompt)
+            }
+
+            fn submit(&mut self, request: StepRequest<'_>) -> Result<(), PolicyError> {
+                (**self).submit(request)
+            }
+
+            fn pending(&self) -> usize {
+                (**self).pending()
+            }
+
+            fn poll(&mut self) -> Result<Vec<Expansion>, PolicyError> {
+                (**self).poll()
+            }
+
+            fn poll_for(&mut self, at_most: Duration) -> Result<Vec<Expansion>, PolicyError> {
+                (**self).poll_for(at_most)
+            }
+
+            fn forget(&mut self, tree: u64) {
+                (**self).forget(tree);
+            }
+
+            fn reclaim(&mut self, answer: Expansion) {
+                (**self).reclaim(answer);
+            }
+
+            fn can(&self, wish: Wish) -> bool {
+                (**self).can(wish)
+            }
+
+            fn submit_with(&mut self, request: StepRequest<'_>, wishes: &Wishes) -> Result<(), PolicyError> {
+                (**self).submit_with(request, wishes)
+            }
+
+            fn reports(&mut self) -> Vec<Report> {
+                (**self).reports()
+            }
+
+            fn cut_short(&mut self, ticket: u64) {
+                (**self).cut_short(ticket);
+            }
+        }
+    };
+}
+
+behind!(Box<P>);
+behind!(&mut P);
+
 /// What went wrong inside a policy.
 ///
 /// An error from [`Policy::submit`] or [`Policy::poll`] ends the search, unless it names a tree

@@ -5,14 +5,14 @@ use super::flag::{Group, flag, group};
 use super::keys::{COMMON, RUNTIME_OF_SEARCH, SAMPLING};
 use super::policy_flags::PolicyFlags;
 use crate::exit::{Outcome, print_result};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use espalier_eval::Solving;
 use espalier_rounds::config::RunConfig;
 use espalier_rounds::stage::policy_source::PolicySource;
-use espalier_rounds::stage::search::{check_evaluation, settings};
+use espalier_rounds::stage::search::settings;
 use espalier_rounds::stage::tasks::asked;
-use espalier_search::{Policy, SearchConfig, StopWhen};
+use espalier_search::{Evaluation, Policy, SearchConfig, StopWhen};
 use espalier_server::serve::{Found, Question, Searcher, ServeConfig, Server};
 use espalier_task::Task;
 use espalier_tokenizer::Message;
@@ -81,7 +81,11 @@ pub fn run(args: &ServeArgs) -> Result<Outcome> {
     let tokenizer = source.tokenizer()?;
     let key = args.api_key.clone().or_else(|| std::env::var(API_KEY).ok().filter(|key| !key.trim().is_empty()));
     let searcher: Option<Arc<dyn Searcher>> = if args.search {
-        check_evaluation(&config)?;
+        if let Evaluation::Outside(outside) = &config.search.evaluation {
+            bail!(
+                "--evaluation is {outside}, but a server searches with the values of its own policy; take value_head, rollouts:N or zero"
+            );
+        }
         let task = source.task(&config)?;
         Some(Arc::new(TaskSearcher {
             source: source.clone(),

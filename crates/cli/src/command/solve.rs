@@ -10,8 +10,9 @@ use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use espalier_eval::{Diagnosis, Solving, best_solution};
 use espalier_files::seed_from;
-use espalier_rounds::stage::search::{check_evaluation, settings};
+use espalier_rounds::stage::search::settings;
 use espalier_rounds::stage::tasks::asked;
+use espalier_rounds::stage::values::{Searched, Values, joined};
 use espalier_tree::{Ending, NodeId, Tree};
 
 /// Flags of `mcts-gen solve`.
@@ -39,15 +40,22 @@ pub fn run(args: &SolveArgs) -> Result<Outcome> {
     }
     let source = args.policy.source()?;
     source.check_evaluation(args.config.flag("search.evaluation").and_then(|value| value.as_str()))?;
-    check_evaluation(&config)?;
+    let values = Values::look(&config, &source)?;
     let task = source.task(&config)?;
     let mut opened = source.open(&config, crate::session::print_notice)?;
     let settings = settings(&config, &task, opened.about().has_value_head);
-    let mut policy = asked(opened.policy()?, &source, &task)?;
+    let policy = asked(opened.policy()?, &source, &task)?;
     let seed = seed_from(&[&config.seed, &"solve", &question]);
     let solving = Solving { task: &task, search: settings.clone(), tree: 0, seed };
-    let (tree, _) =
-        solving.tree(question, policy.as_mut()).map_err(|reason| anyhow!("the question cannot be solved: {reason}"))?;
+    let tree_info = |_| solving.tree_info(question);
+    let searched = Searched { info: &tree_info, judge: None };
+    let notice = crate::session::print_notice;
+    let sources = values.map(|values| values.open(searched, &source, &config, notice)).transpose()?;
+    let (tree, _) = std::thread::scope(|scope| {
+        let mut policy = joined(policy, sources, |work| drop(scope.spawn(work)))?;
+        let solved = solving.tree(question, policy.as_mut());
+        solved.map_err(|reason| anyhow!("the question cannot be solved: {reason}"))
+    })?;
     let Some(end) = best_solution(&tree) else {
         let mut diagnosis = Diagnosis::default();
         diagnosis.add_tree(&tree, &task);

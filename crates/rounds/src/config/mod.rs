@@ -20,6 +20,7 @@ mod round;
 mod runtime;
 mod serving;
 mod training;
+mod values;
 mod verifier;
 
 pub use espalier_eval::{Aggregation, EvalConfig, Method};
@@ -29,6 +30,7 @@ pub use round::{RoundConfig, RoundStage};
 pub use runtime::{Place, RuntimeConfig, StorageConfig};
 pub use serving::ServingConfig;
 pub use training::{PreferConfig, SftConfig};
+pub use values::ValuesConfig;
 pub use verifier::VerifierConfig;
 
 use anyhow::{Context, Result};
@@ -83,6 +85,9 @@ settings! {
         pub model: ModelShape = ModelShape::default();
         /// Tree search.
         pub search: SearchConfig = SearchConfig::default();
+        /// Values from elsewhere than the policy's own head.
+        #[serde(skip_serializing_if = "ValuesConfig::is_default")]
+        pub values: ValuesConfig = ValuesConfig::default();
         /// Who judges steps and paths.
         #[serde(skip_serializing_if = "JudgingConfig::is_default")]
         pub judging: JudgingConfig = JudgingConfig::default();

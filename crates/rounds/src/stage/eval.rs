@@ -6,8 +6,9 @@ use crate::contract::{self, Begun, Identity, Place};
 use crate::judging::{self, Judging};
 use crate::stage::policy_folder::{self, PolicyFolder};
 use crate::stage::policy_source::PolicySource;
-use crate::stage::search::{Skipped, check_evaluation, settings};
+use crate::stage::search::{Skipped, settings};
 use crate::stage::tasks::{asked, described};
+use crate::stage::values::{self, Searched, Values, joined};
 use anyhow::{Context as _, Result, bail};
 use espalier_eval::{
     AnswerJournal, Answered, Answering, EvalError, GroupScore, ProblemSamples, Sample, grade, read_samples,
@@ -77,11 +78,13 @@ pub fn run(
     let problems: Vec<&Problem> = groups.iter().flat_map(|group| group.problems).collect();
     let task = source.task(config)?;
     let grader = Grader::new(problems.iter().copied(), config.eval.boxed_only)?.of_task(&task);
-    check_evaluation(config)?;
+    let is_searched = matches!(config.eval.method, Method::Beam | Method::Mcts);
+    let values = if is_searched { Values::look(config, source)? } else { None };
     let judging = Judging::open(&config.judging, &task, problems.iter().copied())?;
     let mut opened = source.open(config, context.notice)?;
     let hash = opened.about().policy_hash.clone();
     let mut identity = identity(groups, config, (&task, source), hash.clone())?;
+    identity = values::identify(values.as_ref(), identity, config)?;
     if let Some(verifier) = verifier {
         identity = identity.input("verifier", policy_folder::fingerprint(verifier.path())?);
     }
@@ -104,16 +107,23 @@ pub fn run(
         run_id: &config.name,
         seed: config.seed,
     };
+    let tree_info = |index: u64| answering.tree_info(problems[index as usize]);
+    // References are not looked at.
+    let searched = Searched { info: &tree_info, judge: None };
+    let sources = values.map(|values| values.open(searched, source, config, context.notice)).transpose()?;
     let mut policy = asked(opened.policy()?, source, &task)?;
-    answering.run(policy.as_mut(), &mut |index, answer: Answered| {
-        journal.append(index, &answer)?;
-        answered[index] = Some(answer);
-        done += 1;
-        context.observer.advanced(done as u64, total, "");
-        Ok(work.note()?)
+    let sampled_tokens = std::thread::scope(|scope| {
+        let mut policy = joined(Box::new(policy.as_mut()), sources, |work| drop(scope.spawn(work)))?;
+        answering.run(policy.as_mut(), &mut |index, answer: Answered| {
+            journal.append(index, &answer)?;
+            answered[index] = Some(answer);
+            done += 1;
+            context.observer.advanced(done as u64, total, "");
+            Ok(work.note()?)
+        })?;
+        anyhow::Ok(policy.stats().tokens_sampled)
     })?;
     let mut answered: Vec<Answered> = answered.into_iter().map(Option::unwrap_or_default).collect();
-    let sampled_tokens = policy.stats().tokens_sampled;
     let scores = match verifier {
         None => Vec::new(),
         Some(verifier) => {
@@ -131,18 +141,7 @@ pub fn run(
         }
     };
 
-    let mut samples = problems
-        .par_iter()
-        .zip(&mut answered)
-        .map(|(problem, answered)| match grade(&grader, problem, answered) {
-            // Tests that cannot be run say nothing about the answer, and are no fault of the other problems.
-            Err(EvalError::Grade { source: error @ TaskError::Tests { .. }, .. }) => {
-                answered.skipped = Some(error.to_string());
-                Ok(Vec::new())
-            }
-            graded => graded.map(|samples| judged(samples, problem, &judging)),
-        })
-        .collect::<Result<Vec<Vec<Sample>>, EvalError>>()?;
+    let mut samples = graded(&problems, &mut answered, &grader, &judging)?;
     for (samples, scores) in samples.iter_mut().zip(scores) {
         samples.iter_mut().zip(scores).for_each(|(sample, score)| sample.score = score);
     }
@@ -194,6 +193,24 @@ pub fn read(path: &Path) -> Result<(EvalReport, Vec<ProblemSamples>)> {
         bail!("{shown} does not say what the samples beside it say; evaluate again, or give the report they belong to");
     }
     Ok((report, samples))
+}
+
+/// The samples of all problems with their grades.
+fn graded(
+    problems: &[&Problem],
+    answered: &mut [Answered],
+    grader: &Grader,
+    judging: &Judging,
+) -> Result<Vec<Vec<Sample>>, EvalError> {
+    let graded = problems.par_iter().zip(answered).map(|(problem, answered)| match grade(grader, problem, answered) {
+        // Tests that cannot be run say nothing about the answer, and are no fault of the other problems.
+        Err(EvalError::Grade { source: error @ TaskError::Tests { .. }, .. }) => {
+            answered.skipped = Some(error.to_string());
+            Ok(Vec::new())
+        }
+        graded => graded.map(|samples| judged(samples, problem, judging)),
+    });
+    graded.collect()
 }
 
 /// The samples as the judges have them, if others than the comparison of answers are asked. A program is its tests' to judge.

@@ -21,5 +21,6 @@ mod shots;
 pub mod tasks;
 #[cfg(feature = "local")]
 pub mod train;
+pub mod values;
 #[cfg(feature = "local")]
 pub mod verifier;

@@ -53,7 +53,7 @@ impl PolicyFolder {
     pub fn check_value_head(&self) -> Result<()> {
         if !self.has_value_head() {
             bail!(
-                "{} has no {VALUE_HEAD}; --verifier takes a folder of step-train verifier, or a policy with a value head",
+                "{} has no {VALUE_HEAD}; take a folder of step-train verifier, or a policy with a value head",
                 self.path.display()
             );
         }

@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail};
 use espalier_files::{Existing, publish_bytes, publish_folder, publish_json, read_json};
 use espalier_model::Transformer;
 use espalier_policy::{DevicesPolicy, ModelPolicy, PolicyConfig, Verifier};
-use espalier_search::Precision;
+use espalier_search::{Evaluation, Precision, Source};
+use espalier_server::Servers;
 use espalier_task::Prompting;
 use espalier_tokenizer::Tokenizer;
 use std::fmt::Write;
@@ -45,7 +46,11 @@ impl PolicyFolder {
             let settings = PolicyConfig {
                 sampling: config.sampling.clone(),
                 max_rows: config.runtime.max_rows,
-                cache_bytes: cache_bytes(&config.runtime, device, open),
+                cache_bytes: cache_bytes(
+                    &config.runtime,
+                    device,
+                    open * (1 + models_of_values(&config.search.evaluation)),
+                ),
                 threads: (threads / on_processor.max(1)).max(1),
                 ..PolicyConfig::default()
             };
@@ -72,6 +77,18 @@ impl PolicyFolder {
         let verifier = Verifier::new(self.load_on(device, config.sampling.precision)?, &settings);
         verifier.with_context(|| format!("cannot value states by {}", self.path().display()))
     }
+}
+
+/// Models in this process that make values beside the policy.
+fn models_of_values(evaluation: &Evaluation) -> usize {
+    let Evaluation::Outside(outside) = evaluation else { return 0 };
+    let models = outside.sources.iter().map(|source| match source {
+        Source::Folder(_) => 1,
+        Source::Implicit(_) => 2,
+        Source::Prover(place) => usize::from(!Servers::is_address(place)),
+        Source::Server(_) | Source::Own => 0,
+    });
+    models.sum()
 }
 
 /// Memory for the keys and values of one of `open` models on a device.

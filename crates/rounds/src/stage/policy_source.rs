@@ -81,7 +81,12 @@ impl ServerSource {
         Ok(fields["max_position_embeddings"].as_u64().map(|tokens| tokens as usize))
     }
 
-    fn open(&self, config: &RunConfig, notice: fn(&str)) -> Result<ServerPolicy> {
+    /// Where the tokenizer lies.
+    pub(super) fn tokenizer_folder(&self) -> &Path {
+        &self.tokenizer
+    }
+
+    pub(super) fn open(&self, config: &RunConfig, notice: fn(&str)) -> Result<ServerPolicy> {
         if config.sampling.precision != Precision::Float32 {
             bail!(
                 "sampling.precision is for models in this process; what servers compute in is set where they are started"
@@ -221,7 +226,9 @@ impl PolicySource {
     /// For a value head with servers.
     pub fn check_evaluation(&self, asked: Option<&str>) -> Result<()> {
         if asked == Some("value_head") && matches!(self, PolicySource::Servers(_)) {
-            bail!("--evaluation value_head needs a model folder: servers have no value head; take rollouts:N or zero");
+            bail!(
+                "--evaluation value_head needs a model folder: servers have no value head; take rollouts:N, zero, or values from elsewhere (folder:DIR ..)"
+            );
         }
         Ok(())
     }

@@ -8,7 +8,8 @@ use crate::stage::policy_source::PolicySource;
 use crate::stage::shards::is_part;
 use crate::stage::shards::{Shards, resume_folder};
 use crate::stage::tasks::{asked, described};
-use anyhow::{Context as _, Result, bail};
+use crate::stage::values::{self, Searched, Values, joined};
+use anyhow::{Context as _, Result};
 use espalier_eval::{Diagnosis, stops};
 use espalier_files::{fingerprint, seed_from};
 use espalier_search::{
@@ -124,16 +125,32 @@ pub struct Skipped {
     pub reason: String,
 }
 
+impl Search<'_> {
+    /// What the tree of a problem is told of it.
+    fn tree_info(&self, config: &RunConfig, index: u64) -> TreeInfo {
+        let problem = &self.problems[index as usize];
+        TreeInfo {
+            run_id: config.name.clone(),
+            round: self.round,
+            problem_id: problem.id.clone(),
+            question: problem.question.clone(),
+            reference_answer: problem.answer.clone(),
+            tree_seed: seed_from(&[&config.seed, &self.round, &problem.id, &index]),
+        }
+    }
+}
+
 /// Searches all problems that have no tree yet and publishes the shards.
 pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     let config = context.config;
     let task = search.policy.task(config)?;
-    check_evaluation(config)?;
+    let values = Values::look(config, search.policy)?;
     let judging = Judging::open(&config.judging, &task, search.problems)?;
     let mut opened = search.policy.open(config, context.notice)?;
     let about = opened.about().clone();
     let settings = settings(config, &task, about.has_value_head);
     let identity = identity(search, config, &settings, &task, about.policy_hash.clone())?;
+    let identity = values::identify(values.as_ref(), identity, config)?;
     let resume = resume_folder(search.out);
     let place = Place::folder(search.out, is_part, std::slice::from_ref(&resume));
     let mut work = match contract::begin(place, identity, context)? {
@@ -152,24 +169,14 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     let total = search.problems.len() as u64;
     let already = shards.finished();
     let todo: Vec<u64> = (0..total).filter(|&index| !shards.has(index)).collect();
+    let tree_info = |index: u64| search.tree_info(config, index);
     // A prompt that cannot be made is its problem's fault alone.
     let unasked = RefCell::new(Vec::new());
     let jobs = todo.iter().filter_map(|&index| {
         let problem = &search.problems[index as usize];
         let prompt =
             task.prompt(problem).map_err(|error| unasked.borrow_mut().push((index, error.to_string()))).ok()?;
-        Some(TreeJob {
-            index,
-            info: TreeInfo {
-                run_id: config.name.clone(),
-                round: search.round,
-                problem_id: problem.id.clone(),
-                question: problem.question.clone(),
-                reference_answer: problem.answer.clone(),
-                tree_seed: seed_from(&[&config.seed, &search.round, &problem.id, &index]),
-            },
-            prompt,
-        })
+        Some(TreeJob { index, info: tree_info(index), prompt })
     });
 
     context.observer.began(&format!("round {}: search", search.round), total);
@@ -177,9 +184,10 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     let mut done = already;
     let mut finished_tokens = 0;
     let (stops, in_flight) = (stops(&task), config.runtime.in_flight);
-    let mut policy = asked(opened.policy()?, search.policy, &task)?;
-    let policy = policy.as_mut();
-    let summary = search_with_events(&settings, in_flight, &stops, jobs, policy, judging.judge(), |event| {
+    let searched = Searched { info: &tree_info, judge: Some(judging.judge()) };
+    let sources = values.map(|values| values.open(searched, search.policy, config, context.notice)).transpose()?;
+    let policy = asked(opened.policy()?, search.policy, &task)?;
+    let on_event = |event: SearchEvent| {
         let stored = match event {
             SearchEvent::Finished { index, tree } => {
                 done += 1;
@@ -191,8 +199,13 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
             SearchEvent::Advanced(_) => Ok(()),
         };
         stored.map_err(|error| SearchError::Sink(error.into()))
-    })
-    .context("the search stopped")?;
+    };
+    let (summary, stats) = std::thread::scope(|scope| {
+        let mut policy = joined(policy, sources, |work| drop(scope.spawn(work)))?;
+        let judge = judging.judge();
+        let summary = search_with_events(&settings, in_flight, &stops, jobs, policy.as_mut(), judge, on_event);
+        anyhow::Ok((summary.context("the search stopped")?, policy.stats()))
+    })?;
     for (index, reason) in unasked.into_inner() {
         shards.skip(index, &reason)?;
     }
@@ -204,7 +217,6 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
 
     let (counts, diagnosis) = counted(search.out, &task)?;
     let found_nothing = diagnosis.found_nothing();
-    let stats = policy.stats();
     let manifest = SearchManifest {
         trees: counts.trees,
         nodes: counts.nodes,
@@ -267,17 +279,6 @@ fn identity(
         .setting("storage.shard_trees", &config.storage.shard_trees, &defaults.storage.shard_trees)?
         .input("problems", fingerprint(search.problems)?)
         .input("policy", policy_hash))
-}
-
-/// Refuses values that no stage can get yet: the engine takes them, but nothing opens their sources.
-pub fn check_evaluation(config: &RunConfig) -> Result<()> {
-    match &config.search.evaluation {
-        Evaluation::Outside(outside) => bail!(
-            "search.evaluation is {outside}, but values from outside are there for callers of the library alone; take value_head, \
-             rollouts:N or zero"
-        ),
-        _ => Ok(()),
-    }
 }
 
 /// The search's settings for this task and policy: steps are no longer than the task's, and a policy without a value head is

@@ -6,7 +6,7 @@ use crate::stage::policy_source::PolicySource;
 use crate::stage::shots;
 use anyhow::{Context as _, Result, bail};
 use espalier_files::fingerprint;
-use espalier_search::{About, Expansion, Policy, PolicyError, PolicyStats, StepRequest};
+use espalier_search::{About, Expansion, Policy, PolicyError, PolicyStats, Report, StepRequest, Wish, Wishes};
 use espalier_task::{ChatWriter, Format, Granularity, Prompting, Task, Turn};
 use espalier_tokenizer::{Message, Tokenizer};
 use std::path::Path;
@@ -181,6 +181,22 @@ impl Policy for Asked<'_> {
 
     fn forget(&mut self, tree: u64) {
         self.policy.forget(tree);
+    }
+
+    fn can(&self, wish: Wish) -> bool {
+        self.policy.can(wish)
+    }
+
+    fn submit_with(&mut self, request: StepRequest<'_>, wishes: &Wishes) -> Result<(), PolicyError> {
+        self.policy.submit_with(request, wishes)
+    }
+
+    fn reports(&mut self) -> Vec<Report> {
+        self.policy.reports()
+    }
+
+    fn cut_short(&mut self, ticket: u64) {
+        self.policy.cut_short(ticket);
     }
 
     fn reclaim(&mut self, answer: Expansion) {

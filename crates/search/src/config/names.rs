@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 forms!(Strategy: "mcts, best_of_n:N, beam:W or best_first");
 forms!(FirstPlay: "a number or below_parent:R");
-// Sources outside are read, too, for callers of the library; no command opens them.
-forms!(Evaluation: "value_head, rollouts:N or zero");
+forms!(Evaluation: "value_head, rollouts:N, zero, folder:DIR, server:URL, implicit:DIR, prover:DIR|URL, self, or several of them in min(A,B), mean(A,B), mean-Csd(A,B)");
 
 pub(super) fn unknown<T: espalier_settings::Setting>(key: &str, name: &str) -> OutOfRange {
     OutOfRange::new(key, format!("{name:?}"), T::kind().to_string())

@@ -1,0 +1,249 @@
+//! From `search.evaluation` to the sources of values that it names.
+//!
+//! ```text
+//!   folder:DIR    a value head on its own device ─────────────┐
+//!   implicit:DIR  beta (log pi - log pi_ref) of the last step ┤
+//!   prover:DIR|URL  mean reward of its paths ─────────────────┼─► each on a thread ─► WithValues ◄─ the policy that samples
+//!   self          the policy asked about its step ────────────┘
+//! ```
+
+#[cfg(feature = "local")]
+mod folders;
+mod prover;
+mod retold;
+
+use crate::config::{RunConfig, ValuesConfig};
+use crate::contract::Identity;
+use crate::stage::policy_folder::{PolicyFolder, fingerprint};
+use crate::stage::policy_source::{PolicySource, ServerSource};
+use anyhow::{Context as _, Result, bail};
+use espalier_search::{
+    Combine, Evaluation, Judge, Outside, OwnQuestion, Policy, Source, ValueSource, Valuer, WithValues,
+};
+use espalier_server::Servers;
+use espalier_tokenizer::Tokenizer;
+use espalier_tree::TreeInfo;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the sources know of the trees that are searched.
+#[derive(Clone, Copy)]
+pub struct Searched<'s> {
+    /// The problem of a tree.
+    pub info: &'s (dyn Fn(u64) -> TreeInfo + Sync),
+    /// Who says what a path is worth; nobody, where references must not be looked at.
+    pub judge: Option<&'s dyn Judge>,
+}
+
+/// Values from elsewhere, looked at but not opened.
+#[derive(Clone, Debug)]
+pub struct Values {
+    outside: Arc<Outside>,
+    sources: Vec<Looked>,
+}
+
+/// A source whose files are there.
+#[derive(Clone, Debug)]
+enum Looked {
+    Folder(PolicyFolder),
+    Implicit { policy: PolicyFolder, reference: PolicyFolder },
+    Prover(PolicySource),
+    Own,
+}
+
+/// Sources that can be asked.
+pub struct Opened<'s> {
+    sources: Vec<ValueSource<'s>>,
+    own: Option<OwnQuestion>,
+    combine: Combine,
+}
+
+impl Values {
+    /// Looks at the sources that the configuration names; `None` if values come from the policy itself, or from nowhere.
+    ///
+    /// # Errors
+    /// A source that is not there, that there is no way to ask, or that does not go with the policy.
+    pub fn look(config: &RunConfig, policy: &PolicySource) -> Result<Option<Values>> {
+        let Evaluation::Outside(outside) = &config.search.evaluation else { return Ok(None) };
+        if outside.sources.iter().filter(|source| **source == Source::Own).count() > 1 {
+            bail!("search.evaluation is {outside}, but the policy has one opinion; name self once");
+        }
+        let sources = outside.sources.iter().map(|source| {
+            look(source, config, policy).with_context(|| format!("search.evaluation {outside}: the source {source}"))
+        });
+        Ok(Some(Values { outside: Arc::clone(outside), sources: sources.collect::<Result<_>>()? }))
+    }
+
+    fn identify(&self, mut identity: Identity, config: &RunConfig) -> Result<Identity> {
+        let deciding = ValuesConfig { device: None, ..config.values.clone() };
+        identity = identity.setting("values", &deciding, &ValuesConfig::default())?;
+        let mut add = |name: String, folder: &PolicyFolder| -> Result<()> {
+            let content = fingerprint(folder.path())?;
+            identity.inputs.insert(name, content);
+            Ok(())
+        };
+        for (source, looked) in self.outside.sources.iter().zip(&self.sources) {
+            match looked {
+                Looked::Folder(folder) | Looked::Prover(PolicySource::Folder(folder)) => {
+                    add(source.to_string(), folder)?;
+                }
+                Looked::Implicit { policy, reference } => {
+                    add(source.to_string(), policy)?;
+                    add(format!("reference of {source}"), reference)?;
+                }
+                Looked::Prover(_) | Looked::Own => {}
+            }
+        }
+        Ok(identity)
+    }
+
+    /// Opens the sources.
+    ///
+    /// # Errors
+    /// A model or server that cannot be used.
+    pub fn open<'s>(
+        &self,
+        searched: Searched<'s>,
+        policy: &PolicySource,
+        config: &'s RunConfig,
+        notice: fn(&str),
+    ) -> Result<Opened<'s>> {
+        let (mut sources, mut own): (Vec<ValueSource<'s>>, _) = (Vec::new(), None);
+        for (source, looked) in self.outside.sources.iter().zip(&self.sources) {
+            let opened: Result<Box<dyn Valuer + 's>> = match looked {
+                Looked::Own => {
+                    own = Some(question(&config.values, policy.tokenizer()?.as_ref())?);
+                    continue;
+                }
+                Looked::Prover(prover) => prover::open(prover, policy, searched, config, notice),
+                #[cfg(feature = "local")]
+                Looked::Folder(folder) => folders::head(folder, config),
+                #[cfg(feature = "local")]
+                Looked::Implicit { policy, reference } => folders::ratio(policy, reference, config),
+                #[cfg(not(feature = "local"))]
+                Looked::Folder(folder) | Looked::Implicit { policy: folder, .. } => bail!(
+                    "{} is a model folder, but this program was built without LibTorch; build with the feature `local`",
+                    folder.path().display()
+                ),
+            };
+            sources.push(vec![opened.with_context(|| format!("cannot open the source of values {source}"))?]);
+        }
+        Ok(Opened { sources, own, combine: self.outside.combine })
+    }
+}
+
+impl<'s> Opened<'s> {
+    /// The policy with these values. `spawn` runs each source on a thread of its own, as long as the policy is there.
+    ///
+    /// # Errors
+    /// A policy that cannot be asked about its own step.
+    pub fn join<P: Policy>(self, policy: P, spawn: impl FnMut(Box<dyn FnOnce() + Send + 's>)) -> Result<WithValues<P>> {
+        if self.own.is_some() && !policy.can(espalier_search::Wish::Alternatives) {
+            bail!(
+                "search.evaluation asks for the policy's own opinion (self), but this policy does not say how likely other tokens \
+                 than the drawn ones are; take a model folder, or another source"
+            );
+        }
+        Ok(WithValues::new(policy, self.sources, self.own, self.combine, spawn))
+    }
+}
+
+/// Adds what decides the values, if they come from elsewhere: the settings, and the contents of the folders.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn identify(values: Option<&Values>, identity: Identity, config: &RunConfig) -> Result<Identity> {
+    match values {
+        Some(values) => values.identify(identity, config),
+        None => Ok(identity),
+    }
+}
+
+/// The policy with values from elsewhere, if there are any.
+///
+/// # Errors
+/// As [`Opened::join`].
+pub fn joined<'p, 's>(
+    policy: Box<dyn Policy + 'p>,
+    sources: Option<Opened<'s>>,
+    spawn: impl FnMut(Box<dyn FnOnce() + Send + 's>),
+) -> Result<Box<dyn Policy + 'p>> {
+    Ok(match sources {
+        Some(sources) => Box::new(sources.join(policy, spawn)?),
+        None => policy,
+    })
+}
+
+fn look(source: &Source, config: &RunConfig, policy: &PolicySource) -> Result<Looked> {
+    let folder = |path: &str| PolicyFolder::open(Path::new(path));
+    Ok(match source {
+        Source::Own => Looked::Own,
+        Source::Folder(path) => {
+            let folder = folder(path)?;
+            folder.check_value_head()?;
+            same_tokens(&folder, policy)?;
+            Looked::Folder(folder)
+        }
+        Source::Implicit(path) => {
+            let trained = folder(path)?;
+            let reference = match (&config.values.reference, policy) {
+                (Some(path), _) => folder(path)?,
+                (None, PolicySource::Folder(own) | PolicySource::Served(own, _)) => own.clone(),
+                (None, PolicySource::Servers(_)) => {
+                    bail!("the policy is on servers; name the folder of the reference in values.reference")
+                }
+            };
+            same_tokens(&trained, policy)?;
+            same_tokens(&reference, policy)?;
+            Looked::Implicit { policy: trained, reference }
+        }
+        Source::Prover(place) if Servers::is_address(place) => {
+            let tokenizer = match (&config.values.tokenizer, policy) {
+                (Some(path), _) => PathBuf::from(path),
+                (None, PolicySource::Servers(servers)) => servers.tokenizer_folder().to_owned(),
+                (None, PolicySource::Folder(own) | PolicySource::Served(own, _)) => own.path().to_owned(),
+            };
+            let timeout = Duration::try_from_secs_f64(config.serving.request_timeout_s).unwrap_or(Duration::MAX);
+            Looked::Prover(PolicySource::Servers(ServerSource::new(
+                Servers::parse([place.as_str()])?,
+                &tokenizer,
+                timeout,
+            )?))
+        }
+        Source::Prover(path) => Looked::Prover(PolicySource::Folder(folder(path)?)),
+        Source::Server(_) => bail!("values of servers are not there yet; take folder:, implicit:, prover: or self"),
+    })
+}
+
+/// Refuses a model that reads other tokens than the policy writes.
+fn same_tokens(folder: &PolicyFolder, policy: &PolicySource) -> Result<()> {
+    if folder.tokenizer()?.fingerprint() != policy.tokenizer()?.fingerprint() {
+        bail!(
+            "{} has another tokenizer than the policy; values are made of the policy's own tokens: take a model that was made \
+             of this policy, or one with its tokenizer",
+            folder.path().display()
+        );
+    }
+    Ok(())
+}
+
+/// The question about the last step, in tokens.
+fn question(config: &ValuesConfig, tokenizer: &Tokenizer) -> Result<OwnQuestion> {
+    let ids = tokenizer.encode_after("", &[], &config.question).context("values.question")?;
+    let first = |words: &[String]| -> Result<HashSet<u32>> {
+        let first = |word: &String| Ok(tokenizer.encode_after(&config.question, &ids, word)?.first().copied());
+        words.iter().filter_map(|word| first(word).transpose()).collect()
+    };
+    let (yes, no) = (first(&config.yes).context("values.yes")?, first(&config.no).context("values.no")?);
+    if yes.is_empty() || no.is_empty() || !yes.is_disjoint(&no) {
+        bail!(
+            "values.yes {:?} and values.no {:?} begin with the same token, or with none; choose words that differ in their first \
+             token",
+            config.yes,
+            config.no
+        );
+    }
+    Ok(OwnQuestion::new(ids, yes, no))
+}
