@@ -108,7 +108,7 @@ pub(crate) fn select_child(
 }
 
 /// A number below `count`, uniform but for a bias below `count` / 2^32.
-fn below(generator: &mut impl Rng, count: u32) -> u32 {
+pub(crate) fn below(generator: &mut impl Rng, count: u32) -> u32 {
     ((u64::from(generator.next_u32()) * u64::from(count)) >> 32) as u32
 }
 

@@ -16,7 +16,7 @@ settings! {
     /// How trees are searched.
     pub struct SearchConfig {
         /// How a tree is searched.
-        pub strategy: Strategy = Strategy::Mcts, such_that("with N and W between 1 and 65535", Strategy::has_size);
+        pub strategy: Strategy = Strategy::Mcts, such_that("with N, W and K between 1 and 65535", Strategy::has_size);
         /// Simulations a tree: select a leaf, evaluate it, expand it.
         ///
         /// 200 in the paper's first round, 100 in its second. Under [`Strategy::BestFirst`] states that are expanded; best-of-n
@@ -88,6 +88,11 @@ pub enum Strategy {
     },
     /// The best open state of the whole tree goes on, `simulations` times.
     BestFirst,
+    /// A random walk: the steps of a state are all judged and valued, and one drawn of them goes on, whatever its value.
+    Walk {
+        /// Steps sampled at each state, in the place of `k` and `k_root`.
+        count: usize,
+    },
 }
 
 choices! {
@@ -183,7 +188,9 @@ settings! {
 impl Strategy {
     fn has_size(&self) -> bool {
         match *self {
-            Strategy::BestOfN { count: size } | Strategy::Beam { width: size } => counts_candidates(size),
+            Strategy::BestOfN { count: size } | Strategy::Beam { width: size } | Strategy::Walk { count: size } => {
+                counts_candidates(size)
+            }
             Strategy::Mcts | Strategy::BestFirst => true,
         }
     }

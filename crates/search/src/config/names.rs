@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-forms!(Strategy: "mcts, best_of_n:N, beam:W or best_first");
+forms!(Strategy: "mcts, best_of_n:N, beam:W, best_first or walk:K");
 forms!(FirstPlay: "a number or below_parent:R");
 forms!(Evaluation: "value_head, rollouts:N, zero, folder:DIR, server:URL, implicit:DIR, prover:DIR|URL, self, or several of them in min(A,B), mean(A,B), mean-Csd(A,B)");
 
@@ -22,6 +22,7 @@ impl fmt::Display for Strategy {
             Strategy::BestOfN { count } => write!(f, "best_of_n:{count}"),
             Strategy::Beam { width } => write!(f, "beam:{width}"),
             Strategy::BestFirst => f.write_str("best_first"),
+            Strategy::Walk { count } => write!(f, "walk:{count}"),
         }
     }
 }
@@ -29,7 +30,7 @@ impl fmt::Display for Strategy {
 impl FromStr for Strategy {
     type Err = OutOfRange;
 
-    /// Reads `mcts`, `best_of_n:N`, `beam:W` or `best_first`.
+    /// Reads `mcts`, `best_of_n:N`, `beam:W`, `best_first` or `walk:K`.
     fn from_str(name: &str) -> Result<Strategy, OutOfRange> {
         let size = |prefix| name.strip_prefix(prefix)?.parse().ok().filter(|&size: &usize| size >= 1);
         match name {
@@ -38,6 +39,7 @@ impl FromStr for Strategy {
             _ => size("best_of_n:")
                 .map(|count| Strategy::BestOfN { count })
                 .or_else(|| size("beam:").map(|width| Strategy::Beam { width }))
+                .or_else(|| size("walk:").map(|count| Strategy::Walk { count }))
                 .ok_or_else(|| unknown::<Strategy>("strategy", name)),
         }
     }

@@ -36,13 +36,14 @@ fn names_are_read_as_they_are_written() {
     for prior in [Prior::MeanProbability, Prior::Softmax] {
         assert_eq!(prior.to_string().parse::<Prior>().expect("own name"), prior);
     }
-    for strategy in [Strategy::Mcts, Strategy::BestOfN { count: 8 }, Strategy::Beam { width: 3 }, Strategy::BestFirst] {
+    let sized = [Strategy::BestOfN { count: 8 }, Strategy::Beam { width: 3 }, Strategy::Walk { count: 4 }];
+    for strategy in sized.into_iter().chain([Strategy::Mcts, Strategy::BestFirst]) {
         assert_eq!(strategy.to_string().parse::<Strategy>().expect("own name"), strategy);
     }
     for first_play in [FirstPlay::Value(-0.1), FirstPlay::Value(0.0), FirstPlay::BelowParent(0.25)] {
         assert_eq!(first_play.to_string().parse::<FirstPlay>().expect("own name"), first_play);
     }
-    for name in ["beam", "beam:0", "best_of_n:x", "bfs"] {
+    for name in ["beam", "beam:0", "best_of_n:x", "walk:", "bfs"] {
         name.parse::<Strategy>().expect_err(name);
     }
     for name in ["parent", "below_parent:", "nan"] {

@@ -6,6 +6,7 @@
 mod chains;
 mod frontier;
 mod mcts;
+mod walk;
 
 use crate::config::{SearchConfig, Strategy};
 use crate::growth::Growth;
@@ -14,6 +15,7 @@ use chains::Chains;
 use espalier_tree::{NodeId, Tree};
 use frontier::Frontier;
 use mcts::Mcts;
+use walk::Walk;
 
 /// The strategy of these settings, at the beginning of a tree.
 pub(crate) fn searcher(config: &SearchConfig) -> Box<dyn Searcher> {
@@ -22,6 +24,7 @@ pub(crate) fn searcher(config: &SearchConfig) -> Box<dyn Searcher> {
         Strategy::BestOfN { count } => Box::new(Chains::new(count)),
         Strategy::Beam { width } => Box::new(Frontier::new(Some(width))),
         Strategy::BestFirst => Box::new(Frontier::new(None)),
+        Strategy::Walk { count } => Box::new(Walk::new(count)),
     }
 }
 

@@ -113,9 +113,35 @@ fn without_values_best_first_takes_the_likeliest_whole_path() {
     assert_eq!(expanded, [true, true, false, false]);
 }
 
+/// Below the root a and b, of which a was sampled twice: two walks of three go through it. All three values are backed up.
+#[test]
+fn a_walk_values_all_steps_and_goes_on_from_any_of_them() {
+    let [a, b] = ["a", "b"].map(|name| plan(1, name));
+    let end = |value: f32, answer: &str| FakeState::new(value).step(&solution(answer), 0.5);
+    let table = FakeTable::new()
+        .state("", FakeState::new(0.25).step(&a, 0.9).step(&b, 0.2).step(&format!(" {a}"), 0.3))
+        .state(&a, end(-0.75, "7"))
+        .state(&b, end(0.5, "8"));
+    let config = SearchConfig { strategy: Strategy::Walk { count: 3 }, k: 1, k_root: 1, ..SearchConfig::default() };
+    let mut through_a = 0;
+    for (_, tree) in searched(&config, 8, 300, &mut FakePolicy::new(table)).unwrap() {
+        assert_eq!(check(&tree), []);
+        let [at_a, at_b] = [&a, &b].map(|text| child(&tree, NodeId::ROOT, text));
+        assert_eq!([at_a, at_b].map(|id| tree.node(id).value_estimate()), [Some(-0.75), Some(0.5)]);
+        let is_a = tree.node(at_a).is_expanded();
+        assert_ne!(is_a, tree.node(at_b).is_expanded(), "one of the two");
+        through_a += u32::from(is_a);
+        let expected = if is_a { (4, 0.25 - 0.75 + 0.5 + 1.0) } else { (4, 0.25 - 0.75 + 0.5 - 1.0) };
+        assert_eq!(statistics(&tree, NodeId::ROOT), expected);
+    }
+    // 200 of 300, with a standard deviation of 8.2.
+    assert!((170..=230).contains(&through_a), "{through_a}");
+}
+
 #[test]
 fn every_strategy_is_reproducible_and_sound() {
-    for strategy in [Strategy::BestOfN { count: 6 }, Strategy::Beam { width: 3 }, Strategy::BestFirst] {
+    let walk = Strategy::Walk { count: 8 };
+    for strategy in [Strategy::BestOfN { count: 6 }, Strategy::Beam { width: 3 }, Strategy::BestFirst, walk] {
         for evaluation in [Evaluation::ValueHead, Evaluation::Zero, Evaluation::Rollouts { count: 2 }] {
             let name = evaluation.to_string();
             let config = SearchConfig { strategy, evaluation, simulations: 20, ..SearchConfig::default() };
