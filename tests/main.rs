@@ -20,6 +20,7 @@ mod servers;
 mod settings;
 mod shards;
 mod stages;
+mod starts;
 mod tiny;
 mod untrusted;
 mod values;

@@ -39,6 +39,7 @@ impl Keys for SearchArgs {
         JUDGING,
         SAMPLING,
         PAIRS,
+        group("starts", &[flag("states"), flag("share").named("states-share"), flag("from").named("states-from")]),
         group("storage", &[flag("shard_trees")]),
     ];
 }

@@ -48,7 +48,7 @@ pub fn run(args: &SolveArgs) -> Result<Outcome> {
     let seed = seed_from(&[&config.seed, &"solve", &question]);
     let solving = Solving { task: &task, search: settings.clone(), tree: 0, seed };
     let tree_info = |_| solving.tree_info(question);
-    let searched = Searched { info: &tree_info, judge: None };
+    let searched = Searched { info: &tree_info, start: &|_| String::new(), judge: None };
     let notice = crate::session::print_notice;
     let sources = values.map(|values| values.open(searched, &source, &config, notice)).transpose()?;
     let (tree, _) = std::thread::scope(|scope| {

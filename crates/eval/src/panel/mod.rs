@@ -48,6 +48,8 @@ pub struct Panel<'p> {
     rule: RewardRule,
     /// By id.
     problems: HashMap<&'p str, &'p Problem>,
+    /// By the problem's id, the steps that stand in the tree's root.
+    starts: HashMap<&'p str, Vec<String>>,
 }
 
 /// A text with what it was read as.
@@ -67,7 +69,13 @@ impl<'p> Panel<'p> {
     ) -> Panel<'p> {
         let names = members.iter().map(|member| member.name.clone()).collect();
         let problems = problems.into_iter().map(|problem| (problem.id.as_str(), problem)).collect();
-        Panel { reading, members, names, rule, problems }
+        Panel { reading, members, names, rule, problems, starts: HashMap::new() }
+    }
+
+    /// The same for trees of some problems that start behind these steps. Judges are told of them, and not asked about them.
+    #[must_use]
+    pub fn behind(self, starts: impl IntoIterator<Item = (&'p str, Vec<String>)>) -> Panel<'p> {
+        Panel { starts: starts.into_iter().collect(), ..self }
     }
 
     /// The columns' names.
@@ -105,7 +113,8 @@ impl<'p> Panel<'p> {
             |&problem| Cow::Borrowed(problem),
         );
         let path: Vec<NodeId> = at.tree.path(at.state).into_iter().skip(1).collect();
-        let steps: Vec<&str> = path.iter().map(|&id| at.tree.text(id)).collect();
+        let given = self.starts.get(info.problem_id.as_str()).into_iter().flatten().map(String::as_str);
+        let steps: Vec<&str> = given.chain(path.iter().map(|&id| at.tree.text(id))).collect();
         let scores: Vec<&[f32]> = path.iter().map(|&id| at.tree.scores(id)).collect();
         self.verdicts(&problem, &steps, &scores, read)
     }

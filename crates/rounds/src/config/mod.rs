@@ -19,6 +19,7 @@ mod resolve;
 mod round;
 mod runtime;
 mod serving;
+mod starts;
 mod training;
 mod values;
 mod verifier;
@@ -29,6 +30,7 @@ pub use judging::JudgingConfig;
 pub use round::{RoundConfig, RoundStage};
 pub use runtime::{Place, RuntimeConfig, StorageConfig};
 pub use serving::ServingConfig;
+pub use starts::{StartStates, StartsConfig};
 pub use training::{PreferConfig, SftConfig};
 pub use values::ValuesConfig;
 pub use verifier::VerifierConfig;
@@ -85,6 +87,9 @@ settings! {
         pub model: ModelShape = ModelShape::default();
         /// Tree search.
         pub search: SearchConfig = SearchConfig::default();
+        /// Where searches start.
+        #[serde(skip_serializing_if = "StartsConfig::is_default")]
+        pub starts: StartsConfig = StartsConfig::default();
         /// Values from elsewhere than the policy's own head.
         #[serde(skip_serializing_if = "ValuesConfig::is_default")]
         pub values: ValuesConfig = ValuesConfig::default();

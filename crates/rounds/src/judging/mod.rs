@@ -5,6 +5,7 @@ mod member;
 use crate::config::{JudgingConfig, RunConfig};
 use crate::context::Context;
 use crate::contract::Identity;
+use crate::stage::starts::Starts;
 use anyhow::Result;
 use espalier_eval::{FormatJudge, Member, Panel};
 use espalier_search::Judge;
@@ -41,6 +42,21 @@ impl<'p> Judging<'p> {
             Ok(Member { name: spec.name.clone(), weight, scorer: spec.open(config)? })
         });
         Ok(Judging::Panel(Panel::new(reading, members.collect::<Result<_>>()?, config.reward, problems)))
+    }
+
+    /// The same for trees that start behind these steps.
+    #[must_use]
+    pub fn behind(self, problems: &'p [Problem], starts: &Starts) -> Judging<'p> {
+        match self {
+            Judging::Plain(judge) => Judging::Plain(judge),
+            Judging::Panel(panel) => {
+                let steps = problems
+                    .iter()
+                    .enumerate()
+                    .map(|(index, problem)| (problem.id.as_str(), starts.steps(index).to_vec()));
+                Judging::Panel(panel.behind(steps.filter(|(_, steps)| !steps.is_empty())))
+            }
+        }
     }
 
     /// The judge of a search.

@@ -109,7 +109,7 @@ pub fn run(
     };
     let tree_info = |index: u64| answering.tree_info(problems[index as usize]);
     // References are not looked at.
-    let searched = Searched { info: &tree_info, judge: None };
+    let searched = Searched { info: &tree_info, start: &|_| String::new(), judge: None };
     let sources = values.map(|values| values.open(searched, source, config, context.notice)).transpose()?;
     let mut policy = asked(opened.policy()?, source, &task)?;
     let sampled_tokens = std::thread::scope(|scope| {

@@ -18,6 +18,7 @@ pub mod search;
 mod serving;
 pub mod shards;
 mod shots;
+pub mod starts;
 pub mod tasks;
 #[cfg(feature = "local")]
 pub mod train;

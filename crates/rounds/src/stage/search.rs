@@ -7,6 +7,7 @@ use crate::judging::{self, Judging};
 use crate::stage::policy_source::PolicySource;
 use crate::stage::shards::is_part;
 use crate::stage::shards::{Shards, resume_folder};
+use crate::stage::starts::Starts;
 use crate::stage::tasks::{asked, described};
 use crate::stage::values::{self, Searched, Values, joined};
 use anyhow::{Context as _, Result};
@@ -145,12 +146,13 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     let config = context.config;
     let task = search.policy.task(config)?;
     let values = Values::look(config, search.policy)?;
-    let judging = Judging::open(&config.judging, &task, search.problems)?;
+    let starts = Starts::draw(&config.starts, search.problems, &task, config.seed, search.round)?;
+    let judging = Judging::open(&config.judging, &task, search.problems)?.behind(search.problems, &starts);
     let mut opened = search.policy.open(config, context.notice)?;
     let about = opened.about().clone();
     let settings = settings(config, &task, about.has_value_head);
     let identity = identity(search, config, &settings, &task, about.policy_hash.clone())?;
-    let identity = values::identify(values.as_ref(), identity, config)?;
+    let identity = starts.identify(values::identify(values.as_ref(), identity, config)?, &config.starts)?;
     let resume = resume_folder(search.out);
     let place = Place::folder(search.out, is_part, std::slice::from_ref(&resume));
     let mut work = match contract::begin(place, identity, context)? {
@@ -170,12 +172,13 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     let already = shards.finished();
     let todo: Vec<u64> = (0..total).filter(|&index| !shards.has(index)).collect();
     let tree_info = |index: u64| search.tree_info(config, index);
+    let start = |index: u64| starts.steps(index as usize).concat();
     // A prompt that cannot be made is its problem's fault alone.
     let unasked = RefCell::new(Vec::new());
     let jobs = todo.iter().filter_map(|&index| {
         let problem = &search.problems[index as usize];
-        let prompt =
-            task.prompt(problem).map_err(|error| unasked.borrow_mut().push((index, error.to_string()))).ok()?;
+        let prompt = task.prompt(problem).map_err(|error| unasked.borrow_mut().push((index, error.to_string())));
+        let prompt = prompt.ok()? + &start(index);
         Some(TreeJob { index, info: tree_info(index), prompt })
     });
 
@@ -184,7 +187,7 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     let mut done = already;
     let mut finished_tokens = 0;
     let (stops, in_flight) = (stops(&task), config.runtime.in_flight);
-    let searched = Searched { info: &tree_info, judge: Some(judging.judge()) };
+    let searched = Searched { info: &tree_info, start: &start, judge: Some(judging.judge()) };
     let sources = values.map(|values| values.open(searched, search.policy, config, context.notice)).transpose()?;
     let policy = asked(opened.policy()?, search.policy, &task)?;
     let on_event = |event: SearchEvent| {

@@ -33,6 +33,8 @@ use std::time::Duration;
 pub struct Searched<'s> {
     /// The problem of a tree.
     pub info: &'s (dyn Fn(u64) -> TreeInfo + Sync),
+    /// What stands in a tree's root behind the prompt.
+    pub start: &'s (dyn Fn(u64) -> String + Sync),
     /// Who says what a path is worth; nobody, where references must not be looked at.
     pub judge: Option<&'s dyn Judge>,
 }

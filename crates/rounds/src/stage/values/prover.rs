@@ -48,7 +48,7 @@ pub(super) fn open<'s>(
     }
     let prompts = move |tree: u64, tokenizer: &Tokenizer| {
         let prompt = task.prompt_of(&(searched.info)(tree).question).map_err(|error| error.to_string())?;
-        prompt_ids(&task, tokenizer, &prompt).map_err(|error| format!("{error:#}"))
+        prompt_ids(&task, tokenizer, &(prompt + &(searched.start)(tree))).map_err(|error| format!("{error:#}"))
     };
     Ok(Box::new(Retold::new(valuer, own, tokenizer, prompts)))
 }
