@@ -6,6 +6,9 @@ use espalier_settings::{OutOfRange, settings};
 settings! {
     /// The generated problems of a run: how many, of which difficulty.
     pub struct ProblemsConfig {
+        /// Families of the problems that are trained on and searched, and of the held-out ones like them; empty takes the six that are meant for it.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub families: Vec<String> = Vec::new();
         /// Worked problems of round 0, by their number of plan steps from min_steps on; a number that is left out is 0.
         pub warm_start: Vec<usize> = vec![700, 700, 600];
         /// Share of the longer worked problems of round 0 whose solution overlooks a step.

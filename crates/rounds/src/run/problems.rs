@@ -3,7 +3,7 @@
 use crate::config::RunConfig;
 use anyhow::{Context, Result};
 use espalier_task::families::{self, GenerateConfig, Split, generate};
-use espalier_task::{Problem, boxed, equivalent, load_problems, write_jsonl};
+use espalier_task::{Problem, boxed, load_problems, write_jsonl};
 use std::collections::HashSet;
 use std::fs;
 use std::ops::RangeInclusive;
@@ -26,22 +26,23 @@ impl ProblemSets {
     /// Generates the sets of the embedded run. Warm start and search share the training split, but no problem.
     pub fn generated(config: &RunConfig) -> Result<ProblemSets> {
         let sizes = &config.problems;
-        let worked_by =
-            |mistakes, families: &[&'static str], split, count, steps: RangeInclusive<u32>, purpose: u64| {
-                generate(&GenerateConfig {
-                    seed: config.seed.wrapping_mul(4).wrapping_add(purpose),
-                    families: families.iter().map(|&family| family.to_owned()).collect(),
-                    split,
-                    count,
-                    min_steps: *steps.start(),
-                    max_steps: *steps.end(),
-                    mistakes,
-                })
-            };
-        let make = |families: &[&'static str], split, count: usize, steps, purpose| {
+        let worked_by = |mistakes, families: &[String], split, count, steps: RangeInclusive<u32>, purpose: u64| {
+            generate(&GenerateConfig {
+                seed: config.seed.wrapping_mul(4).wrapping_add(purpose),
+                families: families.to_vec(),
+                split,
+                count,
+                min_steps: *steps.start(),
+                max_steps: *steps.end(),
+                mistakes,
+            })
+        };
+        let make = |families: &[String], split, count: usize, steps, purpose| {
             worked_by(0.0, families, split, count, steps, purpose)
         };
-        let (in_domain, out_of_domain) = (families::in_domain(), families::out_of_domain());
+        let named = |names: Vec<&str>| -> Vec<String> { names.into_iter().map(str::to_owned).collect() };
+        let in_domain = if sizes.families.is_empty() { named(families::in_domain()) } else { sizes.families.clone() };
+        let out_of_domain = named(families::out_of_domain());
         let all_steps = || sizes.min_steps..=sizes.max_steps;
         let mut warm_start = Vec::new();
         for (steps, &count) in all_steps().zip(&sizes.warm_start) {
@@ -92,7 +93,7 @@ impl ProblemSets {
     pub fn rehearsed(&self) -> Vec<Problem> {
         let is_right = |problem: &&Problem| {
             let boxed = problem.solution.as_ref().and_then(|worked| boxed(&worked.solution));
-            boxed.is_none_or(|answer| equivalent(&problem.answer, &answer))
+            boxed.is_none_or(|answer| problem.is_right(&answer) != Some(false))
         };
         self.warm_start.iter().filter(is_right).cloned().collect()
     }
