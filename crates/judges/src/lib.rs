@@ -6,9 +6,16 @@
 #![forbid(unsafe_code)]
 
 mod built_in;
+mod command;
+mod crew;
+mod error;
 mod scorer;
+mod standing;
 #[cfg(test)]
 mod testing;
 
 pub use built_in::{Answer, Choices, Compare, Countdown, Equations, Format, Refusal, Tests, agreement};
+pub use command::{CommandConfig, Program};
+pub use error::JudgeError;
 pub use scorer::{Asked, Scope, Scorer};
+pub use standing::Notice;
