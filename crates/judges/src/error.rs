@@ -29,6 +29,21 @@ pub enum JudgeError {
     /// Programs cannot be run in a sandbox on this machine.
     #[error(transparent)]
     Sandbox(#[from] espalier_task::TaskError),
+    /// A template that is none.
+    #[error("the judge's template cannot be read: {problem}")]
+    Template {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A regular expression that is none.
+    #[error("the judge's verdict is no regular expression: {problem}")]
+    Pattern {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Servers that do not answer, or have not the model.
+    #[error(transparent)]
+    Server(#[from] espalier_server::ServerError),
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),

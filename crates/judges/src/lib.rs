@@ -10,6 +10,7 @@ mod command;
 mod crew;
 mod error;
 mod scorer;
+mod server;
 mod standing;
 #[cfg(test)]
 mod testing;
@@ -18,4 +19,5 @@ pub use built_in::{Answer, Choices, Compare, Countdown, Equations, Format, Refus
 pub use command::{CommandConfig, Program};
 pub use error::JudgeError;
 pub use scorer::{Asked, Scope, Scorer};
+pub use server::{Endpoint, Output, ServerJudge, ServerJudgeConfig};
 pub use standing::Notice;

@@ -57,6 +57,31 @@ impl Standing {
         (self.notice)(&line);
     }
 
+    /// A question that it does not take, which says nothing of others.
+    pub fn passed_over(&self, reason: &str) {
+        let mut account = self.lock();
+        account.failed += 1;
+        reason.clone_into(&mut account.last);
+        if account.failed > 1 {
+            return;
+        }
+        drop(account);
+        (self.notice)(&format!("the judge {} could not speak: {reason}; such steps have no verdict of it", self.name));
+    }
+
+    /// Gives it up, once it is clear that no question will be answered.
+    pub fn give_up(&self, reason: &str) {
+        {
+            let mut account = self.lock();
+            account.failed += 1;
+            reason.clone_into(&mut account.last);
+            if std::mem::replace(&mut account.is_given_up, true) {
+                return;
+            }
+        }
+        (self.notice)(&format!("the judge {} is given up: {reason}", self.name));
+    }
+
     /// What it is asked from now on has no answer.
     pub fn is_given_up(&self) -> bool {
         self.lock().is_given_up
