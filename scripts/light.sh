@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-light=(files settings table tree task tokenizer search server eval trainer rounds fuzz cli)
+light=(files settings table tree task tokenizer search server judges eval trainer rounds fuzz cli)
 packages=()
 for name in "${light[@]}"; do packages+=(-p "espalier-$name"); done
 
