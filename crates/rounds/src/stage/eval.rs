@@ -78,7 +78,7 @@ pub fn run(
     let task = source.task(config)?;
     let grader = Grader::new(problems.iter().copied(), config.eval.boxed_only)?.of_task(&task);
     check_evaluation(config)?;
-    let judging = Judging::open(&config.judging, &task, problems.iter().copied())?;
+    let judging = Judging::open(&config.judging, &task, problems.iter().copied(), context.notice)?;
     let mut opened = source.open(config, context.notice)?;
     let hash = opened.about().policy_hash.clone();
     let mut identity = identity(groups, config, (&task, source), hash.clone())?;

@@ -129,7 +129,7 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     let config = context.config;
     let task = search.policy.task(config)?;
     check_evaluation(config)?;
-    let judging = Judging::open(&config.judging, &task, search.problems)?;
+    let judging = Judging::open(&config.judging, &task, search.problems, context.notice)?;
     let mut opened = search.policy.open(config, context.notice)?;
     let about = opened.about().clone();
     let settings = settings(config, &task, about.has_value_head);
