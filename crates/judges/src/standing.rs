@@ -44,7 +44,8 @@ impl Standing {
         if times >= self.limit && !account.is_given_up {
             account.is_given_up = true;
             account.failed += 1;
-            let line = format!("it is given up: it failed {times} times in a row, the last time since {reason}");
+            let cause = if account.told == reason { String::new() } else { format!(", the last time since {reason}") };
+            let line = format!("it is given up: it failed {times} times in a row{cause}");
             self.tell(account, reason, &line);
         } else {
             self.count(account, reason);

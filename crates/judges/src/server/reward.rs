@@ -9,6 +9,7 @@
 //! ```
 
 use super::config::{Endpoint, Output, ServerJudgeConfig};
+use espalier_server::{no_number, probability, results};
 use serde_json::{Value, json};
 
 /// One text, with its question where an endpoint takes both.
@@ -38,19 +39,6 @@ pub(super) fn ask(config: &ServerJudgeConfig, model: &str, texts: &[Text]) -> (&
     }
 }
 
-/// The entries of an answer, in the order of the texts.
-fn entries(answer: &Value, count: usize) -> Result<Vec<&Value>, String> {
-    let listed = answer.as_array().or(answer["data"].as_array()).or(answer["scores"].as_array());
-    let listed = listed.ok_or_else(|| format!("its answer has no list of results: {}", shown(answer)))?;
-    let mut entries: Vec<&Value> = listed.iter().collect();
-    if entries.len() != count {
-        return Err(format!("it answers {count} texts with {} results", entries.len()));
-    }
-    // Servers list them in order; where they are numbered, the numbers count.
-    entries.sort_by_key(|entry| entry["index"].as_u64());
-    Ok(entries)
-}
-
 /// The scores of an answer.
 pub(super) fn scores(config: &ServerJudgeConfig, answer: &Value, count: usize) -> Result<Vec<f32>, String> {
     let score = |entry: &Value| match config.endpoint {
@@ -61,15 +49,15 @@ pub(super) fn scores(config: &ServerJudgeConfig, answer: &Value, count: usize) -
         },
         Endpoint::Score => number(config, config.output, &entry["score"]),
         Endpoint::SglangClassify => number(config, config.output, &entry["embedding"]),
-        Endpoint::SglangScore => entry[0].as_f64().ok_or_else(|| no_number(entry)).and_then(probability),
+        Endpoint::SglangScore => entry[0].as_f64().ok_or_else(|| no_number(entry)).and_then(within),
         Endpoint::Pooling | Endpoint::Chat | Endpoint::YesNo => number(config, config.output, &entry["data"]),
     };
-    entries(answer, count)?.into_iter().map(score).collect()
+    results(answer, count)?.into_iter().map(score).collect()
 }
 
 /// The rewards of a path's steps, from the answer of /pooling to its text.
 pub(super) fn of_steps(config: &ServerJudgeConfig, answer: &Value, steps: usize) -> Result<Vec<f32>, String> {
-    let entry = entries(answer, 1)?[0];
+    let entry = results(answer, 1)?[0];
     let rewards = entry["data"].as_array().ok_or_else(|| no_number(entry))?;
     if rewards.len() != steps {
         let problem = format!("it answers {steps} steps with {} numbers", rewards.len());
@@ -92,36 +80,18 @@ fn number(config: &ServerJudgeConfig, output: Output, value: &Value) -> Result<f
     let numbers = numbers.filter(|all| !all.is_empty() && all.iter().all(|one| one.is_finite()));
     let numbers = numbers.ok_or_else(|| no_number(value))?;
     let label = config.label.filter(|_| numbers.len() > 1).unwrap_or(numbers.len() - 1);
-    let chosen =
-        *numbers.get(label).ok_or_else(|| format!("label is {label}, but there are {} numbers", numbers.len()))?;
+    let missing = || format!("label is {label}, but there are {} numbers", numbers.len());
     match output {
-        Output::Probability => probability(chosen),
-        Output::Logit if numbers.len() == 1 => Ok(sigmoid(chosen) as f32),
-        Output::Logit => {
-            let most = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let all: f64 = numbers.iter().map(|one| (one - most).exp()).sum();
-            Ok(((chosen - most).exp() / all) as f32)
-        }
+        Output::Probability => within(*numbers.get(label).ok_or_else(missing)?),
+        Output::Logit => probability(&numbers, Some(label)).map(|score| score as f32).ok_or_else(missing),
     }
 }
 
-fn sigmoid(logit: f64) -> f64 {
-    if logit >= 0.0 { 1.0 / (1.0 + (-logit).exp()) } else { logit.exp() / (1.0 + logit.exp()) }
-}
-
-fn probability(number: f64) -> Result<f32, String> {
+fn within(number: f64) -> Result<f32, String> {
     if (0.0..=1.0).contains(&number) {
         return Ok(number as f32);
     }
     Err(format!("its number is {number}, which is no probability; set output = \"logit\" if it is a logit"))
-}
-
-fn no_number(value: &Value) -> String {
-    format!("there is no number in its answer: {}", shown(value))
-}
-
-fn shown(value: &Value) -> String {
-    value.to_string().chars().take(160).collect()
 }
 
 #[cfg(test)]
