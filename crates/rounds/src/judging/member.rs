@@ -164,7 +164,7 @@ mod tests {
             opened.err().map(|error| format!("{error:#}")).unwrap_or_default()
         };
         for (text, words) in [
-            ("j=server:localhost:8000", "the judge j: the address \"localhost:8000\""),
+            ("j=server:localhost:8000", "the judge j: \"localhost:8000\" is no address of a server"),
             ("server:http://a http://a", "it is there twice"),
             ("j=sandboxed:nowhere/judge.py", "the judge j: the judge nowhere/judge.py cannot be read"),
             ("command:no-such-program-anywhere x", "there is no such program"),
