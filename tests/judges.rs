@@ -63,7 +63,7 @@ impl Place {
         let root = tempfile::tempdir().unwrap();
         let text = "<question>How many apples? 7</question><plan><step>Plan 1: Add</step></plan><solution>\\boxed{7}</solution>";
         let tags = ["<question>", "</question>", "<plan>", "</plan>", "<step>", "</step>", "<solution>", "</solution>"];
-        let tokenizer = Tokenizer::train_bpe([text.to_owned()].into_iter(), 300, &tags).unwrap();
+        let tokenizer = Tokenizer::train_bpe([text.to_owned()], 300, &tags).unwrap();
         let folder = root.path().join("tokenizer");
         fs::create_dir(&folder).unwrap();
         tokenizer.save(&folder).unwrap();
