@@ -17,13 +17,14 @@ pub struct Asked<'a> {
     pub is_end: bool,
 }
 
-/// What a judge looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Every step, by itself or in its context.
-    Step,
-    /// Only paths that end.
-    Path,
+espalier_settings::choices! {
+    /// What a judge looks at.
+    pub enum Scope {
+        /// Every step, by itself or in its context.
+        Step = "step",
+        /// Only paths that end.
+        Path = "path",
+    }
 }
 
 /// A judge.

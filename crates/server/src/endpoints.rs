@@ -77,12 +77,17 @@ impl Endpoints {
 
     /// Waits until a server can be asked. `None` once nothing is to be asked any more.
     pub fn acquire(&self) -> Option<Permit> {
+        self.acquire_until(None)
+    }
+
+    /// Waits, at most until then, until a server can be asked.
+    pub fn acquire_until(&self, deadline: Option<Instant>) -> Option<Permit> {
         let mut state = self.lock();
         loop {
-            if state.is_closed {
+            let now = Instant::now();
+            if state.is_closed || deadline.is_some_and(|deadline| now >= deadline) {
                 return None;
             }
-            let now = Instant::now();
             let choice = (0..state.servers.len())
                 .filter(|&index| state.servers[index].is_open(now))
                 .min_by_key(|&index| (state.servers[index].pending, state.servers[index].sent));
@@ -95,6 +100,7 @@ impl Endpoints {
             }
             let next = state.servers.iter().filter_map(|server| server.resting_until).filter(|&at| at > now).min();
             let pause = next.map_or(Duration::from_secs(1), |at| at - now);
+            let pause = deadline.map_or(pause, |deadline| pause.min(deadline - now));
             state = self.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
         }
     }

@@ -12,6 +12,9 @@
 //! are none. What passes (a server that is away, overloaded or garbles its answer) is waited for and tried again; what does
 //! not pass is said at the start, in one line.
 //!
+//! [`Posts`] sends whatever JSON to the same servers in the same way, one request at a time, and asks `/pooling` for the
+//! numbers of texts: judges and values are asked by it.
+//!
 //! Letters: K candidates of a request.
 //!
 //! ```
@@ -36,6 +39,8 @@ mod error;
 mod exceptions;
 mod handshake;
 mod policy;
+mod pooling;
+mod posts;
 mod reachable;
 #[cfg(feature = "serve")]
 pub mod serve;
@@ -50,3 +55,5 @@ pub use address::Servers;
 pub use config::{Backoff, ServerConfig};
 pub use error::ServerError;
 pub use policy::ServerPolicy;
+pub use pooling::{PoolInput, Pooled, no_number, probability, results};
+pub use posts::{PostError, Posts};

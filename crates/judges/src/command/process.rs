@@ -1,192 +1,212 @@
-//! One process of a judging program: a line in, a line out, and a watch over both.
+//! One process of a judge: a line in, a line out, within bounds.
 
+use super::watch::Watch;
+use super::wire::{line, read, shown};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process_group};
-use serde::Deserialize;
-use std::fmt;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Longest line that is read.
-const LINE_BYTES: u64 = 1 << 20;
-/// How much of what a program wrote to its standard error is kept.
-const ERROR_BYTES: usize = 1 << 10;
-/// Ends what it starts with the thread that started it: where it is missing, a program sees the end of its input instead.
-const TETHER: &str = "/usr/bin/setpriv";
+/// Longest line that is taken; a process that says more at once is ended.
+const MAX_LINE_BYTES: usize = 1 << 20;
+/// How much is read at a time.
+const READ_BYTES: usize = 1 << 14;
+/// How much of what it says on its standard error is kept.
+const KEPT_ERROR_BYTES: usize = 1 << 9;
 
-/// Why there is no answer.
+/// Why a question has no answer.
 #[derive(Debug)]
-pub(super) enum Trouble {
-    /// It cannot be started.
-    Start(String),
-    /// It ended; with the end of what it wrote to its standard error.
+pub(super) enum Failure {
+    /// The process ended, maybe before it read the question.
     Died(String),
-    /// It took too long.
-    TimedOut(Duration),
-    /// It wrote something else than an answer.
+    /// The process is of no more use.
+    Ended(String),
+    /// It answered something else.
     Nonsense(String),
 }
 
-impl Trouble {
-    /// Whether the process may have ended before it read the question.
-    pub(super) fn is_death(&self) -> bool {
-        matches!(self, Trouble::Died(_))
-    }
-}
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Trouble::Start(error) => write!(f, "{error}"),
-            Trouble::Died(errors) if errors.is_empty() => f.write_str("it ended without an answer"),
-            Trouble::Died(errors) => write!(f, "it ended without an answer ({errors})"),
-            Trouble::TimedOut(limit) => write!(f, "no answer in {} s", limit.as_secs_f64()),
-            Trouble::Nonsense(line) => write!(f, "{line}"),
-        }
-    }
-}
-
-/// What a program answers.
-#[derive(Deserialize)]
-struct Answer {
-    id: u64,
-    score: Option<Score>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Score {
-    Passes(bool),
-    Number(f32),
-}
-
-/// A running program. It is killed, with all that it started in its group, when dropped.
+/// A running process, with its group; ends when dropped.
 pub(super) struct Process {
     child: Child,
-    group: Pid,
     to: ChildStdin,
-    from: BufReader<ChildStdout>,
-    errors: Arc<Mutex<Vec<u8>>>,
-    /// Until when it may be silent.
-    deadlines: Sender<Option<Instant>>,
-    was_late: Arc<AtomicBool>,
+    from: ChildStdout,
+    errors: Option<ChildStderr>,
+    watch: Arc<Watch>,
+    /// What it is told and has not read yet.
+    unsent: Vec<u8>,
+    /// What it said and was not read yet.
+    said: Vec<u8>,
+    /// The end of what it said on its standard error.
+    last_errors: Vec<u8>,
+    first_id: u64,
+    next_id: u64,
+    /// Whether it has answered a question, and so has begun.
+    pub has_answered: bool,
 }
 
 impl Process {
-    pub(super) fn start(words: &[String]) -> Result<Process, Trouble> {
-        let failed = |error: std::io::Error| Trouble::Start(error.to_string());
-        let Some((program, arguments)) = words.split_first() else { return Err(Trouble::Start("no program".into())) };
-        // Asked before the tether, which has no words of its own for a program that is not there.
-        let is_there = program.contains('/') && Path::new(program).exists()
-            || std::env::var_os("PATH")
-                .is_some_and(|path| std::env::split_paths(&path).any(|at| at.join(program).exists()));
-        if !is_there {
-            return Err(Trouble::Start("there is no such program".to_owned()));
-        }
-        let mut command = if Path::new(TETHER).exists() {
-            let mut tethered = Command::new(TETHER);
-            tethered.args(["--pdeathsig", "KILL"]).arg(program);
-            tethered
-        } else {
-            Command::new(program)
-        };
-        command.args(arguments).process_group(0);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(failed)?;
-        let group = Pid::from_child(&child);
+    /// Starts a command, in a group of its own, which is told `first` before the first question.
+    pub fn start(mut command: Command, first: String, watch: &Arc<Watch>) -> std::io::Result<Process> {
+        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (Some(to), Some(from), Some(stderr)) = pipes else { return Err(Trouble::Start("no pipes".into())) };
-        let errors = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&errors);
-        thread::spawn(move || drain(stderr, &kept));
-        let (deadlines, changes) = channel::<Option<Instant>>();
-        let was_late = Arc::new(AtomicBool::new(false));
-        let late = Arc::clone(&was_late);
-        thread::spawn(move || {
-            let mut deadline: Option<Instant> = None;
-            loop {
-                // While nothing is asked, an hour is as good as any time.
-                let left =
-                    deadline.map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(Instant::now()));
-                match changes.recv_timeout(left) {
-                    Ok(next) => deadline = next,
-                    Err(RecvTimeoutError::Disconnected) => return,
-                    Err(RecvTimeoutError::Timeout) if deadline.is_none() => {}
-                    Err(RecvTimeoutError::Timeout) => {
-                        late.store(true, SeqCst);
-                        // One that has ended meanwhile needs no signal.
-                        let _ = kill_process_group(group, Signal::KILL);
-                        return;
-                    }
+        let (Some(to), Some(from), errors) = pipes else {
+            return Err(std::io::Error::other("a process was started without pipes"));
+        };
+        // Ids that no text of a model can know, as far as any language holds integers exactly.
+        let first_id = RandomState::new().build_hasher().finish() >> 13;
+        let process = Process {
+            child,
+            to,
+            from,
+            errors,
+            watch: Arc::clone(watch),
+            unsent: first.into_bytes(),
+            said: Vec::new(),
+            last_errors: Vec::new(),
+            first_id,
+            next_id: first_id,
+            has_answered: false,
+        };
+        if !process.watch.add(process.child.id()) {
+            return Err(std::io::Error::other("the watch over it is gone"));
+        }
+        let fds = [Some(process.to.as_fd()), Some(process.from.as_fd()), process.errors.as_ref().map(AsFd::as_fd)];
+        for fd in fds.into_iter().flatten() {
+            fcntl_setfl(fd, fcntl_getfl(fd)? | OFlags::NONBLOCK)?;
+        }
+        Ok(process)
+    }
+
+    /// Asks a question, and waits so long for its answer.
+    pub fn ask(&mut self, body: &str, limit: Duration) -> Result<Option<f32>, Failure> {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.unsent.extend(line(id, body).bytes());
+        let deadline = Instant::now() + limit;
+        loop {
+            while let Some(end) = self.said.iter().position(|&byte| byte == b'\n') {
+                let said: Vec<u8> = self.said.drain(..=end).collect();
+                if said.trim_ascii().is_empty() {
+                    continue;
                 }
+                let score = match read(said.trim_ascii()) {
+                    // An answer that comes late: its question has been given up.
+                    Ok((said_id, _)) if (self.first_id..id).contains(&said_id) => continue,
+                    Ok((said_id, score)) if said_id == id => score,
+                    Ok(_) => Err(format!("it said {}, which answers no question", shown(said.trim_ascii()))),
+                    Err(problem) => Err(problem),
+                };
+                self.has_answered = true;
+                return score.map_err(|problem| {
+                    // What stands beside nonsense is no better.
+                    self.said.clear();
+                    Failure::Nonsense(problem)
+                });
             }
-        });
-        let from = BufReader::new(from);
-        Ok(Process { child, group, to, from, errors, deadlines, was_late })
-    }
-
-    /// Asks one question. After an error the process is of no further use.
-    pub(super) fn ask(&mut self, id: u64, line: &[u8], time_limit: Duration) -> Result<Option<f32>, Trouble> {
-        let _ = self.deadlines.send(Instant::now().checked_add(time_limit));
-        let mut said = Vec::new();
-        let is_written = self.to.write_all(line).and_then(|()| self.to.flush()).is_ok();
-        let is_read = is_written && self.from.by_ref().take(LINE_BYTES).read_until(b'\n', &mut said).is_ok();
-        let _ = self.deadlines.send(None);
-        if self.was_late.load(SeqCst) {
-            return Err(Trouble::TimedOut(time_limit));
-        }
-        if !is_read || said.is_empty() {
-            return Err(Trouble::Died(self.errors()));
-        }
-        if said.last() != Some(&b'\n') {
-            let problem = format!("it wrote a line of more than {LINE_BYTES} bytes, or one without an end");
-            return Err(Trouble::Nonsense(problem));
-        }
-        let shown = || String::from_utf8_lossy(&said[..said.len().min(80)]).trim().escape_debug().to_string();
-        let nonsense = |what: &str| Trouble::Nonsense(format!("it wrote \"{}\" where {what} was to come", shown()));
-        let answer: Answer = serde_json::from_slice(&said).map_err(|_| nonsense("a line of JSON with id and score"))?;
-        if answer.id != id {
-            return Err(nonsense(&format!("the answer to question {id}")));
-        }
-        match answer.score {
-            None => Ok(None),
-            Some(Score::Passes(passes)) => Ok(Some(f32::from(u8::from(passes)))),
-            Some(Score::Number(score)) if (0.0..=1.0).contains(&score) => Ok(Some(score)),
-            Some(Score::Number(_)) => Err(nonsense("a score from 0 to 1")),
+            if self.said.len() > MAX_LINE_BYTES {
+                return Err(Failure::Ended(format!("it wrote a line of more than {} MiB", MAX_LINE_BYTES >> 20)));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Failure::Ended(format!("it did not answer within {} s", limit.as_secs_f64())));
+            }
+            self.wait(left)?;
         }
     }
 
-    /// The end of what it wrote to its standard error, in one line.
-    fn errors(&mut self) -> String {
-        // Its last words may be on their way; it has ended or closed its output.
-        let _ = kill_process_group(self.group, Signal::KILL);
-        let _ = self.child.wait();
-        thread::sleep(Duration::from_millis(10));
-        let errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&errors).trim().lines().last().unwrap_or_default().escape_debug().to_string()
+    /// Waits until something can be read or written, and does so.
+    fn wait(&mut self, left: Duration) -> Result<(), Failure> {
+        let timeout = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
+        let mut fds = vec![PollFd::new(&self.from, PollFlags::IN)];
+        if let Some(errors) = &self.errors {
+            fds.push(PollFd::new(errors, PollFlags::IN));
+        }
+        if !self.unsent.is_empty() {
+            fds.push(PollFd::new(&self.to, PollFlags::OUT));
+        }
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(Failure::Died(error.to_string())),
+        }
+        let mut bytes = [0; READ_BYTES];
+        if let Some(errors) = &mut self.errors {
+            match take(errors, &mut bytes) {
+                Taken::Nothing => {}
+                Taken::Bytes(count) => {
+                    self.last_errors.extend(&bytes[..count]);
+                    let old = self.last_errors.len().saturating_sub(KEPT_ERROR_BYTES);
+                    self.last_errors.drain(..old);
+                }
+                Taken::End => self.errors = None,
+            }
+        }
+        match take(&mut self.from, &mut bytes) {
+            Taken::Nothing => {}
+            Taken::Bytes(count) => self.said.extend(&bytes[..count]),
+            Taken::End => return Err(Failure::Died(self.obituary())),
+        }
+        if !self.unsent.is_empty() {
+            match self.to.write(&self.unsent) {
+                Ok(count) => drop(self.unsent.drain(..count)),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                // Its last words may be on their way.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => self.unsent.clear(),
+                Err(error) => return Err(Failure::Died(error.to_string())),
+            }
+        }
+        Ok(())
+    }
+
+    /// How it ended, with its last words.
+    fn obituary(&mut self) -> String {
+        if let Some(errors) = &mut self.errors {
+            let mut bytes = [0; READ_BYTES];
+            if let Taken::Bytes(count) = take(errors, &mut bytes) {
+                self.last_errors.extend(&bytes[..count]);
+            }
+        }
+        self.kill();
+        let status = self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
+        let words = String::from_utf8_lossy(&self.last_errors);
+        let last = words.trim().lines().last().unwrap_or_default().trim();
+        let said = if last.is_empty() { String::new() } else { format!(", and said {}", shown(last.as_bytes())) };
+        format!("it ended ({status}){said}")
+    }
+
+    fn kill(&self) {
+        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = kill_process_group(self.group, Signal::KILL);
-        let _ = self.child.wait();
+        self.kill();
+        drop(self.child.kill());
+        drop(self.child.wait());
+        self.watch.remove(self.child.id());
     }
 }
 
-/// Reads all that comes, and keeps the end of it.
-fn drain(mut from: impl Read, kept: &Mutex<Vec<u8>>) {
-    let mut buffer = [0; 4096];
-    while let Ok(count @ 1..) = from.read(&mut buffer) {
-        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.extend_from_slice(&buffer[..count]);
-        let excess = kept.len().saturating_sub(ERROR_BYTES);
-        kept.drain(..excess);
+enum Taken {
+    Nothing,
+    Bytes(usize),
+    End,
+}
+
+fn take(from: &mut impl Read, bytes: &mut [u8]) -> Taken {
+    match from.read(bytes) {
+        Ok(0) => Taken::End,
+        Ok(count) => Taken::Bytes(count),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Taken::Nothing,
+        Err(_) => Taken::End,
     }
 }

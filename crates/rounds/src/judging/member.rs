@@ -1,16 +1,22 @@
 //! One judge, as flags and files name it.
 
 use crate::config::JudgingConfig;
+use crate::stage::policy_source::{START_PATIENCE, api_key};
 use anyhow::{Context, Result, anyhow, bail};
 use espalier_files::fingerprint;
 use espalier_judges::{
-    Answer, Choices, Command, CommandConfig, Compare, Countdown, Equations, Format, Refusal, Scope, Scorer, Tests,
+    Answer, Choices, CommandConfig, Compare, Countdown, Equations, Format, Notice, Program, Refusal, Remembered, Scope,
+    Scorer, ServerJudge, Tests,
 };
+use espalier_server::{ServerConfig, Servers};
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
 
-/// Judges that are built in, and the form of the others.
-const KNOWN: &str = "answer, format, equations, tests, choices, refusal, compare, countdown or command:PROG";
+/// Judges that are built in, and the forms of the others.
+const KNOWN: &str = "answer, format, equations, tests, choices, refusal, compare, countdown, command:PROG, sandboxed:FILE.py \
+                     or server:URL[#MODEL]";
+/// Verdicts of a judge that are kept, of about a hundred bytes each.
+const MEMORY: usize = 100_000;
 
 /// A judge that was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +25,7 @@ pub(super) struct Spec {
     pub(super) name: String,
     /// What stands before the colon.
     kind: String,
-    /// What stands behind it.
+    /// What stands behind it: a command, a file, an address.
     place: String,
 }
 
@@ -40,7 +46,7 @@ impl Spec {
             _ => (None, text),
         };
         let (kind, place) = judge.split_once(':').map_or((judge, ""), |(kind, place)| (kind, place.trim()));
-        let has_place = kind == "command";
+        let has_place = matches!(kind, "command" | "sandboxed" | "server");
         let is_built_in = matches!(
             kind,
             "answer" | "format" | "equations" | "tests" | "choices" | "refusal" | "compare" | "countdown"
@@ -53,43 +59,75 @@ impl Spec {
         Ok(Spec { name: name.unwrap_or(kind).to_owned(), kind: kind.to_owned(), place: place.to_owned() })
     }
 
-    /// The judge itself.
-    pub(super) fn open(&self, config: &JudgingConfig) -> Result<Box<dyn Scorer>> {
-        Ok(match self.kind.as_str() {
-            "answer" => Box::new(Answer),
-            "format" => Box::new(Format),
-            "equations" => Box::new(Equations),
-            "choices" => Box::new(Choices),
-            "refusal" => Box::new(Refusal),
-            "compare" => Box::new(Compare),
-            "countdown" => Box::new(Countdown),
-            "tests" => Box::new(Tests::open()?),
-            "command" => Box::new(self.command(config)?),
-            kind => bail!("the judge {kind} is not there"),
-        })
+    /// The judge itself. What happens to one that takes time is said to `notice`, a line each; what it said once is kept.
+    pub(super) fn open(&self, config: &JudgingConfig, notice: fn(&str)) -> Result<Box<dyn Scorer>> {
+        let name = self.name.clone();
+        let notice: Notice = Arc::new(move |line: &str| notice(&format!("the judge {name}: {line}")));
+        let opened: Result<Box<dyn Scorer>> = match self.kind.as_str() {
+            "answer" => Ok(Box::new(Answer)),
+            "format" => Ok(Box::new(Format)),
+            "equations" => Ok(Box::new(Equations)),
+            "choices" => Ok(Box::new(Choices)),
+            "refusal" => Ok(Box::new(Refusal)),
+            "compare" => Ok(Box::new(Compare)),
+            "countdown" => Ok(Box::new(Countdown)),
+            "tests" => Tests::open().map(|judge| self.remembered(judge)).map_err(Into::into),
+            "command" => {
+                let judge = Program::open(&self.place, &command_config(config), notice);
+                judge.map(|judge| self.remembered(judge)).map_err(Into::into)
+            }
+            "sandboxed" => {
+                let judge = Program::open_sandboxed(Path::new(&self.place), &command_config(config), notice);
+                judge.map(|judge| self.remembered(judge)).map_err(Into::into)
+            }
+            "server" => self.server(config, notice).map(|judge| self.remembered(judge)),
+            kind => Err(anyhow!("{kind} is not there")),
+        };
+        opened.with_context(|| format!("the judge {}", self.name))
     }
 
-    fn command(&self, config: &JudgingConfig) -> Result<Command> {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let settings = CommandConfig {
-            processes: if config.processes == 0 { cores } else { config.processes },
-            time_limit: Duration::try_from_secs_f64(config.time_limit_s).unwrap_or(Duration::MAX),
-            scope: if config.judges_steps { Scope::Step } else { Scope::Path },
-        };
-        Command::open(&self.place, &settings).map_err(|problem| anyhow!("the judge {}: {problem}", self.name))
+    /// One question asks for one verdict, however often and by however many trees it is asked.
+    fn remembered(&self, judge: impl Scorer + 'static) -> Box<dyn Scorer> {
+        Box::new(Remembered::new(&self.name, judge, MEMORY))
+    }
+
+    fn server(&self, config: &JudgingConfig, notice: Notice) -> Result<ServerJudge> {
+        // A list of judges has commas between; addresses of one judge have blanks.
+        let servers = Servers::parse(self.place.split_whitespace())?;
+        let connection = ServerConfig { start_patience: START_PATIENCE, api_key: api_key(), ..ServerConfig::default() };
+        Ok(ServerJudge::open(&servers, &config.server, &connection, notice)?)
     }
 
     /// The files that decide what the judge says, with hashes of what is in them.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
     pub(super) fn files(&self) -> Result<Vec<(String, String)>> {
-        let words = self.place.split_whitespace().filter(|word| Path::new(word).is_file());
-        let mut files: Vec<&str> = words.collect();
-        files.dedup();
-        let hashed = |file: &str| {
-            let content = std::fs::read(file).with_context(|| format!("cannot read {file}"))?;
+        let files: Vec<String> = match self.kind.as_str() {
+            "sandboxed" => vec![self.place.clone()],
+            "command" => {
+                let words = shlex::split(&self.place).unwrap_or_default();
+                words.into_iter().filter(|word| Path::new(word).is_file()).collect()
+            }
+            _ => Vec::new(),
+        };
+        let hashed = |file: &String| {
+            let content =
+                std::fs::read(file).with_context(|| format!("the judge {}: cannot read {file}", self.name))?;
             let name = Path::new(file).file_name().unwrap_or_default().to_string_lossy().into_owned();
             Ok((name, fingerprint(&content)?))
         };
-        files.into_iter().map(hashed).collect()
+        files.iter().map(hashed).collect()
+    }
+}
+
+fn command_config(config: &JudgingConfig) -> CommandConfig {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    CommandConfig {
+        processes: if config.processes == 0 { cores } else { config.processes },
+        timeout_s: config.time_limit_s,
+        scope: if config.judges_steps { Scope::Step } else { Scope::Path },
+        ..CommandConfig::default()
     }
 }
 
@@ -112,9 +150,46 @@ mod tests {
         for known in KNOWN.split(", ").flat_map(|names| names.split(" or ")) {
             assert!(Spec::read(known).is_ok(), "{known}");
         }
-        for text in ["judge", "command:", "answer:x", "Name=answer", "=answer", "server", ""] {
+        for text in ["judge", "command:", "sandboxed:", "server", "server: ", "answer:x", "Name=answer", "=answer", ""]
+        {
             let error = Spec::read(text).unwrap_err().to_string();
             assert!(error.starts_with(&format!("{text:?} is no judge")), "{error}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_opened_is_said_with_its_name() {
+        let open = |text: &str| {
+            let opened = Spec::read(text).unwrap().open(&JudgingConfig::default(), |_| {});
+            opened.err().map(|error| format!("{error:#}")).unwrap_or_default()
+        };
+        for (text, words) in [
+            ("j=server:localhost:8000", "the judge j: \"localhost:8000\" is no address of a server"),
+            ("server:http://a http://a", "it is there twice"),
+            ("j=sandboxed:nowhere/judge.py", "the judge j: the judge nowhere/judge.py cannot be read"),
+            ("command:no-such-program-anywhere x", "there is no such program"),
+            ("command:python3 'x", "quote"),
+        ] {
+            let error = open(text);
+            assert!(error.contains(words), "{words} is not in: {error}");
+        }
+    }
+
+    #[test]
+    fn files_of_commands_and_of_the_sandbox_decide() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a judge.py");
+        let shown = file.display();
+        let specs = [format!("command:python3 '{shown}' --strict"), format!("sandboxed:{shown}")];
+        let specs = specs.map(|text| Spec::read(&text).unwrap());
+        assert!(specs[0].files().unwrap().is_empty() && specs[1].files().is_err());
+        let mut seen = Vec::new();
+        for content in ["one", "two"] {
+            espalier_files::publish_bytes(&file, content.as_bytes()).unwrap();
+            let files = specs.each_ref().map(|spec| spec.files().unwrap());
+            assert!(files[0].len() == 1 && files[0] == files[1] && files[0][0].0 == "a judge.py", "{files:?}");
+            seen.extend(files);
+        }
+        assert_ne!(seen[0], seen[2]);
     }
 }

@@ -8,6 +8,7 @@ use crate::contract::Identity;
 use crate::stage::starts::Starts;
 use anyhow::Result;
 use espalier_eval::{FormatJudge, Member, Panel};
+use espalier_judges::ServerJudgeConfig;
 use espalier_search::Judge;
 use espalier_task::{AnswerKind, Problem, Task};
 use member::Spec;
@@ -21,7 +22,8 @@ pub enum Judging<'p> {
 }
 
 impl<'p> Judging<'p> {
-    /// The judges that the configuration, or else the task, names, for these problems.
+    /// The judges that the configuration, or else the task, names, for these problems. `notice` is told in one line each what
+    /// happens to judges that are programs or servers.
     ///
     /// # Errors
     /// A judge that there is not, or that cannot be started here.
@@ -29,6 +31,7 @@ impl<'p> Judging<'p> {
         config: &JudgingConfig,
         task: &Task,
         problems: impl IntoIterator<Item = &'p Problem> + Clone,
+        notice: fn(&str),
     ) -> Result<Judging<'p>> {
         let specs = specs(config, task)?;
         let reading = FormatJudge { task: task.clone() };
@@ -39,7 +42,7 @@ impl<'p> Judging<'p> {
         }
         let members = specs.iter().enumerate().map(|(at, spec)| {
             let weight = config.weights.get(at).copied().unwrap_or(1.0);
-            Ok(Member { name: spec.name.clone(), weight, scorer: spec.open(config)? })
+            Ok(Member { name: spec.name.clone(), weight, scorer: spec.open(config, notice)? })
         });
         Ok(Judging::Panel(Panel::new(reading, members.collect::<Result<_>>()?, config.reward, problems)))
     }
@@ -67,7 +70,7 @@ impl<'p> Judging<'p> {
         }
     }
 
-    /// Tells what is wrong with judges, if something is.
+    /// Tells what is wrong with judges, if something is. Reasons that were told on the way are not told again.
     pub fn report(&self, context: &Context) {
         self.panel().into_iter().flat_map(Panel::troubles).for_each(|line| context.observer.noticed(&line));
     }
@@ -99,13 +102,17 @@ fn specs(config: &JudgingConfig, task: &Task) -> Result<Vec<Spec>> {
     Ok(specs)
 }
 
-/// What of the judges decides a result: the settings, and what lies in the files that they name.
+/// What of the judges decides a result: the settings, and what lies in the files that they name. What only decides how fast
+/// judgements come, or how long is waited for them, does not.
 ///
 /// # Errors
 /// A file that cannot be read.
 pub fn identify(identity: Identity, config: &RunConfig, task: &Task) -> Result<Identity> {
-    let judging = JudgingConfig { processes: 0, ..config.judging.clone() };
     let default = JudgingConfig::default();
+    let ServerJudgeConfig { batch, max_requests, timeout_s, patience_s, failures, .. } = default.server;
+    let server =
+        ServerJudgeConfig { batch, max_requests, timeout_s, patience_s, failures, ..config.judging.server.clone() };
+    let judging = JudgingConfig { processes: 0, server, ..config.judging.clone() };
     let mut identity = identity.setting("judging", &judging, &default)?;
     for spec in specs(&config.judging, task)? {
         for (file, content) in spec.files()? {

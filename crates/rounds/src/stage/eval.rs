@@ -80,7 +80,7 @@ pub fn run(
     let grader = Grader::new(problems.iter().copied(), config.eval.boxed_only)?.of_task(&task);
     let is_searched = matches!(config.eval.method, Method::Beam | Method::Mcts);
     let values = if is_searched { Values::look(config, source)? } else { None };
-    let judging = Judging::open(&config.judging, &task, problems.iter().copied())?;
+    let judging = Judging::open(&config.judging, &task, problems.iter().copied(), context.notice)?;
     let mut opened = source.open(config, context.notice)?;
     let hash = opened.about().policy_hash.clone();
     let mut identity = identity(groups, config, (&task, source), hash.clone())?;

@@ -17,7 +17,12 @@ use std::time::Duration;
 /// The environment variable that holds the servers' key, as in OpenAI's own clients.
 const API_KEY: &str = "OPENAI_API_KEY";
 /// Servers that are not there at the start are waited for so long at most.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const START_PATIENCE: Duration = Duration::from_secs(60);
+
+/// The servers' key, if there is one.
+pub(crate) fn api_key() -> Option<String> {
+    std::env::var(API_KEY).ok().filter(|key| !key.trim().is_empty())
+}
 
 /// A policy to sample from, looked at but not opened.
 #[derive(Clone, Debug)]
@@ -102,7 +107,7 @@ impl ServerSource {
             max_requests: config.runtime.max_rows,
             timeout: self.timeout,
             start_patience: START_PATIENCE.min(self.timeout),
-            api_key: std::env::var(API_KEY).ok().filter(|key| !key.trim().is_empty()),
+            api_key: api_key(),
             ..ServerConfig::default()
         };
         ServerPolicy::open(&self.servers, tokenizer, settings, notice).context("cannot sample from the servers")

@@ -147,7 +147,8 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     let task = search.policy.task(config)?;
     let values = Values::look(config, search.policy)?;
     let starts = Starts::draw(&config.starts, search.problems, &task, config.seed, search.round)?;
-    let judging = Judging::open(&config.judging, &task, search.problems)?.behind(search.problems, &starts);
+    let judging =
+        Judging::open(&config.judging, &task, search.problems, context.notice)?.behind(search.problems, &starts);
     let mut opened = search.policy.open(config, context.notice)?;
     let about = opened.about().clone();
     let settings = settings(config, &task, about.has_value_head);

@@ -4,6 +4,7 @@ use super::{Asked, Drawn, Fault, Manners, Shared};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{JoinHandle, sleep};
@@ -55,8 +56,48 @@ fn serve(connection: &TcpStream, shared: &Shared) -> Option<()> {
             reply(connection, 200, "", &list.to_string())
         }
         "/v1/completions" => complete(connection, shared, &body),
-        _ => reply(connection, 404, "", r#"{"detail":"Not Found"}"#),
+        path => other(connection, shared, path, &body),
     }
+}
+
+fn other(connection: &TcpStream, shared: &Shared, path: &str, body: &[u8]) -> Option<()> {
+    let now = shared.now.fetch_add(1, Ordering::SeqCst) + 1;
+    shared.most.fetch_max(now, Ordering::SeqCst);
+    let fault = (shared.faults)(shared.completions.fetch_add(1, Ordering::SeqCst));
+    let done = match faulty(connection, fault) {
+        ControlFlow::Break(done) => done,
+        ControlFlow::Continue(()) => answer_other(connection, shared, path, body),
+    };
+    shared.now.fetch_sub(1, Ordering::SeqCst);
+    done
+}
+
+fn answer_other(connection: &TcpStream, shared: &Shared, path: &str, body: &[u8]) -> Option<()> {
+    let fields: Value = serde_json::from_slice(body).unwrap();
+    let Some((status, answer)) = shared.brain.other(path, &fields) else {
+        return reply(connection, 404, "", r#"{"detail":"Not Found"}"#);
+    };
+    // The dead answer nobody.
+    if !shared.is_alive.load(Ordering::SeqCst) {
+        return None;
+    }
+    reply(connection, status, "", &answer.to_string())?;
+    shared.answered.fetch_add(1, Ordering::SeqCst);
+    Some(())
+}
+
+/// Goes on, unless the fault stands in the answer's place.
+fn faulty(connection: &TcpStream, fault: Fault) -> ControlFlow<Option<()>> {
+    ControlFlow::Break(match fault {
+        Fault::Status(status) => reply(connection, status, "", r#"{"error":{"message":"a fault"}}"#),
+        Fault::Busy(ms) => reply(connection, 429, &format!("Retry-After: {}\r\n", ms as f64 / 1000.0), "slow down"),
+        Fault::Garbage => reply(connection, 200, "", "{\"choices\": [{\"te"),
+        Fault::Slow(ms) => {
+            sleep(Duration::from_millis(ms));
+            return ControlFlow::Continue(());
+        }
+        _ => return ControlFlow::Continue(()),
+    })
 }
 
 fn complete(connection: &TcpStream, shared: &Shared, body: &[u8]) -> Option<()> {
@@ -84,14 +125,8 @@ fn answer(connection: &TcpStream, shared: &Shared, body: &[u8]) -> Option<()> {
         return reply(connection, 400, "", r#"{"error":{"message":"Unrecognized request argument supplied: top_k"}}"#);
     }
     let fault = (shared.faults)(number);
-    match fault {
-        Fault::Status(status) => return reply(connection, status, "", r#"{"error":{"message":"a fault"}}"#),
-        Fault::Busy(ms) => {
-            return reply(connection, 429, &format!("Retry-After: {}\r\n", ms as f64 / 1000.0), "slow down");
-        }
-        Fault::Garbage => return reply(connection, 200, "", "{\"choices\": [{\"te"),
-        Fault::Slow(ms) => sleep(Duration::from_millis(ms)),
-        _ => {}
+    if let ControlFlow::Break(done) = faulty(connection, fault) {
+        return done;
     }
     let stops: Vec<String> = serde_json::from_value(fields["stop"].clone()).unwrap_or_default();
     let asked = Asked {

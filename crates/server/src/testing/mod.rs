@@ -83,6 +83,11 @@ pub trait Brain: Send + Sync {
     /// One continuation.
     fn draw(&self, asked: &Asked) -> Drawn;
 
+    /// Status and answer to a request for anything but completions, such as `/pooling`.
+    fn other(&self, _path: &str, _body: &serde_json::Value) -> Option<(u16, serde_json::Value)> {
+        None
+    }
+
     /// Status and message for what it will never answer.
     fn refuses(&self, _asked: &Asked) -> Option<(u16, &'static str)> {
         None
@@ -156,7 +161,7 @@ impl FakeServer {
         Self::with_faults(brain, manners, None, |_| Fault::None)
     }
 
-    /// `faults` is asked for each completion, with its number.
+    /// `faults` is asked for each completion, and for each of the [others](Brain::other), with its number.
     pub fn with_faults(
         brain: Arc<dyn Brain>,
         manners: Manners,

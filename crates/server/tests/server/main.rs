@@ -4,5 +4,6 @@
 
 mod inventor;
 mod policy;
+mod pooling;
 mod promises;
 mod trees;

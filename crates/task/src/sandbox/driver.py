@@ -1,6 +1,6 @@
-"""One half of a judgement: the program, which is called, or the tests, which call it.
+"""One half of a judgement: the program, which is called, or the tests, which call it; or a judge by itself.
 
-Both speak with the arbiter in lines: a word, then JSON. Values travel as trees of plain data; nothing that is received
+The halves speak with the arbiter in lines: a word, then JSON. Values travel as trees of plain data; nothing that is received
 is ever run.
 """
 import collections.abc, ctypes, decimal, fractions, itertools, json, os, sys, types
@@ -28,7 +28,7 @@ def open_channel():
         sent.write(f"{word} {json.dumps(value)}\n")
         sent.flush()
 
-    return received, say
+    return received, sent, say
 
 
 def forbid_system_calls(instructions):
@@ -195,8 +195,21 @@ def run_tests(received, say):
     say("passed")
 
 
-received, say = open_channel()
+def run_lines(received, sent):
+    """A program that speaks for itself, in lines."""
+    program = json.loads(received.readline())
+    sys.stdin, sys.stdout = received, sent
+    sent.reconfigure(encoding="utf-8", line_buffering=True)
+    keep, main = sys.modules["__main__"], types.ModuleType("__main__")
+    sys.modules["__main__"] = main
+    exec(compile(program, "<judge>", "exec", dont_inherit=True), main.__dict__)
+
+
+received, sent, say = open_channel()
 forbid_system_calls(json.loads(received.readline()))
+if sys.argv[1] == "lines":
+    run_lines(received, sent)
+    os._exit(0)
 say("ready")
 {"program": answer_calls, "tests": run_tests}[sys.argv[1]](received, say)
 os._exit(0)

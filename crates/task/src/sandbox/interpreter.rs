@@ -56,7 +56,8 @@ impl Walls {
 
     /// Namespaces, a session, a process group, and for root a user of the sandbox's own. What is started ends with
     /// the thread that started it.
-    fn command(&self, role: &str) -> Command {
+    /// Of the processor it has so many `seconds`.
+    pub(super) fn command(&self, role: &str, seconds: &str) -> Command {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "unshare"]);
@@ -70,7 +71,7 @@ impl Walls {
         };
         command.args(["--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child"]);
         command.args(["setsid", "sh", "-c", WALLS, "walls"]).arg(&self.python).arg(user);
-        command.args([self.time_limit_s.to_string(), MEMORY_BYTES.to_string(), THREADS.to_string()]);
+        command.args([seconds, &MEMORY_BYTES.to_string(), &THREADS.to_string()]);
         command.args([DRIVER, role]);
         command.current_dir("/").process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -92,7 +93,10 @@ pub(super) struct Interpreter {
 impl Interpreter {
     /// Starts one half of a judgement, `program` or `tests`.
     pub(super) fn start(walls: &Walls, role: &str) -> Result<Interpreter, String> {
-        let mut child = walls.command(role).spawn().map_err(|error| format!("`setpriv` does not run: {error}"))?;
+        let mut child = walls
+            .command(role, &walls.time_limit_s.to_string())
+            .spawn()
+            .map_err(|error| format!("`setpriv` does not run: {error}"))?;
         match (child.stdin.take(), child.stdout.take(), child.stderr.take()) {
             (Some(to), Some(from), Some(errors)) => {
                 let mut started =

@@ -103,6 +103,14 @@ impl Sandbox {
         }
     }
 
+    /// A command that runs a program of nothing but standard Python, and what is to be written to its standard input first.
+    /// Behind that, its standard input and output are the program's own, without end: whoever starts it has to bound its time,
+    /// and to read what it says with care. It ends with the thread that started it.
+    pub fn lines(&self, program: &str) -> (std::process::Command, String) {
+        let first = format!("{:?}\n{}\n", self.walls.filter, json!(program));
+        (self.walls.command("lines", "unlimited"), first)
+    }
+
     /// Runs a program of nothing but standard Python and tests its function, for ten seconds at most.
     ///
     /// # Errors
