@@ -1,13 +1,18 @@
 //! Values from elsewhere: each source against what it is made of, on a run's own policies and problems.
 
+use crate::serve::Served;
 use crate::tiny::{finished, mcts_gen, shared, step_train, succeed, text};
 use assert_cmd::Command;
 use espalier_model::Transformer;
 use espalier_policy::{Scoring, score};
+use espalier_server::testing::{Asked, Brain, Drawn, FakeServer, Manners};
 use espalier_tokenizer::Tokenizer;
 use espalier_tree::{NodeId, Tree, check, read_trees};
+use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 fn policy(round: u32) -> PathBuf {
     finished().join(format!("policy-{round:03}"))
@@ -61,6 +66,101 @@ fn every_source_gives_the_values_that_it_is_made_of() {
     the_implicit_value_is_what_two_models_say_of_the_last_step();
     the_own_opinion_is_what_the_model_says_of_yes_and_no();
     a_prover_s_paths_are_judged_in_whatever_batch();
+    our_own_server_s_values_are_those_of_the_folder();
+    a_server_s_numbers_are_values_and_its_death_loses_nothing();
+}
+
+fn our_own_server_s_values_are_those_of_the_folder() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = policy(2);
+    let server = Served::new(&["--policy", folder.to_str().unwrap()]);
+    let expected = searched(2, "value_head", &root.path().join("head"), &[]);
+    let evaluation = format!("server:{}", server.url);
+    assert!(searched(2, &evaluation, &root.path().join("served"), &[]) == expected);
+    // A policy on servers has values, too: here from another server than the one that samples.
+    let sampler = Served::new(&["--policy", folder.to_str().unwrap()]);
+    let mut command = mcts_gen();
+    command.args(["search", "--simulations", "6", "--temperature", "1.2", "--max-step-tokens", "60", "--evaluation"]);
+    command.args([&evaluation, "--policy", &sampler.url, "--tokenizer", folder.to_str().unwrap(), "--problems"]);
+    succeed(command.arg(problems()).arg("--out").arg(root.path().join("both")));
+    let model = model(&folder);
+    for (ids, _, _, value) in valued(&trees(&root.path().join("both"))) {
+        let expected = score(&model, &[Scoring { prompt_len: ids.len(), ids }]).unwrap()[0].value.unwrap();
+        assert!((value - expected).abs() < 1e-5, "{value} is not {expected}");
+    }
+    assert_eq!((server.ended(), sampler.ended()), (Some(0), Some(0)));
+}
+
+/// A process reward model: of each step the share of its letters that are no e, until it falls ill.
+struct Rewards {
+    left: AtomicI64,
+}
+
+const STEP_END: &str = "<extra_0>";
+
+fn reward(step: &str) -> f64 {
+    step.chars().filter(|&letter| letter != 'e').count() as f64 / step.chars().count().max(1) as f64
+}
+
+impl Brain for Rewards {
+    fn encode(&self, _text: &str) -> Vec<u32> {
+        Vec::new()
+    }
+
+    fn decode(&self, _ids: &[u32]) -> String {
+        String::new()
+    }
+
+    fn draw(&self, _asked: &Asked) -> Drawn {
+        unreachable!("no completion is asked for")
+    }
+
+    fn other(&self, path: &str, body: &Value) -> Option<(u16, Value)> {
+        assert_eq!(path, "/pooling");
+        if self.left.fetch_sub(1, Ordering::SeqCst) <= 0 {
+            return Some((503, json!({ "error": { "message": "ill" } })));
+        }
+        let rewards = |text: &Value| -> Value {
+            let (steps, _) = text.as_str().unwrap().rsplit_once(STEP_END).unwrap();
+            // What stands before the first step is the question.
+            steps.split(STEP_END).map(|step| json!([1.0 - reward(step), reward(step)])).collect()
+        };
+        let texts = body["input"].as_array()?.iter();
+        let data: Value = texts.enumerate().map(|(at, text)| json!({ "index": at, "data": rewards(text) })).collect();
+        Some((200, json!({ "data": data })))
+    }
+}
+
+fn a_server_s_numbers_are_values_and_its_death_loses_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let config = root.path().join("values.toml");
+    let template = "{% for step in steps %}{{ step }}{{ step_end }}{% endfor %}";
+    let server = "output = 'probability'\npatience_s = 1.0\nfailures = 2\n";
+    let settings = format!("[values]\nreads = 'steps'\n[values.server]\n{server}template = \"{template}\"\n");
+    fs::write(&config, settings).unwrap();
+    let more = ["--config", config.to_str().unwrap()];
+    let well = FakeServer::new(Arc::new(Rewards { left: AtomicI64::new(i64::MAX) }), Manners::Vllm);
+    let expected = searched(1, &format!("server:{}", well.url()), &root.path().join("whole"), &more);
+    let mut seen = 0;
+    for tree in &expected {
+        for id in tree.ids().filter(|&id| tree.node(id).is_expanded()) {
+            let last = tree.text(id);
+            let expected = if id == NodeId::ROOT { 0.0 } else { 2.0 * reward(last) - 1.0 };
+            let value = f64::from(tree.node(id).value_estimate().unwrap());
+            assert!((value - expected).abs() < 1e-6, "{value} is not {expected} of {last:?}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 15, "{seen}");
+    // The server dies in the middle; at the same address another one takes its place.
+    let brain = Arc::new(Rewards { left: AtomicI64::new(8) });
+    let ill = FakeServer::new(Arc::<Rewards>::clone(&brain), Manners::Vllm);
+    let (evaluation, out) = (format!("server:{}", ill.url()), root.path().join("broken"));
+    let output = search(1, &evaluation, &out, &more).output().unwrap();
+    let error = text(&output.stderr);
+    assert!(!output.status.success() && error.contains("a source of values has ended"), "{error}");
+    brain.left.store(i64::MAX, Ordering::SeqCst);
+    assert!(searched(1, &evaluation, &out, &more) == expected);
 }
 
 fn model(folder: &Path) -> Transformer {

@@ -128,6 +128,11 @@ impl ServerJudge {
         Ok(ServerJudge { crew, shared })
     }
 
+    /// Whether it is asked no more, after too many failures in a row.
+    pub fn is_given_up(&self) -> bool {
+        self.shared.standing.is_given_up()
+    }
+
     /// The rewards of all steps of paths, by a process reward model behind vLLM's /pooling: one number from 0 to 1 for each step
     /// of each path, which is a question and its steps. `None` for a path that has no answer.
     pub fn step_rewards(&self, paths: &[(&str, &[&str])]) -> Vec<Option<Vec<f32>>> {

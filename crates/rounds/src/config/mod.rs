@@ -32,7 +32,7 @@ pub use runtime::{Place, RuntimeConfig, StorageConfig};
 pub use serving::ServingConfig;
 pub use starts::{StartStates, StartsConfig};
 pub use training::{PreferConfig, SftConfig};
-pub use values::ValuesConfig;
+pub use values::{ValueInput, ValuesConfig};
 pub use verifier::VerifierConfig;
 
 use anyhow::{Context, Result};

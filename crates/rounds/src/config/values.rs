@@ -1,14 +1,34 @@
 //! Table `values`: how values from elsewhere than the policy's own head are made.
 
+use espalier_judges::ServerJudgeConfig;
 use espalier_settings::range::{above, between, not_empty};
-use espalier_settings::settings;
+use espalier_settings::{choices, settings};
+
+choices! {
+    /// What a server of values is sent of a state.
+    #[derive(Default)]
+    pub enum ValueInput {
+        /// The policy's own token ids: to /value of our servers, or to vLLM's /pooling, whose model has the policy's tokenizer.
+        #[default]
+        Tokens = "tokens",
+        /// The question and the steps as a process reward model reads them; the value is the reward of the last step.
+        Steps = "steps",
+        /// The text of a judge's template, by any of a judge's endpoints; the value is the verdict on the last step.
+        Text = "text",
+    }
+}
 
 settings! {
-    /// How values are made where `search.evaluation` takes them from elsewhere: folder:DIR, implicit:DIR, prover:DIR|URL, self.
+    /// How values are made where `search.evaluation` takes them from elsewhere: server:URL, folder:DIR, implicit:DIR, prover:DIR|URL, self.
     pub struct ValuesConfig {
         /// Where the models of values run, as runtime.device says; if left out, where the policy does. It decides only how fast values come.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub device: Option<String> = None;
+        /// With server:URL, what the server is sent of a state. A number from 0 to 1 is a value from -1 to 1.
+        pub reads: ValueInput = ValueInput::Tokens;
+        /// With server:URL, how it is asked: what its numbers are, and the rest as of a judge on a server.
+        #[serde(skip_serializing_if = "is_default")]
+        pub server: ServerJudgeConfig = ServerJudgeConfig::default();
         /// With implicit:DIR, beta of the log-probability ratio of the last step, which is the value.
         ///
         /// arXiv:2409.09345.
@@ -32,6 +52,10 @@ settings! {
         /// With self, words that say no.
         pub no: Vec<String> = [" No", " no", "No", "no"].map(String::from).to_vec(), not_empty();
     }
+}
+
+fn is_default(config: &ServerJudgeConfig) -> bool {
+    *config == ServerJudgeConfig::default()
 }
 
 impl ValuesConfig {

@@ -4,6 +4,7 @@
 //!   folder:DIR    a value head on its own device ─────────────┐
 //!   implicit:DIR  beta (log pi - log pi_ref) of the last step ┤
 //!   prover:DIR|URL  mean reward of its paths ─────────────────┼─► each on a thread ─► WithValues ◄─ the policy that samples
+//!   server:URL    a head, a reward model or a grade ──────────┤
 //!   self          the policy asked about its step ────────────┘
 //! ```
 
@@ -11,6 +12,7 @@
 mod folders;
 mod prover;
 mod retold;
+mod server;
 
 use crate::config::{RunConfig, ValuesConfig};
 use crate::contract::Identity;
@@ -52,6 +54,7 @@ enum Looked {
     Folder(PolicyFolder),
     Implicit { policy: PolicyFolder, reference: PolicyFolder },
     Prover(PolicySource),
+    Server(Servers),
     Own,
 }
 
@@ -95,7 +98,7 @@ impl Values {
                     add(source.to_string(), policy)?;
                     add(format!("reference of {source}"), reference)?;
                 }
-                Looked::Prover(_) | Looked::Own => {}
+                Looked::Prover(_) | Looked::Server(_) | Looked::Own => {}
             }
         }
         Ok(identity)
@@ -117,6 +120,12 @@ impl Values {
             let opened: Result<Box<dyn Valuer + 's>> = match looked {
                 Looked::Own => {
                     own = Some(question(&config.values, policy.tokenizer()?.as_ref())?);
+                    continue;
+                }
+                Looked::Server(servers) => {
+                    let tokenizer = policy.tokenizer()?;
+                    let opened = server::open(servers, searched, tokenizer, config, notice);
+                    sources.push(opened.with_context(|| format!("cannot open the source of values {source}"))?);
                     continue;
                 }
                 Looked::Prover(prover) => prover::open(prover, policy, searched, config, notice),
@@ -215,7 +224,8 @@ fn look(source: &Source, config: &RunConfig, policy: &PolicySource) -> Result<Lo
             )?))
         }
         Source::Prover(path) => Looked::Prover(PolicySource::Folder(folder(path)?)),
-        Source::Server(_) => bail!("values of servers are not there yet; take folder:, implicit:, prover: or self"),
+        // A list of sources has commas between; addresses of one have blanks.
+        Source::Server(place) => Looked::Server(Servers::parse(place.split_whitespace())?),
     })
 }
 

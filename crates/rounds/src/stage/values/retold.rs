@@ -7,6 +7,18 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The texts of a state's steps.
+pub(super) fn step_texts(state: &State, tokenizer: &Tokenizer) -> Vec<String> {
+    let text = |pair: &[u32]| {
+        let (start, end) = (pair[0] as usize, pair[1] as usize);
+        // What a decoder leaves out of a text's beginning is there behind another text.
+        let [so_far, whole] = [start, end].map(|end| tokenizer.decode(&state.prefix_ids[..end]));
+        let step = whole.strip_prefix(so_far.as_str()).map(str::to_owned);
+        step.unwrap_or_else(|| tokenizer.decode(&state.prefix_ids[start..end]))
+    };
+    state.step_ends.windows(2).map(text).collect()
+}
+
 /// A valuer that is given each state in its own tokens: its own prompt, then the texts of the steps.
 pub(super) struct Retold<V, F> {
     valuer: V,
@@ -31,12 +43,7 @@ impl<V: Valuer, F: Fn(u64, &Tokenizer) -> Result<Vec<u32>, String> + Send> Retol
         };
         let mut ends = vec![ids.len() as u32];
         let mut before = to.decode(&ids);
-        for pair in state.step_ends.windows(2) {
-            let (start, end) = (pair[0] as usize, pair[1] as usize);
-            // What a decoder leaves out of a text's beginning is there behind another text.
-            let (so_far, whole) = (from.decode(&state.prefix_ids[..start]), from.decode(&state.prefix_ids[..end]));
-            let step = whole.strip_prefix(so_far.as_str()).map(str::to_owned);
-            let step = step.unwrap_or_else(|| from.decode(&state.prefix_ids[start..end]));
+        for step in step_texts(state, from) {
             ids.extend(to.encode_after(&before, &ids, &step).map_err(|error| error.to_string())?);
             before.push_str(&step);
             ends.push(ids.len() as u32);
