@@ -220,20 +220,34 @@ fn the_implicit_value_is_what_two_models_say_of_the_last_step() {
 
 fn the_own_opinion_is_what_the_model_says_of_yes_and_no() {
     let root = tempfile::tempdir().unwrap();
-    let tokenizer = Tokenizer::load(&policy(1)).unwrap();
     // The policy has only ever seen its problems: it is asked in their words.
     let config = root.path().join("values.toml");
-    let words = "question = '<step>'\nyes = ['P', 'a', 'c']\nno = ['0', '1', '2', '3', 'T', 't', ' ', 's']\n";
-    fs::write(&config, format!("[values]\n{words}")).unwrap();
-    let trees = searched(1, "self", &root.path().join("trees"), &["--config", config.to_str().unwrap()]);
-    let model = model(&policy(1));
-    let first =
-        |word: &str| tokenizer.encode(&format!("<step>{word}")).unwrap()[tokenizer.encode("<step>").unwrap().len()];
-    let yes: Vec<u32> = ["P", "a", "c"].map(first).to_vec();
-    let no: Vec<u32> = ["0", "1", "2", "3", "T", "t", " ", "s"].map(first).to_vec();
-    let question = tokenizer.encode("<step>").unwrap();
+    fs::write(&config, format!("[values]\nquestion = '{QUESTION}'\nyes = {YES:?}\nno = {NO:?}\n")).unwrap();
+    let more = ["--config", config.to_str().unwrap()];
+    let spoken = opinions(&searched(1, "self", &root.path().join("trees"), &more));
+    assert!(spoken > 5, "it had an opinion of {spoken} states");
+    // On a server it is asked the same.
+    let folder = policy(1);
+    let server = Served::new(&["--policy", folder.to_str().unwrap()]);
+    let mut command = mcts_gen();
+    command.args(["search", "--simulations", "6", "--temperature", "1.2", "--max-step-tokens", "60", "--evaluation"]);
+    command.args(["self", "--policy", &server.url, "--tokenizer", folder.to_str().unwrap()]).args(more);
+    succeed(command.arg("--problems").arg(problems()).arg("--out").arg(root.path().join("served")));
+    assert!(opinions(&trees(&root.path().join("served"))) > 0);
+}
+
+const QUESTION: &str = "<step>";
+const YES: [&str; 3] = ["P", "a", "c"];
+const NO: [&str; 8] = ["0", "1", "2", "3", "T", "t", " ", "s"];
+
+/// Checks the values of a third of the states, and counts those of which the policy has an opinion.
+fn opinions(trees: &[Tree]) -> usize {
+    let (tokenizer, model) = (Tokenizer::load(&policy(1)).unwrap(), model(&policy(1)));
+    let question = tokenizer.encode(QUESTION).unwrap();
+    let first = |word: &&str| tokenizer.encode(&format!("{QUESTION}{word}")).unwrap()[question.len()];
+    let (yes, no): (Vec<u32>, Vec<u32>) = (YES.iter().map(first).collect(), NO.iter().map(first).collect());
     let mut spoken = 0;
-    for (ids, _, depth, value) in valued(&trees).into_iter().step_by(3) {
+    for (ids, _, depth, value) in valued(trees).into_iter().step_by(3) {
         let before = [&ids[..], &question].concat();
         let text = |id: u32| Scoring { ids: [&before[..], &[id]].concat(), prompt_len: before.len() };
         let scored = score(&model, &(0..tokenizer.vocab_size() as u32).map(text).collect::<Vec<_>>()).unwrap();
@@ -245,9 +259,9 @@ fn the_own_opinion_is_what_the_model_says_of_yes_and_no() {
         let (yes, no) = (of(&yes), of(&no));
         let expected = if depth == 0 || yes + no == 0.0 { 0.0 } else { (yes - no) / (yes + no) };
         assert!((f64::from(value) - expected).abs() < 1e-3, "{value} is not {expected} at depth {depth}");
-        spoken += u32::from(expected != 0.0);
+        spoken += usize::from(expected != 0.0);
     }
-    assert!(spoken > 5, "it had an opinion of {spoken} states");
+    spoken
 }
 
 fn a_prover_s_paths_are_judged_in_whatever_batch() {

@@ -49,6 +49,8 @@ pub(crate) struct Wanted {
     /// The request's seed, and the candidate's place among those of the request.
     pub seed: u64,
     pub index: usize,
+    /// So many of the likeliest tokens in each place are told.
+    pub alternatives: usize,
 }
 
 /// What one request has drawn.
@@ -68,7 +70,8 @@ pub(crate) enum Reply {
 /// What became of it.
 #[derive(Debug)]
 pub(crate) enum Sampled {
-    Candidate(Candidate),
+    /// With the likeliest tokens in the place of each of its own, where they were asked for.
+    Candidate(Candidate, Vec<Vec<(u32, f32)>>),
     /// The prefix fills the context; what the server says.
     NoRoom(String),
     /// The server's answer cannot be taken back to tokens.
@@ -123,7 +126,7 @@ impl Model {
                 top_p: self.sampling.top_p,
                 // Servers take different ranges; all take 31 bits.
                 seed: seeds.next_u32() >> 1,
-                logprobs: 1,
+                logprobs: wanted.alternatives.max(1) as u32,
                 stop,
                 extras: self.extras(ids.len() + max_tokens),
             };
@@ -137,7 +140,7 @@ impl Model {
             let finish = row.extend(tokens, stops, wanted.max_tokens, &self.tokenizer);
             // At an end-of-text token that the server does not list.
             if let Some(finish) = finish.or(is_stopped.then_some(Finish::Stop)) {
-                return Ok(Sampled::Candidate(row.finish(finish, &self.tokenizer)));
+                return Ok(row.finish(finish, &self.tokenizer));
             }
             // The server's own context is full.
             if drawn < max_tokens {
@@ -146,7 +149,7 @@ impl Model {
             ids.truncate(wanted.prefix_ids.len());
             ids.extend(row.token_ids());
         }
-        Ok(Sampled::Candidate(row.finish(Finish::Length, &self.tokenizer)))
+        Ok(row.finish(Finish::Length, &self.tokenizer))
     }
 }
 
@@ -168,11 +171,13 @@ pub(crate) fn checked(completion: Completion) -> Result<Completion, Failure> {
 struct ServedRow {
     continuation: Continuation,
     logprobs: Vec<f32>,
+    alternatives: Vec<Vec<(u32, f32)>>,
 }
 
 impl ServedRow {
     fn new(prefix_ids: &[u32], overhang: &str, tokenizer: &Tokenizer) -> ServedRow {
-        ServedRow { continuation: Continuation::new(prefix_ids, overhang, tokenizer), logprobs: Vec::new() }
+        let continuation = Continuation::new(prefix_ids, overhang, tokenizer);
+        ServedRow { continuation, logprobs: Vec::new(), alternatives: Vec::new() }
     }
 
     fn token_ids(&self) -> &[u32] {
@@ -181,8 +186,9 @@ impl ServedRow {
 
     /// Takes tokens up to where the candidate ends, if it does.
     fn extend(&mut self, more: Tokens, stops: &[String], max_tokens: usize, tokenizer: &Tokenizer) -> Option<Finish> {
-        for (id, logprob) in more.ids.into_iter().zip(more.logprobs) {
+        for ((id, logprob), alternatives) in more.ids.into_iter().zip(more.logprobs).zip(more.alternatives) {
             self.logprobs.push(logprob);
+            self.alternatives.push(alternatives);
             match self.continuation.push(id, stops, max_tokens, tokenizer) {
                 Some(End::StopString | End::EndOfText) => return Some(Finish::Stop),
                 Some(End::Length) => return Some(Finish::Length),
@@ -192,9 +198,9 @@ impl ServedRow {
         None
     }
 
-    fn finish(self, finish: Finish, tokenizer: &Tokenizer) -> Candidate {
+    fn finish(self, finish: Finish, tokenizer: &Tokenizer) -> Sampled {
         let (text, token_ids) = self.continuation.into_parts(tokenizer);
-        Candidate { text, token_ids, logprobs: self.logprobs, finish }
+        Sampled::Candidate(Candidate { text, token_ids, logprobs: self.logprobs, finish }, self.alternatives)
     }
 }
 
@@ -219,7 +225,16 @@ mod tests {
     fn wanted(model: &Model, max_tokens: usize, stops: Vec<String>) -> Wanted {
         let prefix_ids = model.tokenizer.encode("the").unwrap().into();
         let overhang = "".into();
-        Wanted { prefix_ids, overhang, stops: stops.into(), max_tokens, temperature: 1.0, seed: 1, index: 0 }
+        Wanted {
+            prefix_ids,
+            overhang,
+            stops: stops.into(),
+            max_tokens,
+            temperature: 1.0,
+            seed: 1,
+            index: 0,
+            alternatives: 0,
+        }
     }
 
     /// A server that continues every prompt towards [`TEXT`], and stops only where it is told.
@@ -244,7 +259,7 @@ mod tests {
     fn sample(model: &Model, max_tokens: usize, stops: &[&str]) -> Candidate {
         let stops: Vec<String> = stops.iter().map(ToString::to_string).collect();
         match model.sample(&wanted(model, max_tokens, stops), server(model)).unwrap() {
-            Sampled::Candidate(candidate) => candidate,
+            Sampled::Candidate(candidate, _) => candidate,
             other => panic!("{other:?}"),
         }
     }

@@ -10,7 +10,8 @@ use crate::handshake;
 use crate::tokens::TokenReader;
 use crate::workers::{Counters, Done, Ended, Job, Shared};
 use espalier_search::{
-    About, Candidate, Expansion, Policy, PolicyError, PolicyStats, SamplingConfig, ServerStats, StepRequest, Unit,
+    About, Candidate, Expansion, Policy, PolicyError, PolicyStats, Report, SamplingConfig, ServerStats, StepRequest,
+    Told, Unit, Wish, Wishes,
 };
 use espalier_tokenizer::Tokenizer;
 use sha2::{Digest, Sha256};
@@ -38,6 +39,8 @@ pub struct ServerPolicy {
     answered: u64,
     tokens_sampled: u64,
     unreadable: u64,
+    /// What is to be told of requests.
+    reports: Vec<Report>,
     notice: endpoints::Notice,
 }
 
@@ -51,6 +54,8 @@ struct Pending {
     candidates: Vec<Option<Candidate>>,
     missing: usize,
     failed: Option<PolicyError>,
+    /// Whether its tokens are told, at once when a candidate is whole.
+    is_watched: bool,
 }
 
 impl ServerPolicy {
@@ -134,6 +139,7 @@ impl ServerPolicy {
             answered: 0,
             tokens_sampled: 0,
             unreadable: 0,
+            reports: Vec::new(),
             notice,
         })
     }
@@ -156,7 +162,10 @@ impl ServerPolicy {
         let Some(pending) = self.pending.get_mut(&done.ticket) else { return };
         pending.missing -= 1;
         match done.outcome {
-            Ok(Sampled::Candidate(candidate)) => {
+            Ok(Sampled::Candidate(candidate, alternatives)) => {
+                if pending.is_watched {
+                    self.reports.push(report(done.ticket, done.index, &candidate, alternatives));
+                }
                 self.tokens_sampled += candidate.token_ids.len() as u64;
                 pending.candidates[done.index] = Some(candidate);
             }
@@ -233,6 +242,17 @@ impl Policy for ServerPolicy {
     }
 
     fn submit(&mut self, request: StepRequest<'_>) -> Result<(), PolicyError> {
+        self.submit_with(request, &Wishes::default())
+    }
+
+    fn can(&self, wish: Wish) -> bool {
+        wish == Wish::Alternatives
+    }
+
+    fn submit_with(&mut self, request: StepRequest<'_>, wishes: &Wishes) -> Result<(), PolicyError> {
+        if let Some(wish) = wishes.list().find(|&wish| !self.can(wish)) {
+            return Err(PolicyError::of_tree(request.tree, ServerError::Wish(wish)));
+        }
         let room =
             self.max_context_tokens.map_or(usize::MAX, |context| context.saturating_sub(request.prefix_ids.len()));
         let max_tokens = request.max_tokens.min(room);
@@ -244,7 +264,15 @@ impl Policy for ServerPolicy {
         let (asked, copies) = if request.temperature > 0.0 { (request.k, 1) } else { (1, request.k) };
         let candidates = (0..asked).map(|_| None).collect();
         let prompt_tokens = (request.step_ends.len() == 1).then_some(request.prefix_ids.len());
-        let pending = Pending { tree: request.tree, prompt_tokens, copies, candidates, missing: asked, failed: None };
+        let pending = Pending {
+            tree: request.tree,
+            prompt_tokens,
+            copies,
+            candidates,
+            missing: asked,
+            failed: None,
+            is_watched: wishes.is_watched(),
+        };
         self.pending.insert(ticket, pending);
         let overhang: Arc<str> = request.overhang(|ids| self.tokenizer().decode(ids)).into();
         let prefix_ids: Arc<[u32]> = request.prefix_ids.into();
@@ -261,6 +289,7 @@ impl Policy for ServerPolicy {
                 temperature: request.temperature,
                 seed: request.seed,
                 index,
+                alternatives: wishes.alternatives,
             };
             self.shared.push(Job { ticket, wanted });
         }
@@ -307,7 +336,18 @@ impl Policy for ServerPolicy {
         }
     }
 
+    fn reports(&mut self) -> Vec<Report> {
+        std::mem::take(&mut self.reports)
+    }
+
     fn forget(&mut self, _tree: u64) {}
+}
+
+/// What is told of a candidate.
+fn report(ticket: u64, index: usize, candidate: &Candidate, alternatives: Vec<Vec<(u32, f32)>>) -> Report {
+    let tokens = candidate.token_ids.iter().zip(&candidate.logprobs).zip(alternatives);
+    let told = tokens.map(|((&id, &logprob), alternatives)| Told { id, logprob, alternatives });
+    Report { ticket, candidate: Some(index), first: 0, tokens: told.collect() }
 }
 
 impl Drop for ServerPolicy {

@@ -7,6 +7,7 @@
 
 use crate::wire::{Choice, Logprobs};
 use espalier_tokenizer::Tokenizer;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
@@ -16,6 +17,8 @@ pub(crate) struct Tokens {
     pub ids: Vec<u32>,
     /// As long as `ids`.
     pub logprobs: Vec<f32>,
+    /// Of each token, as far as the server lists them, the likeliest in its place with their natural log-probabilities, falling.
+    pub alternatives: Vec<Vec<(u32, f32)>>,
 }
 
 /// Why a choice has no tokens to take.
@@ -91,7 +94,34 @@ impl TokenReader {
             let shown = |text: &str| text.chars().take(60).collect::<String>();
             return malformed(format!("its text is {:?}, that of its tokens {:?}", shown(&choice.text), shown(&spelt)));
         }
-        Ok(Tokens { ids, logprobs })
+        let alternatives = (0..ids.len()).map(|at| self.alternatives(listed, at)).collect();
+        Ok(Tokens { ids, logprobs, alternatives })
+    }
+
+    /// The likeliest tokens in one place, of those that can be told from their texts.
+    fn alternatives(&self, listed: &Logprobs, at: usize) -> Vec<(u32, f32)> {
+        let mut found = Vec::new();
+        if let Some(objects) = listed.content.as_ref().and_then(|content| content.get(at)?.alternatives.as_array()) {
+            let of = |one: &Value| Some((one["id"].as_u64()?.try_into().ok()?, one["logprob"].as_f64()? as f32));
+            found.extend(objects.iter().filter_map(of));
+        } else if let Some(texts) = listed.alternatives.get(at).and_then(Value::as_object) {
+            let of = |(text, logprob): (&String, &Value)| {
+                let marked = text.strip_prefix("token_id:").map(|id| id.parse().ok());
+                Some((marked.unwrap_or_else(|| self.only_id(text))?, logprob.as_f64()? as f32))
+            };
+            found.extend(texts.iter().filter_map(of));
+        }
+        found.retain(|&(id, logprob)| (id as usize) < self.tokenizer.vocab_size() && logprob <= ABOVE_ZERO_NATS);
+        found.sort_by(|(first, a), (second, b)| b.total_cmp(a).then(first.cmp(second)));
+        found
+    }
+
+    /// The token that has this text, if there is only one.
+    fn only_id(&self, text: &str) -> Option<u32> {
+        match self.by_text.get_or_init(|| ids_by_text(&self.tokenizer)).get(text)?.as_slice() {
+            [id] => Some(*id),
+            _ => None,
+        }
     }
 
     fn ids_of_texts(&self, texts: &[String], text: &str, stops: &[String]) -> Option<Vec<u32>> {
@@ -150,7 +180,7 @@ fn ids_by_text(tokenizer: &Tokenizer) -> HashMap<String, Vec<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     fn reader() -> TokenReader {
         let sentences = ["Größe: 5 € für 2 Äpfel", "the total and the rest of the total", "</step> the step"];
@@ -173,7 +203,8 @@ mod tests {
         let text = "the total</step>";
         let ids = reader.tokenizer.encode(text).unwrap();
         let logprobs: Vec<f32> = (0..ids.len()).map(|i| -0.25 * i as f32).collect();
-        let expected = Ok(Tokens { ids: ids.clone(), logprobs: logprobs.clone() });
+        let alternatives = vec![Vec::new(); ids.len()];
+        let expected = Ok(Tokens { ids: ids.clone(), logprobs: logprobs.clone(), alternatives });
         let texts = shown(&reader, &ids);
         let marks: Vec<String> = ids.iter().map(|id| format!("token_id:{id}")).collect();
         let content: Vec<Value> = ids
@@ -219,6 +250,37 @@ mod tests {
         let answer =
             json!({ "text": "the", "logprobs": { "tokens": ["t", "h", "e"], "token_logprobs": [-1, -1, -1] } });
         assert_eq!(read(&reader, answer, &[]).unwrap().ids, ids);
+    }
+
+    #[test]
+    fn the_likeliest_tokens_are_read_in_every_server_s_way() {
+        let reader = reader();
+        let ids = reader.tokenizer.encode("the total").unwrap();
+        let [first, other] = [ids[0], reader.tokenizer.token_id("t").unwrap()];
+        let logprobs: Vec<f32> = ids.iter().map(|_| -0.5).collect();
+        let expected = vec![(first, -0.5), (other, -1.5)];
+        let texts = shown(&reader, &ids);
+        let by_text = json!([{ "t": -1.5, texts[0].as_str(): -0.5, "no such token": -0.1 }]);
+        let by_id =
+            json!([{ format!("token_id:{other}"): -1.5, format!("token_id:{first}"): -0.5, "token_id:9999": -0.2 }]);
+        let one = |id: u32, logprob: f32| json!({ "id": id, "token": "x", "logprob": logprob });
+        let content: Vec<Value> = ids
+            .iter()
+            .map(|&id| json!({ "id": id, "logprob": -0.5, "top_logprobs": [one(other, -1.5), one(first, -0.5)] }))
+            .collect();
+        for listed in [
+            json!({ "tokens": texts, "token_logprobs": logprobs, "top_logprobs": by_text }),
+            json!({ "tokens": texts, "token_logprobs": logprobs, "top_logprobs": by_id }),
+            json!({ "content": content }),
+        ] {
+            let answer = json!({ "text": "the total", "token_ids": ids, "logprobs": listed });
+            assert_eq!(read(&reader, answer.clone(), &[]).unwrap().alternatives[0], expected, "{answer}");
+        }
+        for odd in [json!(null), json!(7), json!([[]]), json!([{ "t": "x" }]), json!({ "0": { "t": -1.0 } })] {
+            let listed = json!({ "tokens": texts, "token_logprobs": logprobs, "top_logprobs": odd });
+            let answer = json!({ "text": "the total", "token_ids": ids, "logprobs": listed });
+            assert_eq!(read(&reader, answer.clone(), &[]).unwrap().alternatives[0], [], "{answer}");
+        }
     }
 
     #[test]

@@ -99,6 +99,9 @@ pub(crate) struct Logprobs {
     #[serde(rename = "token_logprobs")]
     pub of_tokens: Option<Vec<Option<f32>>>,
     pub content: Option<Vec<ContentToken>>,
+    /// For each token, natural log-probabilities of the likeliest in its place by their texts.
+    #[serde(default, rename = "top_logprobs")]
+    pub alternatives: serde_json::Value,
 }
 
 /// One token of llama.cpp's server.
@@ -108,6 +111,9 @@ pub(crate) struct ContentToken {
     #[serde(default)]
     pub token: String,
     pub logprob: Option<f32>,
+    /// The likeliest in its place, each as an object like this one.
+    #[serde(default, rename = "top_logprobs")]
+    pub alternatives: serde_json::Value,
 }
 
 /// Tokens as the server counts them.

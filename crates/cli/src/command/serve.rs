@@ -108,7 +108,8 @@ pub fn run(args: &ServeArgs) -> Result<Outcome> {
     })?;
     let mut opened = source.open(&config, crate::session::print_notice)?;
     let policy = opened.policy()?;
-    print_result(format_args!("serving at http://{}/v1\n", server.address()));
+    // Only now: who reads this may end it at once.
+    let server = server.when_ready(|address| print_result(format_args!("serving at http://{address}/v1\n")));
     server.run(policy, tokenizer, searcher).context("the server has ended")?;
     Ok(Outcome::Clean)
 }

@@ -88,11 +88,13 @@ impl OwnQuestion {
     pub(super) fn take_answer(&mut self, answer: Expansion, policy: &mut impl Policy) -> Result<Valued, Expansion> {
         let Some((tree, depth)) = self.asked.remove(&answer.ticket) else { return Err(answer) };
         let told = self.told.remove(&answer.ticket);
-        let value = told.map(|told| self.value(&told, depth));
-        let missing =
-            || ValueError::State("the policy's context leaves no room for a question about its step".to_owned());
+        let value = match told {
+            None => Err("the policy's context leaves no room for a question about its step"),
+            Some(told) if told.alternatives.is_empty() => Err("the policy lists no other tokens than the drawn ones"),
+            Some(told) => Ok(self.value(&told, depth)),
+        };
         self.end(tree, policy);
-        Ok((answer.ticket & !OWN, value.ok_or_else(missing)))
+        Ok((answer.ticket & !OWN, value.map_err(|reason| ValueError::State(reason.to_owned()))))
     }
 
     /// The question whose error this is; `Err` gives back what is none.

@@ -46,12 +46,18 @@ use std::sync::mpsc as std_mpsc;
 use tokio::sync::mpsc;
 
 /// A server that has its address and does not answer yet.
-#[derive(Debug)]
 pub struct Server {
     config: ServeConfig,
     listener: TcpListener,
     address: SocketAddr,
     stopper: Stopper,
+    ready: Box<dyn FnOnce(SocketAddr) + Send>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("config", &self.config).field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 impl Server {
@@ -65,12 +71,18 @@ impl Server {
         let listener = TcpListener::bind(config.address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Server { config, listener, address, stopper: Stopper::new() })
+        Ok(Server { config, listener, address, stopper: Stopper::new(), ready: Box::new(|_| {}) })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Calls this once it answers, and signals stop it.
+    #[must_use]
+    pub fn when_ready(self, ready: impl FnOnce(SocketAddr) + Send + 'static) -> Server {
+        Server { ready: Box::new(ready), ..self }
     }
 
     /// Stops it, from any thread.
@@ -97,9 +109,11 @@ impl Server {
             [Wish::Sampling, Wish::Alternatives, Wish::Prefix].into_iter().filter(|&wish| policy.can(wish)).collect();
         let state = State::new(self.config, policy.about(), wishes, tokenizer, searcher, metrics, (asks, releases));
         let stopper = self.stopper.clone();
-        let listener = self.listener;
+        let (listener, ready, address) = (self.listener, self.ready, self.address);
         let http = std::thread::Builder::new().name("http".to_owned());
-        let http = http.spawn(move || stop::serve(listener, Arc::new(state), &stopper)).map_err(ServeError::System)?;
+        let http = http
+            .spawn(move || stop::serve(listener, Arc::new(state), &stopper, || ready(address)))
+            .map_err(ServeError::System)?;
         let worked = Desk::new(policy, asked, released, max_prompts, desk_metrics).run();
         self.stopper.stop();
         let served =

@@ -39,13 +39,19 @@ impl Stopper {
 }
 
 /// Serves connections until it is stopped and all are answered.
-pub(super) fn serve(listener: TcpListener, state: Arc<State>, stopper: &Stopper) -> io::Result<()> {
+pub(super) fn serve(
+    listener: TcpListener,
+    state: Arc<State>,
+    stopper: &Stopper,
+    ready: impl FnOnce(),
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(async {
         if state.config.stops_on_signals {
             stop_on_signals(stopper)?;
         }
         let listener = tokio::net::TcpListener::from_std(listener)?;
+        ready();
         let shared = Arc::clone(&state);
         let router = Router::new().fallback(move |request: Request| handle(Arc::clone(&shared), request));
         let serving = axum::serve(listener, router).with_graceful_shutdown(stopper.called(1));
