@@ -67,6 +67,7 @@ fn every_source_gives_the_values_that_it_is_made_of() {
     the_own_opinion_is_what_the_model_says_of_yes_and_no();
     a_prover_s_paths_are_judged_in_whatever_batch();
     our_own_server_s_values_are_those_of_the_folder();
+    a_head_behind_vllm_is_asked_by_token_ids();
     a_server_s_numbers_are_values_and_its_death_loses_nothing();
 }
 
@@ -131,11 +132,49 @@ impl Brain for Rewards {
     }
 }
 
+/// A head behind vLLM, which has no /value: of token ids the share that are even, as a probability.
+struct Evens;
+
+impl Brain for Evens {
+    fn encode(&self, _text: &str) -> Vec<u32> {
+        Vec::new()
+    }
+
+    fn decode(&self, _ids: &[u32]) -> String {
+        String::new()
+    }
+
+    fn draw(&self, _asked: &Asked) -> Drawn {
+        unreachable!("no completion is asked for")
+    }
+
+    fn other(&self, path: &str, body: &Value) -> Option<(u16, Value)> {
+        let texts = (path == "/pooling").then(|| body["input"].as_array())??;
+        let share = |text: &Value| evens(&serde_json::from_value::<Vec<u32>>(text.clone()).unwrap());
+        let data: Value =
+            texts.iter().enumerate().map(|(at, text)| json!({ "index": at, "data": [share(text)] })).collect();
+        Some((200, json!({ "data": data })))
+    }
+}
+
+fn evens(ids: &[u32]) -> f64 {
+    ids.iter().filter(|&id| id % 2 == 0).count() as f64 / ids.len() as f64
+}
+
+fn a_head_behind_vllm_is_asked_by_token_ids() {
+    let root = tempfile::tempdir().unwrap();
+    let server = FakeServer::new(Arc::new(Evens), Manners::Vllm);
+    for (ids, _, _, value) in valued(&searched(1, &format!("server:{}", server.url()), &root.path().join("trees"), &[]))
+    {
+        assert!((f64::from(value) - (2.0 * evens(&ids) - 1.0)).abs() < 1e-6, "{value} of {ids:?}");
+    }
+}
+
 fn a_server_s_numbers_are_values_and_its_death_loses_nothing() {
     let root = tempfile::tempdir().unwrap();
     let config = root.path().join("values.toml");
     let template = "{% for step in steps %}{{ step }}{{ step_end }}{% endfor %}";
-    let server = "output = 'probability'\npatience_s = 1.0\nfailures = 2\n";
+    let server = "patience_s = 1.0\nfailures = 2\n";
     let settings = format!("[values]\nreads = 'steps'\n[values.server]\n{server}template = \"{template}\"\n");
     fs::write(&config, settings).unwrap();
     let more = ["--config", config.to_str().unwrap()];

@@ -52,8 +52,8 @@ settings! {
         pub full_marks: f64 = 10.0, above(0);
         /// Most tokens of an answer.
         pub max_tokens: usize = 1024, at_least(1);
-        /// What the numbers of a reward model are.
-        pub output: Output = Output::Logit;
+        /// What the numbers of a reward model are: vLLM gives probabilities of itself, SGLang logits.
+        pub output: Output = Output::Probability;
         /// Of several numbers the one that says that a text is good, counted from 0; the last if it is not given.
         pub label: Option<usize> = None;
         /// Ids of the tokens that say yes and no, for SGLang's /v1/score.

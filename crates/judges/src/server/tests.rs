@@ -122,7 +122,7 @@ fn open(server: &FakeServer, config: &ServerJudgeConfig) -> Opened {
 }
 
 fn with(endpoint: Endpoint) -> ServerJudgeConfig {
-    ServerJudgeConfig { endpoint, max_requests: 4, batch: 3, ..ServerJudgeConfig::default() }
+    ServerJudgeConfig { endpoint, output: Output::Logit, max_requests: 4, batch: 3, ..ServerJudgeConfig::default() }
 }
 
 /// Asks about steps that are worth 1 to 9 tenths, and checks every answer.

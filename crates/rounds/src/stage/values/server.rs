@@ -70,9 +70,12 @@ fn path_of(posts: &Posts, tokenizer: &Tokenizer) -> Result<Endpoint> {
     };
     match posts.post(VALUE, &json!({ "model": posts.model(), "prompt": [text] })) {
         Ok(_) => Ok(Endpoint::Value),
-        Err(PostError::Refused(own)) => match posts.pool(PoolInput::Tokens(&[&text])) {
+        // 404 of a server that has no such endpoint.
+        Err(PostError::Refused(own) | PostError::Fatal(own)) => match posts.pool(PoolInput::Tokens(&[&text])) {
             Ok(_) => Ok(Endpoint::Pooling),
-            Err(PostError::Refused(other)) => bail!("the server says no values of token ids: {own}; {other}"),
+            Err(PostError::Refused(other) | PostError::Fatal(other)) => {
+                bail!("the server says no values of token ids: {own}; {other}")
+            }
             Err(error) => Err(error.into()),
         },
         Err(error) => Err(error.into()),
