@@ -13,7 +13,9 @@ use crate::error::ModelPolicyError;
 use crate::policy::ModelPolicy;
 use crate::request::{check, tokenize};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, bounded, unbounded};
-use espalier_search::{About, Expansion, Policy, PolicyError, PolicyStats, Report, StepRequest, Wish, Wishes};
+use espalier_search::{
+    About, Expansion, Policy, PolicyError, PolicyStats, Report, StepRequest, Wish, Wishes, asked_beside,
+};
 use espalier_tokenizer::Tokenizer;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -30,8 +32,8 @@ pub struct DevicesPolicy {
     tokenizer: Arc<Tokenizer>,
     workers: Vec<Worker>,
     answers: Receiver<Done>,
-    /// The device of each living tree.
-    device_of: HashMap<u64, usize>,
+    /// The device of each living tree, and whether the tree counts among those that it has.
+    device_of: HashMap<u64, (usize, bool)>,
     /// Errors that wait until the answers that came with them are given.
     failed: VecDeque<PolicyError>,
     reports: Vec<Report>,
@@ -265,10 +267,15 @@ impl Policy for DevicesPolicy {
     fn submit_with(&mut self, request: StepRequest<'_>, wishes: &Wishes) -> Result<(), PolicyError> {
         check(&request, wishes, self.vocab_size).map_err(|error| PolicyError::of_tree(request.tree, error))?;
         let workers = &mut self.workers;
-        let device = *self.device_of.entry(request.tree).or_insert_with(|| {
+        // What is asked beside a tree goes to where its prefixes are.
+        let beside = asked_beside(request.tree).and_then(|tree| self.device_of.get(&tree)).map(|&(device, _)| device);
+        let (device, _) = *self.device_of.entry(request.tree).or_insert_with(|| {
+            if let Some(device) = beside {
+                return (device, false);
+            }
             let device = (0..workers.len()).min_by_key(|&device| workers[device].trees).unwrap_or(0);
             workers[device].trees += 1;
-            device
+            (device, true)
         });
         self.pending += 1;
         self.send(device, Order::Answer(request.into_owned(), wishes.clone()));
@@ -303,8 +310,8 @@ impl Policy for DevicesPolicy {
     }
 
     fn forget(&mut self, tree: u64) {
-        if let Some(device) = self.device_of.remove(&tree) {
-            self.workers[device].trees -= 1;
+        if let Some((device, counts)) = self.device_of.remove(&tree) {
+            self.workers[device].trees -= usize::from(counts);
             self.send(device, Order::Forget(tree));
         }
     }

@@ -94,6 +94,6 @@ pub use summary::{EndingCounts, SearchSummary, SearchWork, Skipped, Stop, StopCo
 pub use tree_search::{Next, RequestBuffer, TreeSearch};
 pub use values::{
     HeadReading, InBatches, LastStepReading, OwnQuestion, PathsReading, PolicyValuer, RatioValuer, Reading, Score,
-    State, ValueError, ValueSource, Valued, Valuer, WithValues,
+    State, ValueError, ValueSource, Valued, Valuer, WithValues, asked_beside,
 };
 pub use wishes::{Report, Told, Wish, Wishes};

@@ -4,7 +4,7 @@ use crate::tiny::{self, policy, policy_with, root, trees};
 use espalier_model::Transformer;
 use espalier_policy::{DevicesPolicy, ModelPolicy, PolicyConfig};
 use espalier_search::testing::Subject;
-use espalier_search::{Expansion, Policy, SamplingConfig, StepRequest};
+use espalier_search::{Expansion, Policy, SamplingConfig, StepRequest, asked_beside};
 
 fn devices(count: usize, config: &PolicyConfig) -> DevicesPolicy {
     DevicesPolicy::new((0..count).map(|_| policy_with(config.clone())).collect()).unwrap()
@@ -62,6 +62,23 @@ fn a_tree_stays_where_its_prefixes_are() {
     answers(&mut several, &[StepRequest { k: 0, ..parent.clone() }]);
     assert_eq!(several.stats().tokens_forwarded, before.tokens_forwarded);
     assert_eq!(several.stats().tokens_reused - before.tokens_reused, parent.prefix_ids.len() as u64);
+    // So does what is asked beside it; a tree of its own would go to the other device, which has as few.
+    let question = policy().tokenize("is it?").unwrap();
+    for tree in [1, 2] {
+        let ids = [&parent.prefix_ids[..], &question].concat();
+        let beside = 1 << 63 | tree;
+        assert_eq!(asked_beside(beside), Some(tree));
+        let before = several.stats();
+        let ends = vec![ids.len() as u32].into();
+        answers(
+            &mut several,
+            &[StepRequest { tree: beside, k: 0, prefix_ids: ids.into(), step_ends: ends, ..parent.clone() }],
+        );
+        let read = several.stats().tokens_forwarded - before.tokens_forwarded;
+        let whole = (parent.prefix_ids.len() + question.len()) as u64;
+        assert_eq!(read, if tree == 1 { question.len() as u64 } else { whole });
+        several.forget(beside);
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ mod with;
 mod work;
 
 pub use batches::{InBatches, Score};
-pub use own::OwnQuestion;
+pub use own::{OwnQuestion, asked_beside};
 pub use policy_valuer::{PolicyValuer, Reading};
 pub use ratio::RatioValuer;
 pub use readings::{HeadReading, LastStepReading, PathsReading};

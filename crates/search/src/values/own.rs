@@ -10,6 +10,12 @@ use std::collections::{HashMap, HashSet};
 /// What the tickets of questions about states have beyond the search's own, and the names of their trees: so that an error says
 /// whose it is.
 const OWN: u64 = 1 << 63;
+
+/// The tree whose states the requests of a tree are about, where those are questions beside the search: what was kept for the one
+/// serves the other.
+pub fn asked_beside(tree: u64) -> Option<u64> {
+    (tree & OWN != 0).then_some(tree & !OWN)
+}
 /// Likeliest tokens among which the two answers are looked for; servers of vLLM list so many of themselves.
 const ALTERNATIVES: usize = 20;
 /// Steps after which confidence begins to count less.
