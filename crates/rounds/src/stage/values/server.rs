@@ -49,8 +49,11 @@ pub(super) fn open<'s>(
     Ok((0..GRADING).map(|_| Box::new(InBatches::new(grader())) as Box<_>).collect())
 }
 
+/// No request is waited for longer, whatever is set.
+const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+
 fn seconds(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+    Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST).min(LONGEST)
 }
 
 /// Which endpoint of a server has the values of token ids.
