@@ -99,6 +99,19 @@ impl Verdict {
     }
 }
 
+/// Value of a state after which there is no room for a further step, so that no path from it can be completed.
+pub(crate) const NO_ROOM: f64 = -1.0;
+
+/// The mean reward of paths: those that were cut short count -1, those without a reward do not count; 0 where none counts.
+pub(crate) fn mean_reward(verdicts: &[Verdict], cut: usize) -> f64 {
+    let cut = cut as f64;
+    let (count, sum) = verdicts
+        .iter()
+        .filter_map(|verdict| verdict.reward)
+        .fold((cut, -cut), |(count, sum), reward| (count + 1.0, sum + f64::from(reward)));
+    if count > 0.0 { sum / count } else { 0.0 }
+}
+
 /// +1 for a correct answer, -1 for any other end of a path; none where the path goes on or nobody knows.
 pub(crate) fn reward_of(ending: Ending) -> Option<f32> {
     ending.has_reward().then_some(if ending == Ending::Correct { 1.0 } else { -1.0 })

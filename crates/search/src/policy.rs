@@ -56,12 +56,8 @@ pub trait Policy {
 
     /// As [`submit`](Policy::submit), of a request with wishes. What the policy cannot fulfil is refused in the request's name.
     fn submit_with(&mut self, request: StepRequest<'_>, wishes: &Wishes) -> Result<(), PolicyError> {
-        match wishes.list().next() {
-            Some(wish) => {
-                Err(PolicyError::of_tree(request.tree, format!("the policy cannot fulfil the wish {wish:?}")))
-            }
-            None => self.submit(request),
-        }
+        wishes.check(request.tree, |_| false)?;
+        self.submit(request)
     }
 
     /// What was drawn and read since the last call for requests that wish to be told. It comes no later than the answer: who asks

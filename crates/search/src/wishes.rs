@@ -1,5 +1,6 @@
 //! What a request may want of a policy beyond candidates and a value: what servers are asked for.
 
+use crate::policy::PolicyError;
 use crate::sampling::SamplingConfig;
 
 /// What one request wants beyond a [`StepRequest`](crate::StepRequest). Nothing by default.
@@ -36,6 +37,17 @@ impl Wishes {
             (self.prefix.is_some(), Wish::Prefix),
         ];
         wanted.into_iter().filter_map(|(is_wanted, wish)| is_wanted.then_some(wish))
+    }
+
+    /// Refuses, in a tree's name, what a policy cannot fulfil.
+    ///
+    /// # Errors
+    /// The first such wish.
+    pub fn check(&self, tree: u64, can: impl Fn(Wish) -> bool) -> Result<(), PolicyError> {
+        match self.list().find(|&wish| !can(wish)) {
+            Some(wish) => Err(PolicyError::of_tree(tree, format!("the policy cannot fulfil the wish {wish:?}"))),
+            None => Ok(()),
+        }
     }
 
     /// Whether anything is to be told while the request is answered.

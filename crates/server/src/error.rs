@@ -53,9 +53,6 @@ pub enum ServerError {
         /// What is wrong with it.
         problem: String,
     },
-    /// A wish that no server fulfils.
-    #[error("servers cannot be asked for {0:?}")]
-    Wish(espalier_search::Wish),
     /// The tokenizer failed.
     #[error(transparent)]
     Tokenizer(#[from] espalier_tokenizer::TokenizerError),

@@ -250,9 +250,7 @@ impl Policy for ServerPolicy {
     }
 
     fn submit_with(&mut self, request: StepRequest<'_>, wishes: &Wishes) -> Result<(), PolicyError> {
-        if let Some(wish) = wishes.list().find(|&wish| !self.can(wish)) {
-            return Err(PolicyError::of_tree(request.tree, ServerError::Wish(wish)));
-        }
+        wishes.check(request.tree, |wish| self.can(wish))?;
         let room =
             self.max_context_tokens.map_or(usize::MAX, |context| context.saturating_sub(request.prefix_ids.len()));
         let max_tokens = request.max_tokens.min(room);

@@ -6,14 +6,11 @@ use crate::config::Evaluation;
 use crate::error::SearchError;
 use crate::expansion::merge;
 use crate::growth::Ask;
-use crate::judge::{Judge, Place, Sampled, Verdict, reward_of};
+use crate::judge::{Judge, NO_ROOM, Place, Sampled, Verdict, mean_reward, reward_of};
 use crate::request::{Candidate, Expansion, Finish};
 use crate::seed::Purpose;
 use crate::strategy::ValueUse;
 use espalier_tree::{Ending, NewStep, NodeId};
-
-/// Value of a state after which there is no room for a further step, so that no path from it can be completed.
-const NO_ROOM: f64 = -1.0;
 
 impl TreeSearch {
     /// Takes an answer into the tree.
@@ -162,12 +159,7 @@ impl TreeSearch {
         } else {
             read.map(|text| judge.judge_path(at, &text)).collect()
         };
-        let cut = (paths.len() - verdicts.len()) as f64;
-        let (count, sum) = verdicts
-            .iter()
-            .filter_map(|verdict| verdict.reward)
-            .fold((cut, -cut), |(count, sum), reward| (count + 1.0, sum + f64::from(reward)));
-        if count > 0.0 { sum / count } else { 0.0 }
+        mean_reward(&verdicts, paths.len() - verdicts.len())
     }
 }
 

@@ -13,9 +13,6 @@ pub trait Score: Send {
     fn batch(&self) -> usize {
         64
     }
-
-    /// Drops what is kept for a tree.
-    fn forget(&mut self, _tree: u64) {}
 }
 
 /// A valuer that takes in a batch, and blocks until it is scored.
@@ -52,9 +49,5 @@ impl<S: Score> Valuer for InBatches<S> {
         let mut values = self.score.score(&states).into_iter();
         let missing = || Err(ValueError::Source("the source of values gave too few".to_owned()));
         states.iter().map(|state| (state.ticket, values.next().unwrap_or_else(missing))).collect()
-    }
-
-    fn forget(&mut self, tree: u64) {
-        self.score.forget(tree);
     }
 }

@@ -10,16 +10,16 @@ use std::collections::{HashMap, HashSet};
 /// What the tickets of questions about states have beyond the search's own, and the names of their trees: so that an error says
 /// whose it is.
 const OWN: u64 = 1 << 63;
+/// Likeliest tokens among which the two answers are looked for; servers of vLLM list so many of themselves.
+const ALTERNATIVES: usize = 20;
+/// Steps after which confidence begins to count less.
+const TRUSTED_DEPTH: usize = 3;
 
 /// The tree whose states the requests of a tree are about, where those are questions beside the search: what was kept for the one
 /// serves the other.
 pub fn asked_beside(tree: u64) -> Option<u64> {
     (tree & OWN != 0).then_some(tree & !OWN)
 }
-/// Likeliest tokens among which the two answers are looked for; servers of vLLM list so many of themselves.
-const ALTERNATIVES: usize = 20;
-/// Steps after which confidence begins to count less.
-const TRUSTED_DEPTH: usize = 3;
 
 /// A question behind a state whose answer is one of two words: V = (P(yes) - P(no)) / (P(yes) + P(no)) / max(depth - 3, 1), 0 at a
 /// prompt and where neither word is among the likeliest. Self-evaluation as in MCTS-DPO (Xie et al. 2024, arXiv:2405.00451), whose
@@ -33,14 +33,14 @@ pub struct OwnQuestion {
     /// What is asked, by its ticket: the state's tree and depth.
     asked: HashMap<u64, (u64, usize)>,
     told: HashMap<u64, Told>,
-    /// Trees that were asked about, and whether they have ended.
-    trees: HashMap<u64, bool>,
+    /// Trees that ended while a question about them was pending.
+    ended: HashSet<u64>,
 }
 
 impl OwnQuestion {
     /// A question in tokens, and the tokens that begin its two answers.
     pub fn new(ids: Vec<u32>, yes: HashSet<u32>, no: HashSet<u32>) -> OwnQuestion {
-        OwnQuestion { ids, yes, no, asked: HashMap::new(), told: HashMap::new(), trees: HashMap::new() }
+        OwnQuestion { ids, yes, no, asked: HashMap::new(), told: HashMap::new(), ended: HashSet::new() }
     }
 
     /// Questions that are not answered yet.
@@ -71,7 +71,6 @@ impl OwnQuestion {
         match policy.submit_with(request, &Wishes { alternatives: ALTERNATIVES, ..Wishes::default() }) {
             Ok(()) => {
                 self.asked.insert(state.ticket | OWN, (tree, state.depth()));
-                self.trees.entry(tree).or_insert(false);
                 None
             }
             Err(error) if error.tree() == Some(tree) => Some((state.ticket, Err(ValueError::State(error.reason())))),
@@ -117,16 +116,14 @@ impl OwnQuestion {
 
     /// A tree of the search has ended.
     pub(super) fn forget(&mut self, tree: u64, policy: &mut impl Policy) {
-        if let Some(ended) = self.trees.get_mut(&(tree | OWN)) {
-            *ended = true;
-            self.end(tree | OWN, policy);
-        }
+        self.ended.insert(tree | OWN);
+        self.end(tree | OWN, policy);
     }
 
     /// Drops what the policy keeps for the questions of a tree that has ended, once none is pending.
     fn end(&mut self, tree: u64, policy: &mut impl Policy) {
-        if self.trees.get(&tree) == Some(&true) && self.asked.values().all(|(of, _)| *of != tree) {
-            self.trees.remove(&tree);
+        if self.ended.contains(&tree) && self.asked.values().all(|(of, _)| *of != tree) {
+            self.ended.remove(&tree);
             policy.forget(tree);
         }
     }

@@ -10,17 +10,12 @@ use std::time::Duration;
 
 /// How a state is put before a policy, and how its answer becomes a value.
 pub trait Reading: Send {
-    /// The request and what is wished for beside it; ticket and tree are set by who sends it. `None` for a state that has a value
-    /// without asking, [`unasked`](Reading::unasked).
+    /// The request and what is wished for beside it; ticket and tree are set by who sends it. `None` for a state that is worth 0
+    /// without asking.
     ///
     /// # Errors
     /// A state that cannot be asked about.
     fn request(&mut self, state: &State) -> Result<Option<(StepRequest<'static>, Wishes)>, String>;
-
-    /// The value of a state that is not asked about.
-    fn unasked(&self) -> f32 {
-        0.0
-    }
 
     /// What an answer says. `told` are the tokens of the prefix, where they were wished for.
     ///
@@ -62,7 +57,7 @@ impl<P: Policy + Send, R: Reading> PolicyValuer<P, R> {
     fn begin(&mut self, state: &Arc<State>) -> Result<Option<f32>, ValueError> {
         let of_state = ValueError::State;
         let Some((request, wishes)) = self.reading.request(state).map_err(of_state)? else {
-            return Ok(Some(self.reading.unasked()));
+            return Ok(Some(0.0));
         };
         let request = StepRequest { ticket: state.ticket, tree: state.tree, ..request };
         match self.policy.submit_with(request, &wishes) {

@@ -58,7 +58,7 @@ impl<P: Policy + Send, F: Policy + Send> Valuer for RatioValuer<P, F> {
     }
 
     fn pending(&self) -> usize {
-        self.policy.pending().max(self.reference.pending()).max(self.halves.len())
+        self.policy.pending().max(self.reference.pending())
     }
 
     fn room(&self) -> usize {

@@ -1,7 +1,7 @@
 //! What another policy is asked about a state.
 
 use super::{Reading, State};
-use crate::judge::{Judge, Place, Sampled};
+use crate::judge::{Judge, NO_ROOM, Place, Sampled, mean_reward};
 use crate::request::{Expansion, Finish, StepRequest, Stops, Unit};
 use crate::seed::mix;
 use crate::wishes::{Told, Wishes};
@@ -108,11 +108,10 @@ where
         Ok(Some((request, Wishes::default())))
     }
 
-    /// As the search's own rollouts: a path that was cut short counts -1, one without a reward does not count, and where none counts
-    /// the value is 0.
+    /// As of the search's own rollouts.
     fn value(&mut self, state: &State, answer: &Expansion, _told: &[Told]) -> Result<f32, String> {
         if answer.candidates.is_empty() {
-            return Ok(-1.0);
+            return Ok(NO_ROOM as f32);
         }
         let (prompt, _) = state.last_step();
         let tree = Tree::new((self.info)(state.tree), "", &[]);
@@ -124,9 +123,6 @@ where
             Sampled { text: text.into(), is_cut: false }
         });
         let verdicts = self.judge.judge_paths(at, &texts.collect::<Vec<_>>());
-        let cut = answer.candidates.len() - verdicts.len();
-        let rewards = verdicts.iter().filter_map(|verdict| verdict.reward).map(f64::from);
-        let rewards: Vec<f64> = rewards.chain(std::iter::repeat_n(-1.0, cut)).collect();
-        Ok(if rewards.is_empty() { 0.0 } else { (rewards.iter().sum::<f64>() / rewards.len() as f64) as f32 })
+        Ok(mean_reward(&verdicts, answer.candidates.len() - verdicts.len()) as f32)
     }
 }
