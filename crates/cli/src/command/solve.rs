@@ -12,7 +12,7 @@ use espalier_eval::{Diagnosis, Solving, best_solution};
 use espalier_files::seed_from;
 use espalier_rounds::stage::search::settings;
 use espalier_rounds::stage::tasks::asked;
-use espalier_rounds::stage::values::{Searched, Values, joined};
+use espalier_rounds::stage::values::{Searched, Values};
 use espalier_tree::{Ending, NodeId, Tree};
 
 /// Flags of `mcts-gen solve`.
@@ -44,17 +44,15 @@ pub fn run(args: &SolveArgs) -> Result<Outcome> {
     let task = source.task(&config)?;
     let mut opened = source.open(&config, crate::session::print_notice)?;
     let settings = settings(&config, &task, opened.about().has_value_head);
-    let policy = asked(opened.policy()?, &source, &task)?;
+    let mut policy = asked(opened.policy()?, &source, &task)?;
     let seed = seed_from(&[&config.seed, &"solve", &question]);
     let solving = Solving { task: &task, search: settings.clone(), tree: 0, seed };
     let tree_info = |_| solving.tree_info(question);
     let searched = Searched { info: &tree_info, start: &|_| String::new(), judge: None };
     let notice = crate::session::print_notice;
-    let sources = values.map(|values| values.open(searched, &source, &config, notice)).transpose()?;
-    let (tree, _) = std::thread::scope(|scope| {
-        let mut policy = joined(policy, sources, |work| drop(scope.spawn(work)))?;
-        let solved = solving.tree(question, policy.as_mut());
-        solved.map_err(|reason| anyhow!("the question cannot be solved: {reason}"))
+    let sources = values.open(searched, &source, &config, notice)?;
+    let (tree, _) = sources.with(policy.as_mut(), |policy| {
+        solving.tree(question, policy).map_err(|reason| anyhow!("the question cannot be solved: {reason}"))
     })?;
     let Some(end) = best_solution(&tree) else {
         let mut diagnosis = Diagnosis::default();

@@ -1,8 +1,10 @@
 //! Settings of judges that are models on servers.
 
 use crate::scorer::Scope;
+use espalier_server::{Posts, ServerConfig, ServerError, Servers};
 use espalier_settings::range::{above, at_least};
 use espalier_settings::{choices, settings};
+use std::time::Duration;
 
 choices! {
     /// Which of a server's endpoints is asked.
@@ -75,3 +77,35 @@ settings! {
 
 /// `Grade: 7`, `**Grade: 7/10**`.
 const DEFAULT_VERDICT: &str = r"(?i)^[\s*_#>]*grade[\s*_:=]*(\d+(?:\.\d+)?)(?:\s*/\s*10)?[\s*_.]*$";
+
+/// No request is waited for longer, whatever is set.
+const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl ServerJudgeConfig {
+    /// The same with the defaults of all that decides only how fast a judge speaks, or when it is given up.
+    #[must_use]
+    pub fn deciding(&self) -> ServerJudgeConfig {
+        let ServerJudgeConfig { batch, max_requests, timeout_s, patience_s, failures, .. } = Self::default();
+        ServerJudgeConfig { batch, max_requests, timeout_s, patience_s, failures, ..self.clone() }
+    }
+
+    /// Meets servers, to be asked as often and as patiently as is set here. `connection` has what they are reached by: key, backoff
+    /// and patience at the start.
+    ///
+    /// # Errors
+    /// As [`Posts::open`].
+    pub fn posts(
+        &self,
+        servers: &Servers,
+        connection: &ServerConfig,
+        notice: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Result<Posts, ServerError> {
+        let (timeout, max_requests) = (bounded(self.timeout_s), self.max_requests);
+        let connection = ServerConfig { timeout, max_requests, ..connection.clone() };
+        Posts::open(servers, &connection, bounded(self.patience_s), notice)
+    }
+}
+
+fn bounded(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST).min(LONGEST)
+}

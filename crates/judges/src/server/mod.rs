@@ -25,15 +25,12 @@ use espalier_server::{PostError, Posts, ServerConfig, Servers};
 use regex::Regex;
 use reward::Text;
 use std::sync::Arc;
-use std::time::Duration;
 use template::Template;
 
 /// Longest regular expression, compiled.
 const PATTERN_BYTES: usize = 1 << 20;
 /// Batches that wait for each thread.
 const WAITING: usize = 2;
-/// No request is waited for longer, whatever is set.
-const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// A judge that is a model on servers.
 pub struct ServerJudge {
@@ -106,18 +103,12 @@ impl ServerJudge {
         }
         let verdict = regex::RegexBuilder::new(&config.verdict).size_limit(PATTERN_BYTES).build();
         let verdict = verdict.map_err(|error| JudgeError::Pattern { problem: error.to_string() })?;
-        let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST).min(LONGEST);
-        let connection = ServerConfig {
-            timeout: seconds(config.timeout_s),
-            max_requests: config.max_requests,
-            ..connection.clone()
-        };
         let (template, of_steps) = (
             Template::new(config.template.as_deref(), config.endpoint)?,
             Template::of_steps(config.template.as_deref())?,
         );
         let told = Arc::clone(&notice);
-        let posts = Posts::open(servers, &connection, seconds(config.patience_s), move |line: &str| told(line))?;
+        let posts = config.posts(servers, connection, move |line: &str| told(line))?;
         let standing = Standing::new(config.failures, notice);
         let shared = Arc::new(Shared { posts, config: config.clone(), verdict, template, of_steps, standing });
         let hands = (0..config.max_requests).map(|_| {

@@ -79,11 +79,25 @@ fn number(config: &ServerJudgeConfig, output: Output, value: &Value) -> Result<f
     };
     let numbers = numbers.filter(|all| !all.is_empty() && all.iter().all(|one| one.is_finite()));
     let numbers = numbers.ok_or_else(|| no_number(value))?;
-    let label = config.label.filter(|_| numbers.len() > 1).unwrap_or(numbers.len() - 1);
-    let missing = || format!("label is {label}, but there are {} numbers", numbers.len());
-    match output {
-        Output::Probability => within(*numbers.get(label).ok_or_else(missing)?),
-        Output::Logit => probability(&numbers, Some(label)).map(|score| score as f32).ok_or_else(missing),
+    config.score_of(output, &numbers)
+}
+
+impl ServerJudgeConfig {
+    /// What numbers of a reward model, one or one for each label, say from 0 to 1.
+    ///
+    /// # Errors
+    /// A label that they have not, and a number that is no probability where probabilities are expected.
+    pub fn score(&self, numbers: &[f64]) -> Result<f32, String> {
+        self.score_of(self.output, numbers)
+    }
+
+    fn score_of(&self, output: Output, numbers: &[f64]) -> Result<f32, String> {
+        let label = self.label.filter(|_| numbers.len() > 1).unwrap_or(numbers.len().saturating_sub(1));
+        let missing = || format!("label is {label}, but there are {} numbers", numbers.len());
+        match output {
+            Output::Probability => within(*numbers.get(label).ok_or_else(missing)?),
+            Output::Logit => probability(numbers, Some(label)).map(|score| score as f32).ok_or_else(missing),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use espalier_settings::range::above;
 use espalier_settings::settings;
+use std::time::Duration;
 
 settings! {
     /// Servers that a run's rounds and an experiment's blocks search and evaluate with, while this process trains. They are
@@ -15,5 +16,12 @@ settings! {
         pub patience_s: f64 = 900.0, above(0);
         /// Seconds that a request may take.
         pub request_timeout_s: f64 = 600.0, above(0);
+    }
+}
+
+impl ServingConfig {
+    /// What a request may take.
+    pub(crate) fn request_timeout(&self) -> Duration {
+        Duration::try_from_secs_f64(self.request_timeout_s).unwrap_or(Duration::MAX)
     }
 }

@@ -19,7 +19,7 @@ choices! {
 }
 
 settings! {
-    /// How values are made where `search.evaluation` takes them from elsewhere: server:URL, folder:DIR, implicit:DIR, prover:DIR|URL, self.
+    /// How values are made where `search.evaluation` takes them from elsewhere: server:URL, folder:DIR, implicit:DIR, prover:DIR, prover:URL, self.
     pub struct ValuesConfig {
         /// Where the models of values run, as runtime.device says; if left out, where the policy does. It decides only how fast values come.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,7 +36,7 @@ settings! {
         /// With implicit:DIR, the folder of the reference; if left out, the policy that samples.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub reference: Option<String> = None;
-        /// With prover:DIR|URL, paths that the prover samples from each state; their mean reward is the value.
+        /// With prover:DIR or prover:URL, paths that the prover samples from each state; their mean reward is the value.
         ///
         /// arXiv:2410.08146.
         pub paths: usize = 4, between(1, 65_535);

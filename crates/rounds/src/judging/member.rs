@@ -1,14 +1,14 @@
 //! One judge, as flags and files name it.
 
 use crate::config::JudgingConfig;
-use crate::stage::policy_source::{START_PATIENCE, api_key};
+use crate::stage::policy_source::connection;
 use anyhow::{Context, Result, anyhow, bail};
 use espalier_files::fingerprint;
 use espalier_judges::{
     Answer, Choices, CommandConfig, Compare, Countdown, Equations, Format, Notice, Program, Refusal, Remembered, Scope,
     Scorer, ServerJudge, Tests,
 };
-use espalier_server::{ServerConfig, Servers};
+use espalier_server::Servers;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -94,8 +94,7 @@ impl Spec {
     fn server(&self, config: &JudgingConfig, notice: Notice) -> Result<ServerJudge> {
         // A list of judges has commas between; addresses of one judge have blanks.
         let servers = Servers::parse(self.place.split_whitespace())?;
-        let connection = ServerConfig { start_patience: START_PATIENCE, api_key: api_key(), ..ServerConfig::default() };
-        Ok(ServerJudge::open(&servers, &config.server, &connection, notice)?)
+        Ok(ServerJudge::open(&servers, &config.server, &connection(), notice)?)
     }
 
     /// The files that decide what the judge says, with hashes of what is in them.

@@ -8,7 +8,6 @@ use crate::contract::Identity;
 use crate::stage::starts::Starts;
 use anyhow::Result;
 use espalier_eval::{FormatJudge, Member, Panel};
-use espalier_judges::ServerJudgeConfig;
 use espalier_search::Judge;
 use espalier_task::{AnswerKind, Problem, Task};
 use member::Spec;
@@ -109,9 +108,7 @@ fn specs(config: &JudgingConfig, task: &Task) -> Result<Vec<Spec>> {
 /// A file that cannot be read.
 pub fn identify(identity: Identity, config: &RunConfig, task: &Task) -> Result<Identity> {
     let default = JudgingConfig::default();
-    let ServerJudgeConfig { batch, max_requests, timeout_s, patience_s, failures, .. } = default.server;
-    let server =
-        ServerJudgeConfig { batch, max_requests, timeout_s, patience_s, failures, ..config.judging.server.clone() };
+    let server = config.judging.server.deciding();
     let judging = JudgingConfig { processes: 0, server, ..config.judging.clone() };
     let mut identity = identity.setting("judging", &judging, &default)?;
     for spec in specs(&config.judging, task)? {

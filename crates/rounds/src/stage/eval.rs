@@ -8,7 +8,7 @@ use crate::stage::policy_folder::{self, PolicyFolder};
 use crate::stage::policy_source::PolicySource;
 use crate::stage::search::{Skipped, settings};
 use crate::stage::tasks::{asked, described};
-use crate::stage::values::{self, Searched, Values, joined};
+use crate::stage::values::{Searched, Values};
 use anyhow::{Context as _, Result, bail};
 use espalier_eval::{
     AnswerJournal, Answered, Answering, EvalError, GroupScore, ProblemSamples, Sample, grade, read_samples,
@@ -79,12 +79,12 @@ pub fn run(
     let task = source.task(config)?;
     let grader = Grader::new(problems.iter().copied(), config.eval.boxed_only)?.of_task(&task);
     let is_searched = matches!(config.eval.method, Method::Beam | Method::Mcts);
-    let values = if is_searched { Values::look(config, source)? } else { None };
+    let values = if is_searched { Values::look(config, source)? } else { Values::NONE };
     let judging = Judging::open(&config.judging, &task, problems.iter().copied(), context.notice)?;
     let mut opened = source.open(config, context.notice)?;
     let hash = opened.about().policy_hash.clone();
     let mut identity = identity(groups, config, (&task, source), hash.clone())?;
-    identity = values::identify(values.as_ref(), identity, config)?;
+    identity = values.identify(identity, config)?;
     if let Some(verifier) = verifier {
         identity = identity.input("verifier", policy_folder::fingerprint(verifier.path())?);
     }
@@ -110,18 +110,17 @@ pub fn run(
     let tree_info = |index: u64| answering.tree_info(problems[index as usize]);
     // References are not looked at.
     let searched = Searched { info: &tree_info, start: &|_| String::new(), judge: None };
-    let sources = values.map(|values| values.open(searched, source, config, context.notice)).transpose()?;
+    let sources = values.open(searched, source, config, context.notice)?;
     let mut policy = asked(opened.policy()?, source, &task)?;
-    let sampled_tokens = std::thread::scope(|scope| {
-        let mut policy = joined(Box::new(policy.as_mut()), sources, |work| drop(scope.spawn(work)))?;
-        answering.run(policy.as_mut(), &mut |index, answer: Answered| {
+    let sampled_tokens = sources.with(policy.as_mut(), |policy| {
+        answering.run(policy, &mut |index, answer: Answered| {
             journal.append(index, &answer)?;
             answered[index] = Some(answer);
             done += 1;
             context.observer.advanced(done as u64, total, "");
             Ok(work.note()?)
         })?;
-        anyhow::Ok(policy.stats().tokens_sampled)
+        Ok(policy.stats().tokens_sampled)
     })?;
     let mut answered: Vec<Answered> = answered.into_iter().map(Option::unwrap_or_default).collect();
     let scores = match verifier {
@@ -230,15 +229,7 @@ fn check_verifier(verifier: &PolicyFolder, source: &PolicySource, config: &RunCo
         bail!("--verifier goes with --method sample: the other methods have one answer, or a vote of their own");
     }
     verifier.check_value_head()?;
-    let (own, other) = (verifier.tokenizer()?, source.tokenizer()?);
-    if own.fingerprint() != other.fingerprint() {
-        bail!(
-            "{} has another tokenizer than the policy; a verifier reads the policy's own tokens: make one of trees that this \
-             policy, or one with its tokenizer, has searched",
-            verifier.path().display()
-        );
-    }
-    Ok(())
+    source.check_tokens_of(verifier)
 }
 
 /// The scores of all answers by problem, see [`answers::scores`](crate::stage::verifier::answers::scores).

@@ -17,11 +17,15 @@ use std::time::Duration;
 /// The environment variable that holds the servers' key, as in OpenAI's own clients.
 const API_KEY: &str = "OPENAI_API_KEY";
 /// Servers that are not there at the start are waited for so long at most.
-pub(crate) const START_PATIENCE: Duration = Duration::from_secs(60);
+const START_PATIENCE: Duration = Duration::from_secs(60);
 
-/// The servers' key, if there is one.
-pub(crate) fn api_key() -> Option<String> {
-    std::env::var(API_KEY).ok().filter(|key| !key.trim().is_empty())
+/// How servers are reached: with the environment's key, if there is one.
+pub(crate) fn connection() -> ServerConfig {
+    ServerConfig {
+        start_patience: START_PATIENCE,
+        api_key: std::env::var(API_KEY).ok().filter(|key| !key.trim().is_empty()),
+        ..ServerConfig::default()
+    }
 }
 
 /// A policy to sample from, looked at but not opened.
@@ -107,8 +111,7 @@ impl ServerSource {
             max_requests: config.runtime.max_rows,
             timeout: self.timeout,
             start_patience: START_PATIENCE.min(self.timeout),
-            api_key: api_key(),
-            ..ServerConfig::default()
+            ..connection()
         };
         ServerPolicy::open(&self.servers, tokenizer, settings, notice).context("cannot sample from the servers")
     }
@@ -153,8 +156,7 @@ impl PolicySource {
     pub fn of_run(path: &Path, config: &RunConfig) -> Result<PolicySource> {
         let folder = PolicyFolder::open(path)?;
         let Some(servers) = servers_of_run(config)? else { return Ok(PolicySource::Folder(folder)) };
-        let timeout = Duration::try_from_secs_f64(config.serving.request_timeout_s).unwrap_or(Duration::MAX);
-        Ok(PolicySource::Served(folder, ServerSource::new(servers, path, timeout)?))
+        Ok(PolicySource::Served(folder, ServerSource::new(servers, path, config.serving.request_timeout())?))
     }
 
     /// How this policy's prompts are written, if it says so.
@@ -212,6 +214,21 @@ impl PolicySource {
             PolicySource::Servers(servers) => servers.tokenizer(),
         };
         tokenizer.map(Arc::new)
+    }
+
+    /// Refuses a model of values that reads other tokens than this policy writes.
+    ///
+    /// # Errors
+    /// For another tokenizer, and for one that cannot be loaded.
+    pub(super) fn check_tokens_of(&self, model: &PolicyFolder) -> Result<()> {
+        if model.tokenizer()?.fingerprint() != self.tokenizer()?.fingerprint() {
+            bail!(
+                "{} has another tokenizer than the policy, whose own tokens it is to read; take a model that was made of trees that \
+                 this policy, or one with its tokenizer, has searched",
+                model.path().display()
+            );
+        }
+        Ok(())
     }
 
     /// A name for it: the folder's, or that of the servers' tokenizer.

@@ -9,7 +9,7 @@ use crate::stage::shards::is_part;
 use crate::stage::shards::{Shards, resume_folder};
 use crate::stage::starts::Starts;
 use crate::stage::tasks::{asked, described};
-use crate::stage::values::{self, Searched, Values, joined};
+use crate::stage::values::{Searched, Values};
 use anyhow::{Context as _, Result};
 use espalier_eval::{Diagnosis, stops};
 use espalier_files::{fingerprint, seed_from};
@@ -153,7 +153,7 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     let about = opened.about().clone();
     let settings = settings(config, &task, about.has_value_head);
     let identity = identity(search, config, &settings, &task, about.policy_hash.clone())?;
-    let identity = starts.identify(values::identify(values.as_ref(), identity, config)?, &config.starts)?;
+    let identity = starts.identify(values.identify(identity, config)?, &config.starts)?;
     let resume = resume_folder(search.out);
     let place = Place::folder(search.out, is_part, std::slice::from_ref(&resume));
     let mut work = match contract::begin(place, identity, context)? {
@@ -189,8 +189,8 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
     let mut finished_tokens = 0;
     let (stops, in_flight) = (stops(&task), config.runtime.in_flight);
     let searched = Searched { info: &tree_info, start: &start, judge: Some(judging.judge()) };
-    let sources = values.map(|values| values.open(searched, search.policy, config, context.notice)).transpose()?;
-    let policy = asked(opened.policy()?, search.policy, &task)?;
+    let sources = values.open(searched, search.policy, config, context.notice)?;
+    let mut policy = asked(opened.policy()?, search.policy, &task)?;
     let on_event = |event: SearchEvent| {
         let stored = match event {
             SearchEvent::Finished { index, tree } => {
@@ -204,11 +204,9 @@ pub fn run(search: &Search, context: &Context) -> Result<SearchManifest> {
         };
         stored.map_err(|error| SearchError::Sink(error.into()))
     };
-    let (summary, stats) = std::thread::scope(|scope| {
-        let mut policy = joined(policy, sources, |work| drop(scope.spawn(work)))?;
-        let judge = judging.judge();
-        let summary = search_with_events(&settings, in_flight, &stops, jobs, policy.as_mut(), judge, on_event);
-        anyhow::Ok((summary.context("the search stopped")?, policy.stats()))
+    let (summary, stats) = sources.with(policy.as_mut(), |policy| {
+        let summary = search_with_events(&settings, in_flight, &stops, jobs, policy, judging.judge(), on_event);
+        Ok((summary.context("the search stopped")?, policy.stats()))
     })?;
     for (index, reason) in unasked.into_inner() {
         shards.skip(index, &reason)?;

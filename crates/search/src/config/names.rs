@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 forms!(Strategy: "mcts, best_of_n:N, beam:W, best_first or walk:K");
 forms!(FirstPlay: "a number or below_parent:R");
-forms!(Evaluation: "value_head, rollouts:N, zero, folder:DIR, server:URL, implicit:DIR, prover:DIR|URL, self, or several of them in min(A,B), mean(A,B), mean-Csd(A,B)");
+forms!(Evaluation: "value_head, rollouts:N, zero, folder:DIR, server:URL, implicit:DIR, prover:DIR, prover:URL, self, or several of them in min(A,B), mean(A,B), mean-Csd(A,B)");
 
 pub(super) fn unknown<T: espalier_settings::Setting>(key: &str, name: &str) -> OutOfRange {
     OutOfRange::new(key, format!("{name:?}"), T::kind().to_string())

@@ -3,7 +3,7 @@
 //! ```text
 //!   folder:DIR    a value head on its own device ─────────────┐
 //!   implicit:DIR  beta (log pi - log pi_ref) of the last step ┤
-//!   prover:DIR|URL  mean reward of its paths ─────────────────┼─► each on a thread ─► WithValues ◄─ the policy that samples
+//!   prover:DIR, :URL  mean reward of paths   ─────────────────┼─► each on a thread ─► WithValues ◄─ the policy that samples
 //!   server:URL    a head, a reward model or a grade ──────────┤
 //!   self          the policy asked about its step ────────────┘
 //! ```
@@ -19,16 +19,12 @@ use crate::contract::Identity;
 use crate::stage::policy_folder::{PolicyFolder, fingerprint};
 use crate::stage::policy_source::{PolicySource, ServerSource};
 use anyhow::{Context as _, Result, bail};
-use espalier_search::{
-    Combine, Evaluation, Judge, Outside, OwnQuestion, Policy, Source, ValueSource, Valuer, WithValues,
-};
+use espalier_search::{Combine, Evaluation, Judge, OwnQuestion, Policy, Source, ValueSource, Valuer, Wish, WithValues};
 use espalier_server::Servers;
 use espalier_tokenizer::Tokenizer;
 use espalier_tree::TreeInfo;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
 /// What the sources know of the trees that are searched.
 #[derive(Clone, Copy)]
@@ -44,8 +40,9 @@ pub struct Searched<'s> {
 /// Values from elsewhere, looked at but not opened.
 #[derive(Clone, Debug)]
 pub struct Values {
-    outside: Arc<Outside>,
-    sources: Vec<Looked>,
+    /// None where values come from the policy itself, or from nowhere.
+    sources: Vec<(Source, Looked)>,
+    combine: Combine,
 }
 
 /// A source whose files are there.
@@ -66,37 +63,44 @@ pub struct Opened<'s> {
 }
 
 impl Values {
-    /// Looks at the sources that the configuration names; `None` if values come from the policy itself, or from nowhere.
+    /// No values from elsewhere.
+    pub const NONE: Values = Values { sources: Vec::new(), combine: Combine::Min };
+
+    /// Looks at the sources that the configuration names.
     ///
     /// # Errors
     /// A source that is not there, that there is no way to ask, or that does not go with the policy.
-    pub fn look(config: &RunConfig, policy: &PolicySource) -> Result<Option<Values>> {
-        let Evaluation::Outside(outside) = &config.search.evaluation else { return Ok(None) };
+    pub fn look(config: &RunConfig, policy: &PolicySource) -> Result<Values> {
+        let Evaluation::Outside(outside) = &config.search.evaluation else { return Ok(Values::NONE) };
         if outside.sources.iter().filter(|source| **source == Source::Own).count() > 1 {
             bail!("search.evaluation is {outside}, but the policy has one opinion; name self once");
         }
         let sources = outside.sources.iter().map(|source| {
-            look(source, config, policy).with_context(|| format!("search.evaluation {outside}: the source {source}"))
+            let looked = look(source, config, policy);
+            Ok((source.clone(), looked.with_context(|| format!("search.evaluation {outside}: the source {source}"))?))
         });
-        Ok(Some(Values { outside: Arc::clone(outside), sources: sources.collect::<Result<_>>()? }))
+        Ok(Values { sources: sources.collect::<Result<_>>()?, combine: outside.combine })
     }
 
-    fn identify(&self, mut identity: Identity, config: &RunConfig) -> Result<Identity> {
-        let deciding = ValuesConfig { device: None, ..config.values.clone() };
+    /// Adds what decides the values, if they come from elsewhere: the settings, and the contents of the folders.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn identify(&self, mut identity: Identity, config: &RunConfig) -> Result<Identity> {
+        if self.sources.is_empty() {
+            return Ok(identity);
+        }
+        let server = config.values.server.deciding();
+        let deciding = ValuesConfig { device: None, server, ..config.values.clone() };
         identity = identity.setting("values", &deciding, &ValuesConfig::default())?;
-        let mut add = |name: String, folder: &PolicyFolder| -> Result<()> {
-            let content = fingerprint(folder.path())?;
-            identity.inputs.insert(name, content);
-            Ok(())
-        };
-        for (source, looked) in self.outside.sources.iter().zip(&self.sources) {
+        for (source, looked) in &self.sources {
             match looked {
                 Looked::Folder(folder) | Looked::Prover(PolicySource::Folder(folder)) => {
-                    add(source.to_string(), folder)?;
+                    identity = identity.input(&source.to_string(), fingerprint(folder.path())?);
                 }
                 Looked::Implicit { policy, reference } => {
-                    add(source.to_string(), policy)?;
-                    add(format!("reference of {source}"), reference)?;
+                    identity = identity.input(&source.to_string(), fingerprint(policy.path())?);
+                    identity = identity.input(&format!("reference of {source}"), fingerprint(reference.path())?);
                 }
                 Looked::Prover(_) | Looked::Server(_) | Looked::Own => {}
             }
@@ -116,7 +120,7 @@ impl Values {
         notice: fn(&str),
     ) -> Result<Opened<'s>> {
         let (mut sources, mut own): (Vec<ValueSource<'s>>, _) = (Vec::new(), None);
-        for (source, looked) in self.outside.sources.iter().zip(&self.sources) {
+        for (source, looked) in &self.sources {
             let opened: Result<Box<dyn Valuer + 's>> = match looked {
                 Looked::Own => {
                     own = Some(question(&config.values, policy.tokenizer()?.as_ref())?);
@@ -141,50 +145,30 @@ impl Values {
             };
             sources.push(vec![opened.with_context(|| format!("cannot open the source of values {source}"))?]);
         }
-        Ok(Opened { sources, own, combine: self.outside.combine })
+        Ok(Opened { sources, own, combine: self.combine })
     }
 }
 
-impl<'s> Opened<'s> {
-    /// The policy with these values. `spawn` runs each source on a thread of its own, as long as the policy is there.
+impl Opened<'_> {
+    /// Runs with the policy as it is with these values; each source works on a thread of its own meanwhile.
     ///
     /// # Errors
-    /// A policy that cannot be asked about its own step.
-    pub fn join<P: Policy>(self, policy: P, spawn: impl FnMut(Box<dyn FnOnce() + Send + 's>)) -> Result<WithValues<P>> {
-        if self.own.is_some() && !policy.can(espalier_search::Wish::Alternatives) {
+    /// A policy that cannot be asked about its own step, and what `run` returns.
+    pub fn with<R>(self, policy: &mut dyn Policy, run: impl FnOnce(&mut dyn Policy) -> Result<R>) -> Result<R> {
+        let Opened { sources, own, combine } = self;
+        if sources.is_empty() && own.is_none() {
+            return run(policy);
+        }
+        if own.is_some() && !policy.can(Wish::Alternatives) {
             bail!(
                 "search.evaluation asks for the policy's own opinion (self), but this policy does not say how likely other tokens \
                  than the drawn ones are; take a model folder, or another source"
             );
         }
-        Ok(WithValues::new(policy, self.sources, self.own, self.combine, spawn))
+        std::thread::scope(|scope| {
+            run(&mut WithValues::new(policy, sources, own, combine, |work| drop(scope.spawn(work))))
+        })
     }
-}
-
-/// Adds what decides the values, if they come from elsewhere: the settings, and the contents of the folders.
-///
-/// # Errors
-/// A folder that cannot be read.
-pub fn identify(values: Option<&Values>, identity: Identity, config: &RunConfig) -> Result<Identity> {
-    match values {
-        Some(values) => values.identify(identity, config),
-        None => Ok(identity),
-    }
-}
-
-/// The policy with values from elsewhere, if there are any.
-///
-/// # Errors
-/// As [`Opened::join`].
-pub fn joined<'p, 's>(
-    policy: Box<dyn Policy + 'p>,
-    sources: Option<Opened<'s>>,
-    spawn: impl FnMut(Box<dyn FnOnce() + Send + 's>),
-) -> Result<Box<dyn Policy + 'p>> {
-    Ok(match sources {
-        Some(sources) => Box::new(sources.join(policy, spawn)?),
-        None => policy,
-    })
 }
 
 fn look(source: &Source, config: &RunConfig, policy: &PolicySource) -> Result<Looked> {
@@ -194,7 +178,7 @@ fn look(source: &Source, config: &RunConfig, policy: &PolicySource) -> Result<Lo
         Source::Folder(path) => {
             let folder = folder(path)?;
             folder.check_value_head()?;
-            same_tokens(&folder, policy)?;
+            policy.check_tokens_of(&folder)?;
             Looked::Folder(folder)
         }
         Source::Implicit(path) => {
@@ -206,8 +190,8 @@ fn look(source: &Source, config: &RunConfig, policy: &PolicySource) -> Result<Lo
                     bail!("the policy is on servers; name the folder of the reference in values.reference")
                 }
             };
-            same_tokens(&trained, policy)?;
-            same_tokens(&reference, policy)?;
+            policy.check_tokens_of(&trained)?;
+            policy.check_tokens_of(&reference)?;
             Looked::Implicit { policy: trained, reference }
         }
         Source::Prover(place) if Servers::is_address(place) => {
@@ -216,29 +200,13 @@ fn look(source: &Source, config: &RunConfig, policy: &PolicySource) -> Result<Lo
                 (None, PolicySource::Servers(servers)) => servers.tokenizer_folder().to_owned(),
                 (None, PolicySource::Folder(own) | PolicySource::Served(own, _)) => own.path().to_owned(),
             };
-            let timeout = Duration::try_from_secs_f64(config.serving.request_timeout_s).unwrap_or(Duration::MAX);
-            Looked::Prover(PolicySource::Servers(ServerSource::new(
-                Servers::parse([place.as_str()])?,
-                &tokenizer,
-                timeout,
-            )?))
+            let (servers, timeout) = (Servers::parse([place.as_str()])?, config.serving.request_timeout());
+            Looked::Prover(PolicySource::Servers(ServerSource::new(servers, &tokenizer, timeout)?))
         }
         Source::Prover(path) => Looked::Prover(PolicySource::Folder(folder(path)?)),
         // A list of sources has commas between; addresses of one have blanks.
         Source::Server(place) => Looked::Server(Servers::parse(place.split_whitespace())?),
     })
-}
-
-/// Refuses a model that reads other tokens than the policy writes.
-fn same_tokens(folder: &PolicyFolder, policy: &PolicySource) -> Result<()> {
-    if folder.tokenizer()?.fingerprint() != policy.tokenizer()?.fingerprint() {
-        bail!(
-            "{} has another tokenizer than the policy; values are made of the policy's own tokens: take a model that was made \
-             of this policy, or one with its tokenizer",
-            folder.path().display()
-        );
-    }
-    Ok(())
 }
 
 /// The question about the last step, in tokens.

@@ -4,16 +4,15 @@
 use super::Searched;
 use super::retold::step_texts;
 use crate::config::{RunConfig, ValueInput};
-use crate::stage::policy_source::{START_PATIENCE, api_key};
+use crate::stage::policy_source::connection;
 use anyhow::{Result, bail};
-use espalier_judges::{Asked, Output, Scorer, ServerJudge, ServerJudgeConfig};
+use espalier_judges::{Asked, Scorer, ServerJudge, ServerJudgeConfig};
 use espalier_search::{InBatches, Score, State, ValueError, ValueSource};
-use espalier_server::{PoolInput, PostError, Posts, ServerConfig, Servers, probability};
+use espalier_server::{PoolInput, PostError, Posts, Servers};
 use espalier_task::Problem;
 use espalier_tokenizer::Tokenizer;
 use serde_json::json;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Threads that ask for grades, each with a batch of states of its own; the judge behind them bounds the requests.
 const GRADING: usize = 4;
@@ -27,33 +26,17 @@ pub(super) fn open<'s>(
     notice: fn(&str),
 ) -> Result<ValueSource<'s>> {
     let settings = &config.values.server;
-    let connection = ServerConfig {
-        start_patience: START_PATIENCE,
-        api_key: api_key(),
-        max_requests: settings.max_requests,
-        timeout: seconds(settings.timeout_s),
-        ..ServerConfig::default()
-    };
     if config.values.reads == ValueInput::Tokens {
-        let posts = Posts::open(servers, &connection, seconds(settings.patience_s), notice)?;
-        let heads = Heads { path: path_of(&posts, &tokenizer)?, posts, config: settings.clone() };
-        let heads = Arc::new(heads);
-        return Ok((0..settings.max_requests)
-            .map(|_| Box::new(InBatches::new(Hand(Arc::clone(&heads)))) as Box<_>)
-            .collect());
+        let posts = settings.posts(servers, &connection(), notice)?;
+        let heads = Arc::new(Heads { path: path_of(&posts, &tokenizer)?, posts, config: settings.clone() });
+        let hands = (0..settings.max_requests).map(|_| Hand(Arc::clone(&heads)));
+        return Ok(hands.map(|hand| Box::new(InBatches::new(hand)) as Box<_>).collect());
     }
     let told = Arc::new(move |line: &str| notice(&format!("values: {line}")));
-    let judge = Arc::new(ServerJudge::open(servers, settings, &connection, told)?);
+    let judge = Arc::new(ServerJudge::open(servers, settings, &connection(), told)?);
     let by_step = config.values.reads == ValueInput::Steps;
     let grader = || Grader { judge: Arc::clone(&judge), searched, tokenizer: Arc::clone(&tokenizer), by_step };
     Ok((0..GRADING).map(|_| Box::new(InBatches::new(grader())) as Box<_>).collect())
-}
-
-/// No request is waited for longer, whatever is set.
-const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
-
-fn seconds(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST).min(LONGEST)
 }
 
 /// Which endpoint of a server has the values of token ids.
@@ -110,24 +93,8 @@ impl Heads {
         let pooled = self.posts.pool(PoolInput::Tokens(&ids))?;
         // Of a model that says something of each token, what it says of the last.
         let row = |rows: Vec<Vec<f64>>| rows.into_iter().next_back().unwrap_or_default();
-        pooled.into_iter().map(|rows| self.value(&row(rows)).map_err(wrong)).collect()
-    }
-
-    /// A number from 0 to 1 as a value.
-    fn value(&self, numbers: &[f64]) -> Result<f64, String> {
-        let label = self.config.label;
-        let chosen = match self.config.output {
-            Output::Logit => probability(numbers, label),
-            Output::Probability => numbers.get(label.unwrap_or(numbers.len().saturating_sub(1))).copied(),
-        };
-        let shown = format!("{numbers:?}");
-        let chosen = chosen.ok_or_else(|| format!("its numbers are {shown}, without a label {label:?}"))?;
-        if !(0.0..=1.0).contains(&chosen) {
-            return Err(format!(
-                "its numbers are {shown}, which are no probabilities; set values.server.output = \"logit\""
-            ));
-        }
-        Ok(2.0 * chosen - 1.0)
+        let value = |rows| self.config.score(&row(rows)).map(|score| 2.0 * f64::from(score) - 1.0);
+        pooled.into_iter().map(|rows| value(rows).map_err(wrong)).collect()
     }
 }
 
@@ -163,7 +130,7 @@ struct Grader<'s> {
 }
 
 impl Grader<'_> {
-    fn grades(&self, problems: &[(Problem, Vec<String>)]) -> Vec<Option<f32>> {
+    fn grades(&self, problems: &[&(Problem, Vec<String>)]) -> Vec<Option<f32>> {
         let steps: Vec<Vec<&str>> =
             problems.iter().map(|(_, steps)| steps.iter().map(String::as_str).collect()).collect();
         if self.by_step {
@@ -204,7 +171,7 @@ impl Score for Grader<'_> {
         };
         let all: Vec<(Problem, Vec<String>)> = states.iter().map(told).collect();
         // Nothing was done yet at a question.
-        let asked: Vec<(Problem, Vec<String>)> = all.iter().filter(|(_, steps)| !steps.is_empty()).cloned().collect();
+        let asked: Vec<&(Problem, Vec<String>)> = all.iter().filter(|(_, steps)| !steps.is_empty()).collect();
         let mut grades = self.grades(&asked).into_iter();
         let value = |(_, steps): &(Problem, Vec<String>)| {
             if steps.is_empty() {
