@@ -5,7 +5,7 @@ use crate::tiny::{finished, mcts_gen, shared, step_train, succeed, text};
 use assert_cmd::Command;
 use espalier_model::Transformer;
 use espalier_policy::{Scoring, score};
-use espalier_server::testing::{Asked, Brain, Drawn, FakeServer, Manners};
+use espalier_server::testing::{Elsewhere, FakeServer, Manners};
 use espalier_tokenizer::Tokenizer;
 use espalier_tree::{NodeId, Tree, check, read_trees};
 use serde_json::{Value, json};
@@ -24,11 +24,23 @@ fn problems() -> PathBuf {
 
 /// A search by the policy of a round; that of the first has no value head.
 fn search(round: u32, evaluation: &str, out: &Path, more: &[&str]) -> Command {
+    let policy = policy(round);
+    search_by(&["--threads", "1", "--policy", policy.to_str().unwrap()], evaluation, out, more)
+}
+
+fn search_by(policy: &[&str], evaluation: &str, out: &Path, more: &[&str]) -> Command {
     let mut command = mcts_gen();
-    command.args(["search", "--threads", "1", "--simulations", "6", "--temperature", "1.2", "--max-step-tokens", "60"]);
-    command.args(["--evaluation", evaluation]).args(more);
-    command.arg("--policy").arg(policy(round)).arg("--problems").arg(problems()).arg("--out").arg(out);
+    command.args(["search", "--simulations", "6", "--temperature", "1.2", "--max-step-tokens", "60"]);
+    command.args(["--evaluation", evaluation]).args(policy).args(more);
+    command.arg("--problems").arg(problems()).arg("--out").arg(out);
     command
+}
+
+/// The trees of a policy behind our own server, which has this folder.
+fn searched_on(server: &Served, folder: &Path, evaluation: &str, out: &Path, more: &[&str]) -> Vec<Tree> {
+    let policy = ["--policy", &server.url, "--tokenizer", folder.to_str().unwrap()];
+    succeed(&mut search_by(&policy, evaluation, out, more));
+    trees(out)
 }
 
 fn trees(folder: &Path) -> Vec<Tree> {
@@ -80,21 +92,13 @@ fn our_own_server_s_values_are_those_of_the_folder() {
     assert!(searched(2, &evaluation, &root.path().join("served"), &[]) == expected);
     // A policy on servers has values, too: here from another server than the one that samples.
     let sampler = Served::new(&["--policy", folder.to_str().unwrap()]);
-    let mut command = mcts_gen();
-    command.args(["search", "--simulations", "6", "--temperature", "1.2", "--max-step-tokens", "60", "--evaluation"]);
-    command.args([&evaluation, "--policy", &sampler.url, "--tokenizer", folder.to_str().unwrap(), "--problems"]);
-    succeed(command.arg(problems()).arg("--out").arg(root.path().join("both")));
+    let both = searched_on(&sampler, &folder, &evaluation, &root.path().join("both"), &[]);
     let model = model(&folder);
-    for (ids, _, _, value) in valued(&trees(&root.path().join("both"))) {
+    for (ids, _, _, value) in valued(&both) {
         let expected = score(&model, &[Scoring { prompt_len: ids.len(), ids }]).unwrap()[0].value.unwrap();
         assert!((value - expected).abs() < 1e-5, "{value} is not {expected}");
     }
     assert_eq!((server.ended(), sampler.ended()), (Some(0), Some(0)));
-}
-
-/// A process reward model: of each step the share of its letters that are no e, until it falls ill.
-struct Rewards {
-    left: AtomicI64,
 }
 
 const STEP_END: &str = "<extra_0>";
@@ -103,58 +107,31 @@ fn reward(step: &str) -> f64 {
     step.chars().filter(|&letter| letter != 'e').count() as f64 / step.chars().count().max(1) as f64
 }
 
-impl Brain for Rewards {
-    fn encode(&self, _text: &str) -> Vec<u32> {
-        Vec::new()
+/// A process reward model: of each step the share of its letters that are no e, until it has answered so often and falls ill.
+fn rewards(left: &AtomicI64, path: &str, body: &Value) -> Option<(u16, Value)> {
+    assert_eq!(path, "/pooling");
+    if left.fetch_sub(1, Ordering::SeqCst) <= 0 {
+        return Some((503, json!({ "error": { "message": "ill" } })));
     }
+    let rewards = |text: &Value| -> Value {
+        let (steps, _) = text.as_str().unwrap().rsplit_once(STEP_END).unwrap();
+        // What stands before the first step is the question.
+        steps.split(STEP_END).map(|step| json!([1.0 - reward(step), reward(step)])).collect()
+    };
+    pooled(body, rewards)
+}
 
-    fn decode(&self, _ids: &[u32]) -> String {
-        String::new()
-    }
-
-    fn draw(&self, _asked: &Asked) -> Drawn {
-        unreachable!("no completion is asked for")
-    }
-
-    fn other(&self, path: &str, body: &Value) -> Option<(u16, Value)> {
-        assert_eq!(path, "/pooling");
-        if self.left.fetch_sub(1, Ordering::SeqCst) <= 0 {
-            return Some((503, json!({ "error": { "message": "ill" } })));
-        }
-        let rewards = |text: &Value| -> Value {
-            let (steps, _) = text.as_str().unwrap().rsplit_once(STEP_END).unwrap();
-            // What stands before the first step is the question.
-            steps.split(STEP_END).map(|step| json!([1.0 - reward(step), reward(step)])).collect()
-        };
-        let texts = body["input"].as_array()?.iter();
-        let data: Value = texts.enumerate().map(|(at, text)| json!({ "index": at, "data": rewards(text) })).collect();
-        Some((200, json!({ "data": data })))
-    }
+/// vLLM's answer, with such data of each input.
+fn pooled(body: &Value, data: impl Fn(&Value) -> Value) -> Option<(u16, Value)> {
+    let inputs = body["input"].as_array()?.iter();
+    let data: Value = inputs.enumerate().map(|(at, input)| json!({ "index": at, "data": data(input) })).collect();
+    Some((200, json!({ "data": data })))
 }
 
 /// A head behind vLLM, which has no /value: of token ids the share that are even, as a probability.
-struct Evens;
-
-impl Brain for Evens {
-    fn encode(&self, _text: &str) -> Vec<u32> {
-        Vec::new()
-    }
-
-    fn decode(&self, _ids: &[u32]) -> String {
-        String::new()
-    }
-
-    fn draw(&self, _asked: &Asked) -> Drawn {
-        unreachable!("no completion is asked for")
-    }
-
-    fn other(&self, path: &str, body: &Value) -> Option<(u16, Value)> {
-        let texts = (path == "/pooling").then(|| body["input"].as_array())??;
-        let share = |text: &Value| evens(&serde_json::from_value::<Vec<u32>>(text.clone()).unwrap());
-        let data: Value =
-            texts.iter().enumerate().map(|(at, text)| json!({ "index": at, "data": [share(text)] })).collect();
-        Some((200, json!({ "data": data })))
-    }
+fn even_shares(path: &str, body: &Value) -> Option<(u16, Value)> {
+    let share = |ids: &Value| json!([evens(&serde_json::from_value::<Vec<u32>>(ids.clone()).unwrap())]);
+    (path == "/pooling").then(|| pooled(body, share))?
 }
 
 fn evens(ids: &[u32]) -> f64 {
@@ -163,7 +140,7 @@ fn evens(ids: &[u32]) -> f64 {
 
 fn a_head_behind_vllm_is_asked_by_token_ids() {
     let root = tempfile::tempdir().unwrap();
-    let server = FakeServer::new(Arc::new(Evens), Manners::Vllm);
+    let server = FakeServer::new(Arc::new(Elsewhere(even_shares)), Manners::Vllm);
     for (ids, _, _, value) in valued(&searched(1, &format!("server:{}", server.url()), &root.path().join("trees"), &[]))
     {
         assert!((f64::from(value) - (2.0 * evens(&ids) - 1.0)).abs() < 1e-6, "{value} of {ids:?}");
@@ -174,11 +151,16 @@ fn a_server_s_numbers_are_values_and_its_death_loses_nothing() {
     let root = tempfile::tempdir().unwrap();
     let config = root.path().join("values.toml");
     let template = "{% for step in steps %}{{ step }}{{ step_end }}{% endfor %}";
-    let server = "patience_s = 1.0\nfailures = 2\n";
-    let settings = format!("[values]\nreads = 'steps'\n[values.server]\n{server}template = \"{template}\"\n");
+    let patience = "patience_s = 1.0\nfailures = 2\n";
+    let settings = format!("[values]\nreads = 'steps'\n[values.server]\n{patience}template = \"{template}\"\n");
     fs::write(&config, settings).unwrap();
     let more = ["--config", config.to_str().unwrap()];
-    let well = FakeServer::new(Arc::new(Rewards { left: AtomicI64::new(i64::MAX) }), Manners::Vllm);
+    let server = |left: &Arc<AtomicI64>| {
+        let left = Arc::clone(left);
+        let brain = Elsewhere(move |path: &str, body: &Value| rewards(&left, path, body));
+        FakeServer::new(Arc::new(brain), Manners::Vllm)
+    };
+    let well = server(&Arc::new(AtomicI64::new(i64::MAX)));
     let expected = searched(1, &format!("server:{}", well.url()), &root.path().join("whole"), &more);
     let mut seen = 0;
     for tree in &expected {
@@ -192,13 +174,13 @@ fn a_server_s_numbers_are_values_and_its_death_loses_nothing() {
     }
     assert!(seen > 15, "{seen}");
     // The server dies in the middle; at the same address another one takes its place.
-    let brain = Arc::new(Rewards { left: AtomicI64::new(8) });
-    let ill = FakeServer::new(Arc::<Rewards>::clone(&brain), Manners::Vllm);
+    let left = Arc::new(AtomicI64::new(8));
+    let ill = server(&left);
     let (evaluation, out) = (format!("server:{}", ill.url()), root.path().join("broken"));
     let output = search(1, &evaluation, &out, &more).output().unwrap();
     let error = text(&output.stderr);
     assert!(!output.status.success() && error.contains("a source of values has ended"), "{error}");
-    brain.left.store(i64::MAX, Ordering::SeqCst);
+    left.store(i64::MAX, Ordering::SeqCst);
     assert!(searched(1, &evaluation, &out, &more) == expected);
 }
 
@@ -268,11 +250,8 @@ fn the_own_opinion_is_what_the_model_says_of_yes_and_no() {
     // On a server it is asked the same.
     let folder = policy(1);
     let server = Served::new(&["--policy", folder.to_str().unwrap()]);
-    let mut command = mcts_gen();
-    command.args(["search", "--simulations", "6", "--temperature", "1.2", "--max-step-tokens", "60", "--evaluation"]);
-    command.args(["self", "--policy", &server.url, "--tokenizer", folder.to_str().unwrap()]).args(more);
-    succeed(command.arg("--problems").arg(problems()).arg("--out").arg(root.path().join("served")));
-    assert!(opinions(&trees(&root.path().join("served"))) > 0);
+    let served = searched_on(&server, &folder, "self", &root.path().join("served"), &more);
+    assert!(opinions(&served) > 0);
 }
 
 const QUESTION: &str = "<step>";

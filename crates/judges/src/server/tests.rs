@@ -3,7 +3,7 @@
 use super::{Endpoint, Output, ServerJudge, ServerJudgeConfig};
 use crate::scorer::{Asked, Scorer};
 use crate::testing::{end, math};
-use espalier_server::testing::{Asked as Prompt, Brain, Drawn, FakeServer, Fault, Manners};
+use espalier_server::testing::{Brain, Elsewhere, FakeServer, Fault, Manners};
 use espalier_server::{Backoff, ServerConfig, Servers};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
@@ -23,20 +23,12 @@ fn number(text: &str) -> f64 {
     digits.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0.0)
 }
 
-impl Brain for Model {
-    fn encode(&self, _text: &str) -> Vec<u32> {
-        Vec::new()
+impl Model {
+    fn brain(self: Arc<Model>) -> Arc<dyn Brain> {
+        Arc::new(Elsewhere(move |path: &str, body: &Value| self.answer(path, body)))
     }
 
-    fn decode(&self, _ids: &[u32]) -> String {
-        String::new()
-    }
-
-    fn draw(&self, _asked: &Prompt) -> Drawn {
-        unreachable!("no completion is asked for")
-    }
-
-    fn other(&self, path: &str, body: &Value) -> Option<(u16, Value)> {
+    fn answer(&self, path: &str, body: &Value) -> Option<(u16, Value)> {
         if self.slowly {
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -144,7 +136,7 @@ fn asks(judge: &ServerJudge, count: usize) {
 fn every_endpoint_judges() {
     for endpoint in [Endpoint::Chat, Endpoint::YesNo, Endpoint::Pooling, Endpoint::Classify] {
         let model = Arc::new(Model { slowly: true, ..Model::default() });
-        let server = FakeServer::new(Arc::clone(&model) as Arc<dyn Brain>, Manners::Vllm);
+        let server = FakeServer::new(Arc::clone(&model).brain(), Manners::Vllm);
         let judge = open(&server, &with(endpoint));
         asks(&judge, 40);
         assert_eq!(judge.trouble(), None);
@@ -164,7 +156,7 @@ fn what_passes_is_tried_again() {
         _ => Fault::None,
     };
     for endpoint in [Endpoint::Chat, Endpoint::Pooling] {
-        let server = FakeServer::with_faults(Arc::new(Model::default()), Manners::Vllm, None, faults);
+        let server = FakeServer::with_faults(Arc::new(Model::default()).brain(), Manners::Vllm, None, faults);
         let judge = open(&server, &with(endpoint));
         asks(&judge, 60);
         assert_eq!(judge.trouble(), None);
@@ -173,7 +165,7 @@ fn what_passes_is_tried_again() {
 
 #[test]
 fn a_server_that_dies_and_comes_back_costs_nothing() {
-    let server = FakeServer::new(Arc::new(Model { slowly: true, ..Model::default() }), Manners::Vllm);
+    let server = FakeServer::new(Arc::new(Model { slowly: true, ..Model::default() }).brain(), Manners::Vllm);
     let judge = open(&server, &with(Endpoint::Chat));
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| asks(&judge, 150));
@@ -190,7 +182,7 @@ fn a_server_that_dies_and_comes_back_costs_nothing() {
 
 #[test]
 fn a_text_that_is_not_taken_costs_no_other() {
-    let server = FakeServer::new(Arc::new(Model::default()), Manners::Vllm);
+    let server = FakeServer::new(Arc::new(Model::default()).brain(), Manners::Vllm);
     let judge = open(&server, &ServerJudgeConfig { failures: 1, ..with(Endpoint::Pooling) });
     let problem = math("5");
     let steps = ["worth 5", "too long, worth 5", "worth 5", "worth 5"].map(|step| end(&problem, step, None));
@@ -206,7 +198,7 @@ fn a_text_that_is_not_taken_costs_no_other() {
 
 #[test]
 fn nonsense_in_a_row_ends_a_judge_and_a_wrong_endpoint_does_at_once() {
-    let server = FakeServer::new(Arc::new(Model { writes_nonsense: true, ..Model::default() }), Manners::Vllm);
+    let server = FakeServer::new(Arc::new(Model { writes_nonsense: true, ..Model::default() }).brain(), Manners::Vllm);
     let judge = open(&server, &ServerJudgeConfig { failures: 5, max_requests: 1, ..ServerJudgeConfig::default() });
     let problem = math("5");
     assert_eq!(judge.score(&vec![end(&problem, "worth 5", None); 9]), [None; 9]);
@@ -220,7 +212,7 @@ fn nonsense_in_a_row_ends_a_judge_and_a_wrong_endpoint_does_at_once() {
 
 #[test]
 fn steps_of_paths_have_rewards() {
-    let server = FakeServer::new(Arc::new(Model::default()), Manners::Vllm);
+    let server = FakeServer::new(Arc::new(Model::default()).brain(), Manners::Vllm);
     let judge = open(&server, &ServerJudgeConfig { output: Output::Probability, ..with(Endpoint::Pooling) });
     let forged = "worth 9<extra_0>worth 9";
     let paths: [(&str, &[&str]); 3] =
@@ -234,7 +226,7 @@ fn steps_of_paths_have_rewards() {
 
 #[test]
 fn what_cannot_be_used_is_said_at_the_start() {
-    let server = FakeServer::new(Arc::new(Model::default()), Manners::Vllm);
+    let server = FakeServer::new(Arc::new(Model::default()).brain(), Manners::Vllm);
     let error = |url: &str, config: &ServerJudgeConfig| {
         let servers = Servers::parse([url]).unwrap();
         let connection = ServerConfig { start_patience: Duration::from_millis(100), ..connection() };

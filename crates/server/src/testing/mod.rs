@@ -94,6 +94,31 @@ pub trait Brain: Send + Sync {
     }
 }
 
+/// A model that completes nothing: what it answers to a request for anything else, such as `/pooling`.
+#[derive(Clone, Copy, Debug)]
+pub struct Elsewhere<F>(pub F);
+
+impl<F> Brain for Elsewhere<F>
+where
+    F: Fn(&str, &serde_json::Value) -> Option<(u16, serde_json::Value)> + Send + Sync,
+{
+    fn encode(&self, _text: &str) -> Vec<u32> {
+        Vec::new()
+    }
+
+    fn decode(&self, _ids: &[u32]) -> String {
+        String::new()
+    }
+
+    fn draw(&self, _asked: &Asked) -> Drawn {
+        unreachable!("no completion is asked for")
+    }
+
+    fn other(&self, path: &str, body: &serde_json::Value) -> Option<(u16, serde_json::Value)> {
+        self.0(path, body)
+    }
+}
+
 /// Whose manners the server has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manners {

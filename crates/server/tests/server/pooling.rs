@@ -1,43 +1,26 @@
 //! Numbers of texts over the wire: in order, in one request, tried again where that helps, refused where it does not.
 
 use crate::policy::config;
-use espalier_server::testing::{Asked, Brain, Drawn, FakeServer, Fault, Manners};
+use espalier_server::testing::{Elsewhere, FakeServer, Fault, Manners};
 use espalier_server::{PoolInput, PostError, Posts, Servers, probability};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Gives of a text its length, and of token ids a row each, of which it knows those below 100.
-struct Lengths;
-
-impl Brain for Lengths {
-    fn encode(&self, _text: &str) -> Vec<u32> {
-        Vec::new()
+fn lengths(path: &str, body: &Value) -> Option<(u16, Value)> {
+    assert_eq!((path, &body["model"]), ("/pooling", &json!("fake")));
+    let inputs = body["input"].as_array()?;
+    let numbers = |input: &Value| match input {
+        Value::String(text) => json!([text.len()]),
+        ids => ids.as_array().into_iter().flatten().map(|id| json!([id, 0.5])).collect(),
+    };
+    if body.to_string().contains("999") {
+        return Some((400, json!({ "error": { "message": "token id 999 is out of vocabulary" } })));
     }
-
-    fn decode(&self, _ids: &[u32]) -> String {
-        String::new()
-    }
-
-    fn draw(&self, _asked: &Asked) -> Drawn {
-        unreachable!("no completion is asked for")
-    }
-
-    fn other(&self, path: &str, body: &Value) -> Option<(u16, Value)> {
-        assert_eq!((path, &body["model"]), ("/pooling", &json!("fake")));
-        let inputs = body["input"].as_array()?;
-        let numbers = |input: &Value| match input {
-            Value::String(text) => json!([text.len()]),
-            ids => ids.as_array().into_iter().flatten().map(|id| json!([id, 0.5])).collect(),
-        };
-        if body.to_string().contains("999") {
-            return Some((400, json!({ "error": { "message": "token id 999 is out of vocabulary" } })));
-        }
-        // In another order than they were asked, with their numbers.
-        let data =
-            inputs.iter().enumerate().rev().map(|(index, input)| json!({ "index": index, "data": numbers(input) }));
-        Some((200, json!({ "data": data.collect::<Value>() })))
-    }
+    // In another order than they were asked, with their numbers.
+    let data = inputs.iter().enumerate().rev().map(|(index, input)| json!({ "index": index, "data": numbers(input) }));
+    Some((200, json!({ "data": data.collect::<Value>() })))
 }
 
 #[test]
@@ -47,7 +30,7 @@ fn texts_and_token_ids_have_their_numbers() {
         1 => Fault::Garbage,
         _ => Fault::None,
     };
-    let server = FakeServer::with_faults(Arc::new(Lengths), Manners::Vllm, None, faults);
+    let server = FakeServer::with_faults(Arc::new(Elsewhere(lengths)), Manners::Vllm, None, faults);
     let servers = Servers::parse([server.url().as_str()]).unwrap();
     let posts = Posts::open(&servers, &config(), Duration::from_secs(5), |_| {}).unwrap();
     let texts = posts.pool(PoolInput::Texts(&["a", "abc"])).unwrap();
