@@ -16,9 +16,9 @@ iterate *ARGS: build
     target/release/step-train round --run {{run}} --all {{ARGS}}
     target/release/step-train report --run {{run}}
 
-# compare methods (NAME = methods) on equal trees over seeds, with intervals: hours; repeat to resume
+# runs side by side over seeds, with intervals (NAME: a file in data/experiments): hours; repeat to resume, or to share the work
 experiment NAME *ARGS: build
-    target/release/step-train experiment {{NAME}} --out data/experiment-{{NAME}} {{ARGS}}
+    target/release/step-train experiment data/experiments/{{NAME}}.toml --out data/experiment-{{NAME}} {{ARGS}}
 
 [private]
 build:

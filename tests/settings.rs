@@ -29,6 +29,9 @@ fn command(program: Program, name: &str) -> Command {
     if name == "round" {
         command.arg("--run").arg(finished());
     }
+    if name == "experiment" {
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/experiments/methods.toml"));
+    }
     command
 }
 

@@ -84,7 +84,9 @@ impl Answering<'_> {
     pub fn prompt(&self, problem: &Problem) -> Result<String, String> {
         let prompt = match problem.kind {
             AnswerKind::Code => Ok(problem.question.clone()),
-            AnswerKind::Math | AnswerKind::Choice | AnswerKind::Countdown => self.task.prompt(problem),
+            AnswerKind::Math | AnswerKind::Choice | AnswerKind::Countdown | AnswerKind::Route => {
+                self.task.prompt(problem)
+            }
         };
         prompt.map_err(|error| error.to_string())
     }

@@ -30,6 +30,7 @@
 #![expect(clippy::disallowed_methods, reason = "the one crate that the others' files go through")]
 
 mod caught;
+mod copy;
 mod error;
 mod fingerprint;
 mod folder;
@@ -41,6 +42,7 @@ mod publish;
 mod seed;
 
 pub use caught::{catches_panics, caught};
+pub use copy::copy_whole;
 pub use error::FilesError;
 pub use fingerprint::{fingerprint, hash_file, hash_path};
 pub use folder::{

@@ -1,7 +1,7 @@
 //! Judges: what a step or a path is worth, said by rules, by programs, and by models on servers.
 //!
 //! ```text
-//!                                              ┌─ rules: Answer, Choices, Compare, Countdown, Equations, Format, Refusal, Tests
+//!                                              ┌─ rules: Answer, Choices, Compare, Countdown, Equations, Format, Refusal, Route, Tests
 //!  Asked (problem, steps so far, step, answer) ┼─ Program: lines of JSON to and from a process of any language
 //!                 │                            └─ ServerJudge: a language model that is asked, or a reward model
 //!                 └──► Remembered ──► Scorer ──► a number in [0, 1] for each question, 1 passes; or nothing, never a guess
@@ -37,7 +37,7 @@ mod standing;
 #[cfg(test)]
 mod testing;
 
-pub use built_in::{Answer, Choices, Compare, Countdown, Equations, Format, Refusal, Tests, agreement};
+pub use built_in::{Answer, Choices, Compare, Countdown, Equations, Format, Refusal, Route, Tests, agreement};
 pub use command::{CommandConfig, Program};
 pub use error::JudgeError;
 pub use remembered::Remembered;

@@ -7,7 +7,7 @@
 //!                │
 //!   stage/    search ─► pairs ─► sft, prefer, value ─► extrapolate ─► eval          one unit of work each
 //!                │
-//!   run/      a run's folder, its problems, one round as a page                     experiment/  methods side by side
+//!   run/      a run's folder, its problems, one round as a page                     experiment/  runs side by side
 //! ```
 //! Nothing here prints: an [`Observer`](context::Observer) is told what a person should see. A stage gives back a manifest,
 //! which is also the last file that it writes; see [`contract`].

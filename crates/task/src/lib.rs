@@ -56,7 +56,9 @@ mod sandbox;
 mod task;
 mod write;
 
-pub use answer::{AnswerKind, Equation, FoundBy, Puzzle, Truth, boxed, equations, equivalent, extract};
+pub use answer::{
+    AnswerKind, Cell, Equation, FoundBy, Heading, Puzzle, Route, Truth, boxed, equations, equivalent, extract,
+};
 pub use error::TaskError;
 pub use grade::{Grade, Grader};
 pub use load::{Dataset, Loaded, Reading, load_dataset, load_problems, load_problems_as};

@@ -1,6 +1,6 @@
 //! What a problem is.
 
-use crate::answer::{AnswerKind, Puzzle, equivalent};
+use crate::answer::{AnswerKind, Puzzle, Route, equivalent};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -34,13 +34,14 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Whether an answer is right, as far as answers show it: [`equivalent`] to the reference, or, of a countdown, one that makes
-    /// the target. `None` where nothing says what is right: without a reference, or if only tests can tell.
+    /// Whether an answer is right, as far as answers show it: [`equivalent`] to the reference, or, of a countdown or a route, one that
+    /// makes the target or gets there. `None` where nothing says what is right: without a reference, or if only tests can tell.
     pub fn is_right(&self, answer: &str) -> Option<bool> {
         match self.kind {
             AnswerKind::Math | AnswerKind::Choice if self.answer.trim().is_empty() => None,
             AnswerKind::Math | AnswerKind::Choice => Some(equivalent(&self.answer, answer)),
             AnswerKind::Countdown => Some(Puzzle::read(&self.question)?.solves(answer)),
+            AnswerKind::Route => Some(Route::read(&self.question)?.solves(answer)),
             AnswerKind::Code => None,
         }
     }

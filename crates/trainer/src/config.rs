@@ -4,7 +4,7 @@ use espalier_settings::range::{above, at_least, between, each_of};
 use espalier_settings::{OutOfRange, choices, settings};
 
 /// Names of all objectives, in the order of their registry; they are known also where no objective is compiled.
-pub const LOSSES: [&str; 25] = [
+pub const LOSSES: [&str; 26] = [
     "step_apo",
     "step_dpo",
     "dpo",
@@ -30,6 +30,7 @@ pub const LOSSES: [&str; 25] = [
     "plackett_luce",
     "lipo_lambda",
     "tpo",
+    "gspo",
 ];
 
 choices! {

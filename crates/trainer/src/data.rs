@@ -40,9 +40,27 @@ pub struct PreferencePair {
 }
 
 impl PreferencePair {
+    /// The pair with both steps cut behind the first token in which they differ. What a policy does behind its decision only
+    /// carries it out; a loss over whole steps lowers that of the rejected step, too, and where steps are short the policy
+    /// forgets how to do what it need not have decided (measured in `data/LOG.md`, 2026-11-28). A known reference is dropped,
+    /// since it is of whole steps.
+    #[must_use]
+    pub fn decided(mut self) -> PreferencePair {
+        let end = shared(&self.chosen_ids, &self.rejected_ids) + 1;
+        self.chosen_ids.truncate(end);
+        self.rejected_ids.truncate(end);
+        self.reference = None;
+        self
+    }
+
     pub(crate) fn prompt_steps(&self) -> PromptSteps<'_> {
         PromptSteps { prompt: &self.prompt_ids, steps: vec![&self.chosen_ids, &self.rejected_ids] }
     }
+}
+
+/// The number of tokens in which two steps begin alike.
+fn shared(one: &[u32], other: &[u32]) -> usize {
+    one.iter().zip(other).take_while(|(one, other)| one == other).count()
 }
 
 /// All K steps from one state, for the losses over lists.
@@ -63,6 +81,20 @@ pub struct SiblingList {
 }
 
 impl SiblingList {
+    /// The list with each step cut behind the first token in which it differs from all others, see
+    /// [`PreferencePair::decided`].
+    #[must_use]
+    pub fn decided(mut self) -> SiblingList {
+        let ends: Vec<usize> = (0..self.steps.len())
+            .map(|at| {
+                let others = self.steps.iter().enumerate().filter(|(other, _)| *other != at);
+                others.map(|(_, other)| shared(&self.steps[at], other)).max().unwrap_or(0) + 1
+            })
+            .collect();
+        self.steps.iter_mut().zip(ends).for_each(|(step, end)| step.truncate(end));
+        self
+    }
+
     /// The siblings that `pairs` of one state name, in the order in which they come, each once; a list a state, beside the
     /// index of its first pair. A list's weight is the mean of its pairs'. Steps that are in no pair are unknown here.
     pub fn of_pairs(pairs: &[PreferencePair]) -> Vec<(usize, SiblingList)> {
@@ -156,6 +188,40 @@ pub struct SiblingStates {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_decision_ends_with_the_first_token_that_differs() {
+        let pair = |chosen: &[u32], rejected: &[u32]| {
+            let pair = PreferencePair {
+                prompt_ids: vec![1],
+                chosen_ids: chosen.to_vec(),
+                rejected_ids: rejected.to_vec(),
+                q_chosen: 1.0,
+                q_rejected: -1.0,
+                visits_chosen: 1,
+                visits_rejected: 1,
+                weight: 1.0,
+                q_scale: 1.0,
+                reference: Some([-1.0, -2.0]),
+            };
+            let decided = pair.decided();
+            assert_eq!(decided.reference, None);
+            (decided.chosen_ids, decided.rejected_ids)
+        };
+        assert_eq!(pair(&[5, 6, 7, 8], &[5, 9, 7, 8]), (vec![5, 6], vec![5, 9]));
+        assert_eq!(pair(&[4], &[5, 6]), (vec![4], vec![5]));
+        // One that only goes on where the other ends: its going on is the decision.
+        assert_eq!(pair(&[5, 6], &[5, 6, 7, 8]), (vec![5, 6], vec![5, 6, 7]));
+        let list = SiblingList {
+            prompt_ids: vec![1],
+            steps: vec![vec![5, 6, 7], vec![5, 6, 8, 9], vec![4, 4]],
+            q: vec![1.0, 0.0, -1.0],
+            visits: vec![1; 3],
+            weight: 1.0,
+            q_scale: 1.0,
+        };
+        assert_eq!(list.decided().steps, [vec![5, 6, 7], vec![5, 6, 8], vec![4]]);
+    }
 
     #[test]
     fn every_step_of_a_list_is_in_a_pair_of_neighbours() {

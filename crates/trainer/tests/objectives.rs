@@ -72,8 +72,8 @@ fn values_and_gradients_of_lists() {
         let Loss::List(loss) = objective.loss() else { panic!("{name} takes lists") };
         let column = |field: &str| Tensor::from_slice(&numbers(&case["inputs"][field]));
         let lp = column("lp").set_requires_grad(true);
-        let (len, similarity) = (lp.ones_like(), lp.ones_like());
-        let x = ListInputs { len, similarity, reference: column("ref"), q: column("q"), lp };
+        let (len, n, similarity) = (lp.ones_like(), lp.ones_like(), lp.ones_like());
+        let x = ListInputs { len, n, similarity, reference: column("ref"), q: column("q"), lp };
         let output = loss.evaluate(&x);
         assert_near(output.loss.double_value(&[]), case["value"].as_f64().unwrap(), name);
         output.loss.backward();
@@ -85,11 +85,11 @@ fn values_and_gradients_of_lists() {
 }
 
 #[test]
-fn every_objective_but_two_has_vectors_and_every_vector_an_objective() {
+fn every_objective_but_three_has_vectors_and_every_vector_an_objective() {
     let tested: BTreeSet<String> = cases().iter().map(|case| case["loss"].as_str().unwrap().to_owned()).collect();
     let known: BTreeSet<String> = REGISTRY.iter().map(|entry| entry.about.name.to_owned()).collect();
     let untested: Vec<&String> = known.difference(&tested).collect();
-    assert_eq!(untested, ["sppo_soft", "tpo"], "these two have numbers derived by hand below");
+    assert_eq!(untested, ["gspo", "sppo_soft", "tpo"], "these have numbers derived by hand below");
     assert!(tested.is_subset(&known));
     assert_eq!(known.len(), REGISTRY.len(), "two objectives share a name");
 }
@@ -199,6 +199,31 @@ fn tpo_is_the_lambda_loss_of_log_ratios_scaled_by_one_plus_the_similarity() {
     let case: Case = serde_json::from_str(&format!(r#"{{"inputs": {plain}}}"#)).unwrap();
     let Evaluated::List { value, .. } = scaled.evaluate(&case.inputs).unwrap() else { panic!("a list") };
     assert_near(evaluated("tpo", plain).0, value, "tpo without similarity");
+}
+
+#[test]
+fn gspo_is_the_policy_gradient_of_the_visits() {
+    let evaluated = |inputs: &str| {
+        let case: Case = serde_json::from_str(&format!(r#"{{"inputs": {inputs}}}"#)).unwrap();
+        let Evaluated::List { value, grad_lp, .. } = case.evaluate("gspo").unwrap() else { panic!("a list") };
+        (value, grad_lp)
+    };
+    // Mean 3/4 - 1/4 = 1/2, variance 3/4 (1/2)^2 + 1/4 (3/2)^2 = 3/4: A = (1/2, -3/2) / sqrt(3/4). At ratios of 1 the
+    // gradient is -N_i / N A_i / len_i.
+    let (value, gradient) = evaluated(r#"{"lp": [-2, -3], "ref": [-2, -3], "q": [1, -1], "n": [3, 1], "len": [2, 4]}"#);
+    let deviation = 0.75f64.sqrt();
+    assert_near(value, 0.0, "gspo");
+    assert_near(gradient[0], -0.75 * 0.5 / deviation / 2.0, "gspo, better");
+    assert_near(gradient[1], 0.25 * 1.5 / deviation / 4.0, "gspo, worse");
+    // Ratios of e^(1/2) and e^(-1/2): both have gone as far as they may, and each counts as 1.2 and 0.8 of its advantage.
+    let (value, gradient) = evaluated(r#"{"lp": [-1, -5], "ref": [-2, -3], "q": [1, -1], "n": [3, 1], "len": [2, 4]}"#);
+    assert_near(value, -(0.75 * 1.2 * 0.5 - 0.25 * 0.8 * 1.5) / deviation, "gspo, clipped");
+    assert_eq!(gradient, [0.0, 0.0]);
+    // One that has gone the wrong way is not cut.
+    let (_, gradient) = evaluated(r#"{"lp": [-3, -5], "ref": [-2, -3], "q": [1, -1], "n": [3, 1], "len": [2, 4]}"#);
+    assert_near(gradient[0], -0.75 * 0.5 / deviation / 2.0 * (-0.5f64).exp(), "gspo, fallen");
+    let (value, gradient) = evaluated(r#"{"lp": [-1, -5], "ref": [-2, -3], "q": [-1, -1]}"#);
+    assert_eq!((value, gradient), (0.0, vec![0.0, 0.0]));
 }
 
 #[test]

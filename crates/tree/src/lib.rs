@@ -86,7 +86,7 @@ mod shard;
 pub use arena::{Ending, Kind, MemoryBytes, NewNode, NewStep, Node, NodeId, PASSES, Tree, TreeInfo};
 pub use check::{Violation, check};
 pub use error::TreeError;
-pub use examples::{PathExample, ValueExample, outcome_pairs, sft_paths, value_examples};
+pub use examples::{OutcomePath, PathExample, ValueExample, outcome_pairs, outcome_paths, sft_paths, value_examples};
 pub use journal::Journal;
 pub use outcome::rewards_to_go;
 pub use pairs::{

@@ -1,4 +1,4 @@
-//! `step-train experiment`: methods compared over seeds and granularities.
+//! `step-train experiment`: runs with other settings side by side, over seeds.
 
 use super::config_args::{ConfigArgs, Keys};
 use super::flag::Group;
@@ -6,72 +6,92 @@ use super::keys::RUNTIME_OF_SEARCH;
 use crate::exit::{Outcome, print_result};
 use crate::report::experiment::{table, write_report};
 use crate::session::{OutputFlags, Session};
-use anyhow::Result;
-use clap::{Args, ValueEnum};
-use espalier_files::publish_json;
+use crate::shown::say;
+use anyhow::{Context, Result, bail};
+use clap::{ArgMatches, Args};
+use espalier_files::{Lock, publish_json};
 use espalier_rounds::config::RunConfig;
-use espalier_rounds::experiment::{MethodResult, rows, run_block};
-use espalier_rounds::run::folder::RunFolder;
-use espalier_rounds::run::init;
-use espalier_task::Granularity;
+use espalier_rounds::experiment::{CellRun, Grid, Ran, Row, RunResult, rows};
+use espalier_settings::deviations;
 use std::path::PathBuf;
 
 /// Flags of `step-train experiment`.
 #[derive(Args)]
 pub struct ExperimentArgs {
-    /// What is compared: methods (SFT, Step-APO alone, SFT on found paths, more SFT, rejection-sampling SFT, and after that
-    /// outcome DPO, Step-DPO, Step-APO)
-    #[arg(value_name = "NAME")]
-    name: Name,
-    /// The experiment's folder; given again, it goes on
+    /// What is compared: a TOML file of seeds, [methods.NAME] and [grid], as data/experiments has them
+    #[arg(value_name = "FILE")]
+    grid: PathBuf,
+    /// The experiment's folder; given again, it goes on, and given to several processes, they share its runs
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Seeds, from 0 on: so many blocks of each granularity
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
-    seeds: u64,
+    /// Seeds in the place of the file's
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    seeds: Vec<u64>,
     #[command(flatten)]
     output: OutputFlags,
     #[command(flatten)]
     config: ConfigArgs<ExperimentArgs>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Name {
-    Methods,
-}
-
 impl Keys for ExperimentArgs {
     const FLAGS: &'static [Group] = &[RUNTIME_OF_SEARCH];
 
+    /// They are the grid's.
     fn defaults() -> Option<RunConfig> {
-        Some(RunConfig::small())
+        None
+    }
+
+    /// Those of the first cell: all have the same settings of this machine.
+    fn base(given: &ArgMatches) -> Result<RunConfig> {
+        let Some(grid) = given.get_one::<PathBuf>("grid") else { bail!("give the file of what is compared") };
+        let first = Grid::read(grid)?.1.into_iter().next();
+        first.map(|cell| cell.config).context("nothing is compared")
     }
 }
 
 /// Runs the command.
 pub fn run(args: &ExperimentArgs) -> Result<Outcome> {
-    let Name::Methods = args.name;
-    let defaults = args.config.resolve()?;
+    let (grid, mut cells) = Grid::read(&args.grid)?;
+    for cell in &mut cells {
+        let config = args.config.over(&cell.config)?;
+        if let Some(key) = deviations(&config, &cell.config)?.keys().find(|key| RunConfig::decides(key)) {
+            bail!("--config changes {key}; what decides a result stands in {}", args.grid.display());
+        }
+        cell.config = config;
+    }
+    let seeds = if args.seeds.is_empty() { &grid.seeds } else { &args.seeds };
     let session = Session::new(args.output);
-    let mut results: Vec<MethodResult> = Vec::new();
-    for seed in 0..args.seeds {
-        for granularity in [Granularity::Plan, Granularity::Step] {
-            let name = format!("{granularity}-{seed}");
-            let root = args.out.join(&name);
-            let config = RunConfig { name, seed, rounds: 1, granularity: Some(granularity), ..defaults.clone() };
-            if !root.exists() {
-                init::generated(&root, &session.context(&config))?;
+    let mut results: Vec<RunResult> = Vec::new();
+    let mut elsewhere = 0;
+    for &seed in seeds {
+        let runs: Vec<CellRun> = cells.iter().map(|cell| CellRun::new(cell, seed, &args.out)).collect();
+        for run in &runs {
+            say(format_args!("{}, seed {seed}", run.name));
+            match run.run(&runs, &session.context(&run.config))? {
+                Ran::Done(result) => results.push(result),
+                Ran::Elsewhere => {
+                    say(format_args!("another process is at {}", run.root.display()));
+                    elsewhere += 1;
+                }
             }
-            let run = RunFolder::open(&root)?;
-            let config = RunConfig { runtime: config.runtime, ..run.config()? };
-            results.extend(run_block(run, &session.context(&config))?);
-            // After every block, so that a look at an unfinished experiment shows what there is.
-            let rows = rows(&results);
-            publish_json(&args.out.join("results.json"), &rows)?;
-            write_report(&args.out.join("report.html"), &rows, &toml::to_string_pretty(&config.deciding()?)?)?;
+            // After every run, so that a look at an unfinished experiment shows what there is.
+            write(args, &rows(&cells, grid.baseline.as_deref(), &results), &results)?;
         }
     }
-    print_result(format_args!("{}", table(&rows(&results))));
+    if elsewhere > 0 {
+        say(format_args!(
+            "{elsewhere} runs were other processes' when this one came to them; give the command again for all"
+        ));
+    }
+    print_result(format_args!("{}", table(&rows(&cells, grid.baseline.as_deref(), &results))));
     print_result(format_args!("written to {}\n", args.out.join("report.html").display()));
     Ok(Outcome::Clean)
+}
+
+/// Writes the report of what is done, unless another process just does.
+fn write(args: &ExperimentArgs, rows: &[Row], results: &[RunResult]) -> Result<()> {
+    let path = args.out.join("results.json");
+    let Ok(_lock) = Lock::acquire(&path) else { return Ok(()) };
+    publish_json(&path, &serde_json::json!({ "rows": rows, "runs": results }))?;
+    write_report(&args.out.join("report.html"), rows, &std::fs::read_to_string(&args.grid)?)
 }

@@ -33,6 +33,9 @@ pub struct InitArgs {
     /// With --policy: further problems to evaluate on, unlike the searched ones
     #[arg(long, value_name = "FILE", requires = "policy")]
     out_of_domain: Option<PathBuf>,
+    /// With --policy: further problems to evaluate on, which the gate between rounds looks at and no report
+    #[arg(long, value_name = "FILE", requires = "policy")]
+    validation: Option<PathBuf>,
     /// With --policy: problems with worked solutions for round 0
     #[arg(long, value_name = "FILE", requires = "policy")]
     warm_start: Option<PathBuf>,
@@ -84,6 +87,7 @@ pub fn run(args: &InitArgs) -> Result<Outcome> {
         search: load(&args.problems)?,
         held_out: load(&args.held_out)?,
         out_of_domain: load(&args.out_of_domain)?,
+        validation: load(&args.validation)?,
     };
     init::from_policy(&args.out, policy, &sets, &context)?;
     Ok(Outcome::Clean)

@@ -44,6 +44,7 @@ impl Keys for PreferArgs {
                 flag("loss"),
                 flag("parameters").named("set"),
                 flag("sft_weight"),
+                flag("credit"),
                 flag("solution_q_scale"),
                 flag("held_out_fraction"),
                 flag("append_eos"),

@@ -15,8 +15,7 @@ pub fn write_report(path: &Path, rows: &[Row], config: &str) -> Result<()> {
     let mut environment = Environment::new();
     environment.add_template("report.html", TEMPLATE).context("the report's template is broken")?;
     let figure = |of: fn(&Row) -> Option<Estimate>| {
-        let named =
-            |row: &Row| of(row).map(|estimate| (format!("{} {}", row.granularity, row.method.name()), estimate));
+        let named = |row: &Row| of(row).map(|estimate| (row.cell.clone(), estimate));
         intervals(&rows.iter().filter_map(named).collect::<Vec<_>>())
     };
     let page = environment
@@ -25,7 +24,9 @@ pub fn write_report(path: &Path, rows: &[Row], config: &str) -> Result<()> {
             heads => HEADS,
             rows => rows.iter().map(cells).collect::<Vec<_>>(),
             accuracy => figure(|row| row.in_domain),
-            gain => figure(|row| row.gain),
+            over_baseline => figure(|row| row.over_baseline),
+            round_heads => round_heads(rows),
+            rounds => rows.iter().map(by_round).collect::<Vec<_>>(),
             out_of_domain => figure(|row| row.out_of_domain),
             config => config,
         })
@@ -87,39 +88,51 @@ fn percent(estimate: Option<Estimate>, sign: bool) -> String {
 
 /// Heads of the table.
 pub const HEADS: [&str; 10] = [
-    "step",
-    "method",
-    "blocks",
+    "cell",
+    "seeds",
     "in domain %",
-    "- sft",
-    "- rejection_sft",
+    "- warm start",
+    "- baseline",
     "out of domain %",
-    "examples",
-    "tokens",
-    "train s",
+    "sampled tokens",
+    "trained tokens",
+    "steps",
+    "seconds",
 ];
 
 /// A row's cells, under [`HEADS`].
 pub fn cells(row: &Row) -> [String; 10] {
     [
-        row.granularity.to_string(),
-        row.method.name().to_owned(),
-        row.blocks.to_string(),
+        row.cell.clone(),
+        row.seeds.to_string(),
         percent(row.in_domain, false),
         percent(row.gain, true),
-        percent(row.gain_on_rejection, true),
+        percent(row.over_baseline, true),
         percent(row.out_of_domain, false),
-        format!("{:.0}", row.examples),
-        format!("{:.0}", row.tokens),
+        format!("{:.0}", row.sampled_tokens),
+        format!("{:.0}", row.trained_tokens),
+        format!("{:.0}", row.steps),
         format!("{:.0}", row.wall_s),
     ]
 }
 
-/// The table for the terminal.
+fn round_heads(rows: &[Row]) -> Vec<String> {
+    let rounds = rows.iter().map(|row| row.by_round.len()).max().unwrap_or(0);
+    let names = (0..rounds).map(|round| if round == 0 { "warm start".to_owned() } else { format!("round {round}") });
+    std::iter::once("in domain %".to_owned()).chain(names).collect()
+}
+
+fn by_round(row: &Row) -> Vec<String> {
+    std::iter::once(row.cell.clone()).chain(row.by_round.iter().map(|&estimate| percent(estimate, false))).collect()
+}
+
+/// The tables for the terminal: what each cell came to, and how, round by round.
 pub fn table(rows: &[Row]) -> String {
     let mut lines = vec![HEADS.map(str::to_owned)];
     lines.extend(rows.iter().map(cells));
-    aligned(&lines)
+    let mut rounds = vec![round_heads(rows)];
+    rounds.extend(rows.iter().map(by_round));
+    format!("{}\n{}", aligned(&lines), aligned(&rounds))
 }
 
 #[cfg(test)]

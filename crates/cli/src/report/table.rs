@@ -107,14 +107,16 @@ pub fn interval(score: &Score) -> String {
 }
 
 /// Columns as wide as their widest cell; the first to the left, the others to the right.
-pub fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
-    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| shown(cell).into_owned())).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; N] = std::array::from_fn(width);
+pub fn aligned<R: AsRef<[String]>>(rows: &[R]) -> String {
+    let shown = |row: &R| row.as_ref().iter().map(|cell| shown(cell).into_owned()).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(shown).collect();
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in &rows {
-        let mut line = format!("{:<1$}", row[0], widths[0]);
-        for (cell, width) in row.iter().zip(widths).skip(1) {
+        let mut line = row.first().map_or_else(String::new, |head| format!("{head:<0$}", widths[0]));
+        for (cell, &width) in row.iter().zip(&widths).skip(1) {
             // Writing to a String cannot fail.
             let _ = write!(line, "  {cell:>width$}");
         }

@@ -6,6 +6,7 @@ use crate::scratch::Scratch;
 use arrow::array::{ArrayRef, Float32Array, RecordBatch, StringArray};
 use espalier_files::publish_bytes;
 use espalier_model::{ModelConfig, Transformer};
+use espalier_rounds::config::Credit;
 use espalier_rounds::stage::pair_data::{Reading, load};
 use espalier_tokenizer::Tokenizer;
 use parquet::arrow::ArrowWriter;
@@ -33,7 +34,7 @@ fn reader(scratch: Scratch, name: &'static str) -> impl FnMut(&[u8]) -> bool {
     let tokenizer = Tokenizer::train_bpe(["Q: 6 + 7? A: 13"; 3], 300, &["</s>"]).expect("a tokenizer can be trained");
     let config = ModelConfig::llama(tokenizer.vocab_size(), 4, 4, 1, 2, 1, 16).expect("a shape that makes sense");
     let model = Transformer::init(&config, 1, Device::Cpu).expect("a model of that shape");
-    let reading = Reading { solution_q_scale: 1.0, append_eos: true };
+    let reading = Reading { solution_q_scale: 1.0, append_eos: true, credit: Credit::Decision };
     move |input| {
         let Ok(mut found) = load(&scratch.put(name, input), &model, &tokenizer, reading) else { return false };
         let all = found.count();

@@ -8,6 +8,7 @@ mod countdown;
 mod equations;
 mod format;
 mod refusal;
+mod route;
 
 pub use answer::Answer;
 pub use choices::Choices;
@@ -17,6 +18,7 @@ pub use countdown::Countdown;
 pub use equations::Equations;
 pub use format::Format;
 pub use refusal::Refusal;
+pub use route::Route;
 
 use crate::scorer::Asked;
 

@@ -19,14 +19,23 @@ settings! {
         pub per_round: usize = 500;
         /// Held-out problems of the trained families.
         pub held_out: usize = 500;
+        /// Further held-out problems of the trained families, which the gate between rounds looks at and no report.
+        #[serde(skip_serializing_if = "is_zero")]
+        pub validation: usize = 0;
         /// Problems of the families that are never trained on.
         pub out_of_domain: usize = 200;
+        /// Families of the out-of-domain problems; empty takes the two that are meant for it.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub out_of_domain_families: Vec<String> = Vec::new();
+        /// Fewest and most plan steps of the out-of-domain problems; empty takes those of the others.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub out_of_domain_steps: Vec<u32> = Vec::new();
         /// Fewest plan steps.
-        pub min_steps: u32 = 2, between(2, 5);
+        pub min_steps: u32 = 2, between(2, 10);
         /// Most plan steps.
-        pub max_steps: u32 = 4, between(2, 5);
+        pub max_steps: u32 = 4, between(2, 10);
     }
-    together: ProblemsConfig::steps_rise, ProblemsConfig::numbers_fit_the_steps;
+    together: ProblemsConfig::steps_rise, ProblemsConfig::numbers_fit_the_steps, ProblemsConfig::others_rise;
 }
 
 settings! {
@@ -50,10 +59,26 @@ settings! {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
 impl ProblemsConfig {
     fn steps_rise(&self) -> Result<(), OutOfRange> {
         let (min, max) = (self.min_steps, self.max_steps);
         if min > max { Err(OutOfRange::new("min_steps", min, format!("at most max_steps, {max}"))) } else { Ok(()) }
+    }
+
+    fn others_rise(&self) -> Result<(), OutOfRange> {
+        match self.out_of_domain_steps[..] {
+            [] => Ok(()),
+            [min, max] if min <= max => Ok(()),
+            _ => {
+                let given = format!("{:?}", self.out_of_domain_steps);
+                Err(OutOfRange::new("out_of_domain_steps", given, "[fewest, most] or empty"))
+            }
+        }
     }
 
     fn numbers_fit_the_steps(&self) -> Result<(), OutOfRange> {

@@ -8,7 +8,7 @@ use espalier_settings::{OutOfRange, settings};
 settings! {
     /// Who judges steps and paths. Each judge but a lone `answer` has a column in the trees.
     pub struct JudgingConfig {
-        /// Judges: answer, format, equations, tests, choices, refusal, compare, countdown, command:PROG, sandboxed:FILE.py or server:URL[#MODEL], each as NAME=JUDGE where its column is to have another name.
+        /// Judges: answer, format, equations, tests, choices, refusal, compare, countdown, route, command:PROG, sandboxed:FILE.py or server:URL[#MODEL], each as NAME=JUDGE where its column is to have another name.
         ///
         /// `command:PROG` is a program that reads questions and writes numbers, a line of JSON each; `sandboxed:FILE.py` is one of
         /// standard Python that is kept from the machine; `server:URL` is a model behind an HTTP server, or behind several, with

@@ -31,7 +31,7 @@ pub use round::{RoundConfig, RoundStage};
 pub use runtime::{Place, RuntimeConfig, StorageConfig};
 pub use serving::ServingConfig;
 pub use starts::{StartStates, StartsConfig};
-pub use training::{PreferConfig, SftConfig};
+pub use training::{Credit, PreferConfig, Preferred, SftConfig};
 pub use values::{ValueInput, ValuesConfig};
 pub use verifier::VerifierConfig;
 

@@ -5,7 +5,7 @@ use espalier_settings::settings;
 use std::time::Duration;
 
 settings! {
-    /// Servers that a run's rounds and an experiment's blocks search and evaluate with, while this process trains. They are
+    /// Servers that a run's rounds and an experiment's runs search and evaluate with, while this process trains. They are
     /// started for each policy by a command of yours and ended when it has answered.
     pub struct ServingConfig {
         /// Addresses of the servers, as `--policy` takes them; none samples in this process.

@@ -1,7 +1,7 @@
 //! Tables `sft` and `prefer`, and the paper's numbers for every training stage.
 
 use espalier_settings::range::{at_least, at_least_and_below, one_of};
-use espalier_settings::settings;
+use espalier_settings::{choices, settings};
 use espalier_trainer::{LOSSES, TrainConfig};
 use std::collections::BTreeMap;
 
@@ -31,11 +31,35 @@ settings! {
     }
 }
 
+choices! {
+    /// What is preferred to what.
+    pub enum Preferred {
+        /// Steps of one state.
+        Steps = "steps",
+        /// Correct paths to wrong ones, a tree taken for so many whole samples: outcome-level DPO, and, by losses over lists, GRPO's groups.
+        Paths = "paths",
+    }
+}
+
+choices! {
+    /// Which tokens of a step a preference is about.
+    pub enum Credit {
+        /// All of them.
+        Step = "step",
+        /// Those up to the first in which it differs from the other: what follows only carries out what was decided there, and where it is rejected would be unlearnt with it.
+        Decision = "decision",
+    }
+}
+
 settings! {
     /// Preference training.
     pub struct PreferConfig {
         /// Objective; step-train objective --list explains them.
         pub loss: String = "step_apo".into(), one_of(LOSSES);
+        /// What a round prefers: steps, by the pairs rules, or whole paths.
+        pub of: Preferred = Preferred::Steps;
+        /// Which tokens of a step the preference is about.
+        pub credit: Credit = Credit::Step;
         /// A parameter of the objective that differs from its default, as in beta=0.1.
         pub parameters: BTreeMap<String, f64> = BTreeMap::new();
         /// Weight of an added supervised term on the chosen step.

@@ -1,24 +1,20 @@
-//! Methods side by side: the same policies, the same trees, one training apart.
+//! Runs side by side: the same beginning, each with settings of its own, over seeds.
 //!
 //! ```text
-//!  seed, granularity ─► warm start ─► search ─┬─► sft            as it is
-//!   (one "block")                             ├─► step_apo_alone pairs only
-//!                                             ├─► found_sft      found paths only
-//!                                             ├─► more_sft       as many further steps on worked solutions only
-//!                                             ├─► rejection_sft  worked solutions and found paths ─┬─► outcome_dpo
-//!                                             │                                                    ├─► step_dpo
-//!                                             └── pairs, trees ────────────────────────────────────┴─► step_apo
+//!  grid file ─► methods x points of the grid ─► cells      one setting of a run each
+//!  seeds ──────────────┐                          │
+//!                      ▼                          ▼
+//!                  one run for each seed of a cell ─► rounds ─► results ─► rows with intervals
+//!                      │ shares with its seed's other runs what is equal: problems, warm start, the first trees
 //! ```
-//! Every method of a block starts from one policy and learns from one sample of trees, so that the sampling budget is
-//! equal to the token and differences between methods can be taken within a block. Blocks are the unit of replication:
-//! intervals are Student's t over them. Every stage publishes its output, so a killed experiment goes on where it was.
+//! A seed is the unit of replication: policies, problems and trees of one seed begin alike in all cells, so that differences
+//! are taken within a seed, and intervals are Student's t over seeds. A cell's run is a run like any other: what it writes,
+//! resumes and refuses is a round's.
 
-mod block;
-mod method;
+mod cell;
+mod grid;
 mod results;
-mod run;
-mod train;
 
-pub use method::Method;
-pub use results::{Estimate, MethodResult, Row, rows};
-pub use run::run_block;
+pub use cell::{CellRun, Ran};
+pub use grid::{Cell, Grid};
+pub use results::{Estimate, RoundPoint, Row, RunResult, rows};

@@ -5,15 +5,15 @@ use crate::stage::policy_source::connection;
 use anyhow::{Context, Result, anyhow, bail};
 use espalier_files::fingerprint;
 use espalier_judges::{
-    Answer, Choices, CommandConfig, Compare, Countdown, Equations, Format, Notice, Program, Refusal, Remembered, Scope,
-    Scorer, ServerJudge, Tests,
+    Answer, Choices, CommandConfig, Compare, Countdown, Equations, Format, Notice, Program, Refusal, Remembered, Route,
+    Scope, Scorer, ServerJudge, Tests,
 };
 use espalier_server::Servers;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Judges that are built in, and the forms of the others.
-const KNOWN: &str = "answer, format, equations, tests, choices, refusal, compare, countdown, command:PROG, sandboxed:FILE.py \
+const KNOWN: &str = "answer, format, equations, tests, choices, refusal, compare, countdown, route, command:PROG, sandboxed:FILE.py \
                      or server:URL[#MODEL]";
 /// Verdicts of a judge that are kept, of about a hundred bytes each.
 const MEMORY: usize = 100_000;
@@ -49,7 +49,7 @@ impl Spec {
         let has_place = matches!(kind, "command" | "sandboxed" | "server");
         let is_built_in = matches!(
             kind,
-            "answer" | "format" | "equations" | "tests" | "choices" | "refusal" | "compare" | "countdown"
+            "answer" | "format" | "equations" | "tests" | "choices" | "refusal" | "compare" | "countdown" | "route"
         );
         if !(has_place && !place.is_empty() || is_built_in && place.is_empty()) {
             bail!(
@@ -71,6 +71,7 @@ impl Spec {
             "refusal" => Ok(Box::new(Refusal)),
             "compare" => Ok(Box::new(Compare)),
             "countdown" => Ok(Box::new(Countdown)),
+            "route" => Ok(Box::new(Route)),
             "tests" => Tests::open().map(|judge| self.remembered(judge)).map_err(Into::into),
             "command" => {
                 let judge = Program::open(&self.place, &command_config(config), notice);

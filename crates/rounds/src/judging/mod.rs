@@ -9,7 +9,7 @@ use crate::stage::starts::Starts;
 use anyhow::Result;
 use espalier_eval::{FormatJudge, Member, Panel};
 use espalier_search::Judge;
-use espalier_task::{AnswerKind, Problem, Task};
+use espalier_task::{Problem, Task};
 use member::Spec;
 
 /// The judges of a stage.
@@ -35,7 +35,7 @@ impl<'p> Judging<'p> {
         let specs = specs(config, task)?;
         let reading = FormatJudge { task: task.clone() };
         // What is right of several answers is said by a program, not by a comparison.
-        let is_compared = |problem: &Problem| problem.kind != AnswerKind::Countdown;
+        let is_compared = |problem: &Problem| problem.kind.is_compared();
         if specs == [Spec::answer()] && problems.clone().into_iter().all(is_compared) {
             return Ok(Judging::Plain(reading));
         }

@@ -8,7 +8,7 @@ use crate::stage::policy_folder::{PROMPTING, PolicyFolder};
 use crate::stage::policy_model::{self, Published};
 use crate::stage::tasks::filled;
 use anyhow::{Context as _, Result, bail};
-use espalier_files::{Existing, publish_folder, publish_json};
+use espalier_files::{Existing, copy_whole, publish_folder, publish_json};
 use espalier_model::{ModelConfig, Transformer};
 use espalier_settings::deviations;
 use espalier_task::Problem;
@@ -32,6 +32,16 @@ pub fn generated(out: &Path, context: &Context) -> Result<()> {
 /// A policy that cannot be loaded; a folder that is there already, or cannot be written.
 pub fn from_policy(out: &Path, policy: &Path, sets: &ProblemSets, context: &Context) -> Result<()> {
     publish(out, sets, context, |folder| copy_policy(policy, folder, context.config))
+}
+
+/// Makes a run with the problems and the first policy of another, whose settings may differ in what is learnt.
+///
+/// # Errors
+/// A folder that is there already, or cannot be written.
+pub(crate) fn like(other: &Path, out: &Path, context: &Context) -> Result<()> {
+    let other = RunFolder::open(other)?;
+    let sets = ProblemSets::read(&other.root().join("problems"))?;
+    publish(out, &sets, context, |folder| Ok(copy_whole(&other.policy(0), folder)?))
 }
 
 /// Makes sure that a run that is there already is the one that the configuration describes.

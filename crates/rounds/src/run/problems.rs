@@ -9,7 +9,7 @@ use std::fs;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-/// The four sets of a run.
+/// The sets of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProblemSets {
     /// Worked problems of the warm start.
@@ -20,6 +20,8 @@ pub struct ProblemSets {
     pub held_out: Vec<Problem>,
     /// Held-out problems of other families.
     pub out_of_domain: Vec<Problem>,
+    /// Held-out problems that only the gate between rounds looks at.
+    pub validation: Vec<Problem>,
 }
 
 impl ProblemSets {
@@ -42,8 +44,15 @@ impl ProblemSets {
         };
         let named = |names: Vec<&str>| -> Vec<String> { names.into_iter().map(str::to_owned).collect() };
         let in_domain = if sizes.families.is_empty() { named(families::in_domain()) } else { sizes.families.clone() };
-        let out_of_domain = named(families::out_of_domain());
+        let out_of_domain = match &sizes.out_of_domain_families[..] {
+            [] => named(families::out_of_domain()),
+            given => given.to_vec(),
+        };
         let all_steps = || sizes.min_steps..=sizes.max_steps;
+        let other_steps = match sizes.out_of_domain_steps[..] {
+            [min, max] => min..=max,
+            _ => all_steps(),
+        };
         let mut warm_start = Vec::new();
         for (steps, &count) in all_steps().zip(&sizes.warm_start) {
             warm_start.extend(worked_by(sizes.mistakes, &in_domain, Split::Train, count, steps..=steps, 0)?);
@@ -54,11 +63,14 @@ impl ProblemSets {
         let mut search = make(&in_domain, Split::Train, searched + worked.len(), all_steps(), 3)?;
         search.retain(|problem| !worked.contains(problem.question.as_str()));
         search.truncate(searched);
+        let mut held_out = make(&in_domain, Split::HeldOut, sizes.held_out + sizes.validation, all_steps(), 1)?;
+        let validation = held_out.split_off(sizes.held_out);
         Ok(ProblemSets {
             search: search.into_iter().map(without_solution).collect(),
             warm_start,
-            held_out: make(&in_domain, Split::HeldOut, sizes.held_out, all_steps(), 1)?,
-            out_of_domain: make(&out_of_domain, Split::HeldOut, sizes.out_of_domain, all_steps(), 2)?,
+            held_out,
+            validation,
+            out_of_domain: make(&out_of_domain, Split::HeldOut, sizes.out_of_domain, other_steps, 2)?,
         })
     }
 
@@ -85,6 +97,7 @@ impl ProblemSets {
             search: load("search")?,
             held_out: load("held_out")?,
             out_of_domain: load("out_of_domain")?,
+            validation: load("validation")?,
         })
     }
 
@@ -98,12 +111,13 @@ impl ProblemSets {
         self.warm_start.iter().filter(is_right).cloned().collect()
     }
 
-    fn named(&self) -> [(&'static str, &[Problem]); 4] {
+    fn named(&self) -> [(&'static str, &[Problem]); 5] {
         [
             ("warm_start", &self.warm_start),
             ("search", &self.search),
             ("held_out", &self.held_out),
             ("out_of_domain", &self.out_of_domain),
+            ("validation", &self.validation),
         ]
     }
 

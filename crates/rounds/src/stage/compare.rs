@@ -87,7 +87,7 @@ pub fn run(compare: &Compare, context: &Context) -> Result<Compared> {
     };
     let policy = PolicyFolder::open(compare.policy)?;
     let (model, tokenizer) = policy.load(config)?;
-    let reading = Reading { solution_q_scale: config.prefer.solution_q_scale, append_eos: config.prefer.append_eos };
+    let reading = Reading::from(&config.prefer);
     let load = |path| pair_data::load(path, &model, &tokenizer, reading);
     let mut data = load(compare.pairs)?;
     let mut held_out = compare.held_out.map(load).transpose()?.map(Preferences::into_pairs).unwrap_or_default();

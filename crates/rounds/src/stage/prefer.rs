@@ -1,6 +1,6 @@
 //! The preference stage: pairs or lists from files, some of them held out, given to the trainer.
 
-use crate::config::{PreferConfig, RunConfig};
+use crate::config::{Credit, PreferConfig, RunConfig};
 use crate::context::Context;
 use crate::contract::Identity;
 use crate::stage::pair_data::{self, Preferences, Reading};
@@ -12,7 +12,7 @@ use espalier_model::Transformer;
 use espalier_tokenizer::Tokenizer;
 use espalier_trainer::objectives::Loss;
 use espalier_trainer::{Objective, PreferencePair, SiblingList, TrainConfig, Trainer};
-use espalier_tree::{Origin, PathExample, outcome_pairs};
+use espalier_tree::{Origin, OutcomePath, PathExample, Tree, outcome_pairs, outcome_paths};
 use std::path::Path;
 
 /// What a preference training is given.
@@ -40,7 +40,7 @@ impl Training<'_> {
         }
         let objective = objective(settings)?;
         let material = |model: &Transformer, tokenizer: &Tokenizer| {
-            let reading = Reading { solution_q_scale: settings.solution_q_scale, append_eos: settings.append_eos };
+            let reading = Reading::from(settings);
             let load = |path| pair_data::load(path, model, tokenizer, reading);
             let data = load(pairs)?;
             if let (0, [first, ..]) = (data.count(), data.skipped()) {
@@ -56,8 +56,9 @@ impl Training<'_> {
         })
     }
 
-    /// Preference training on complete paths of stored trees, correct against wrong.
-    pub fn prefer_outcomes(&self, trees: &Path, context: &Context) -> Result<TrainManifest> {
+    /// Preference training on complete paths of stored trees: pairs of a correct and a wrong one, or, for losses over lists,
+    /// all of a tree, each as often as it was sampled.
+    pub fn prefer_paths(&self, trees: &Path, context: &Context) -> Result<TrainManifest> {
         let config = context.config;
         let identity = self
             .prefer_identity("prefer outcomes", config)?
@@ -65,15 +66,29 @@ impl Training<'_> {
             .input("trees", hash_path(trees, is_part)?);
         let settings = &config.prefer;
         let objective = objective(settings)?;
+        let stopped = "preference training stopped";
+        let is_decided = settings.credit == Credit::Decision;
+        if let Loss::List(_) = objective.loss() {
+            let list = |tree: &Tree| {
+                let list = path_list(outcome_paths(tree));
+                list.map(|list| if is_decided { list.decided() } else { list })
+            };
+            let lists = |_: &Transformer, _: &Tokenizer| of_trees(trees, list);
+            return self.run(identity, None, &settings.train, context, lists, |trainer, lists: Vec<_>| {
+                Ok(TrainResult::of(trainer.prefer_lists(&lists, &[], &objective).context(stopped)?))
+            });
+        }
         let examples = |_: &Transformer, _: &Tokenizer| {
             of_trees(trees, |tree| {
                 let pairs = outcome_pairs(tree, config.sft.max_paths_per_problem, config.seed).into_iter();
-                pairs.map(|(correct, wrong)| outcome_pair(correct, wrong))
+                pairs.map(move |(correct, wrong)| {
+                    let pair = outcome_pair(correct, wrong);
+                    if is_decided { pair.decided() } else { pair }
+                })
             })
         };
         self.run(identity, None, &settings.train, context, examples, |trainer, examples: Vec<_>| {
-            let summary = trainer.prefer_pairs(&examples, &[], &objective).context("preference training stopped")?;
-            Ok(TrainResult::of(summary))
+            Ok(TrainResult::of(trainer.prefer_pairs(&examples, &[], &objective).context(stopped)?))
         })
     }
 }
@@ -123,6 +138,15 @@ pub fn train(
         }
     };
     Ok(TrainResult::from_rows(trained.context("preference training stopped")?, data.skipped(), |example| rows[example]))
+}
+
+/// The complete paths of one prompt, by their rewards; nothing if there are fewer than two.
+fn path_list(paths: Vec<OutcomePath>) -> Option<SiblingList> {
+    let prompt_len = paths.first().filter(|_| paths.len() > 1)?.path.prompt_len();
+    let prompt_ids = paths[0].path.ids[..prompt_len].to_vec();
+    let steps = paths.iter().map(|one| one.path.ids[prompt_len..].to_vec()).collect();
+    let (q, visits) = paths.iter().map(|one| (one.reward, one.visits)).unzip();
+    Some(SiblingList { prompt_ids, steps, q, visits, weight: 1.0, q_scale: 1.0 })
 }
 
 fn outcome_pair(correct: PathExample, wrong: PathExample) -> PreferencePair {

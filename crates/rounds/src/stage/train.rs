@@ -292,6 +292,12 @@ pub(super) fn of_trees<E, I: IntoIterator<Item = E>>(folder: &Path, examples: im
     Ok(all)
 }
 
+/// How many paths of stored trees supervised training takes.
+pub fn count_paths(trees: &Path, config: &RunConfig) -> Result<usize> {
+    let taken = |tree: &Tree| [sft_paths(tree, config.sft.max_paths_per_problem, config.seed).len()];
+    Ok(of_trees(trees, taken)?.into_iter().sum())
+}
+
 /// Every complete path of a tree with the Q of its states.
 fn value_targets(tree: &Tree) -> impl Iterator<Item = ValueExample> + use<> {
     let found = value_examples(tree).into_iter();

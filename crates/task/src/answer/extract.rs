@@ -52,8 +52,8 @@ pub fn extract(text: &str, kind: AnswerKind) -> Option<(String, FoundBy)> {
         match kind {
             AnswerKind::Math => (owned(last_number(text)), FoundBy::LastNumber),
             AnswerKind::Choice => (owned(letter(text)), FoundBy::Letter),
-            // A number is no calculation.
-            AnswerKind::Countdown => (None, FoundBy::LastNumber),
+            // A number is no calculation and no walk.
+            AnswerKind::Countdown | AnswerKind::Route => (None, FoundBy::LastNumber),
             AnswerKind::Code => return Some((program(text).to_owned(), FoundBy::Program)),
         },
     ];
@@ -61,7 +61,7 @@ pub fn extract(text: &str, kind: AnswerKind) -> Option<(String, FoundBy)> {
         let found = found?;
         let found = found.trim();
         match kind {
-            AnswerKind::Math | AnswerKind::Code | AnswerKind::Countdown => {
+            AnswerKind::Math | AnswerKind::Code | AnswerKind::Countdown | AnswerKind::Route => {
                 (!found.is_empty()).then(|| (found.to_owned(), by))
             }
             AnswerKind::Choice => chosen(&tidy(found)).map(|letter| (letter.to_string(), by)),

@@ -15,4 +15,14 @@ pub enum AnswerKind {
     Code,
     /// A calculation that makes a target from numbers: one of several, see [`Puzzle`](crate::Puzzle).
     Countdown,
+    /// A walk over a grid: one of several, see [`Route`](crate::Route).
+    Route,
+}
+
+impl AnswerKind {
+    /// Whether an answer is compared with the reference. Of those that several answers of a kind are right for, a program says
+    /// which are.
+    pub fn is_compared(self) -> bool {
+        !matches!(self, AnswerKind::Countdown | AnswerKind::Route)
+    }
 }

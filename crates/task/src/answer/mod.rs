@@ -21,6 +21,7 @@ mod phrase;
 mod quantity;
 mod rational;
 mod relation;
+mod route;
 #[cfg(test)]
 mod tests;
 mod unit;
@@ -32,3 +33,4 @@ pub use equivalent::equivalent;
 pub(crate) use extract::last_number;
 pub use extract::{FoundBy, extract};
 pub use kind::AnswerKind;
+pub use route::{Cell, Heading, Route};

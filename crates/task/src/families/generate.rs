@@ -63,13 +63,14 @@ pub struct GenerateConfig {
 /// [`TaskError::Exhausted`] when a family has too few distinct questions.
 pub fn generate(config: &GenerateConfig) -> Result<Vec<Problem>, TaskError> {
     let &GenerateConfig { seed, split, count, min_steps: min, max_steps: max, mistakes, .. } = config;
-    if min > max || min < MIN_STEPS || max > MAX_STEPS {
-        return Err(TaskError::Difficulty { min, max, lowest: MIN_STEPS, highest: MAX_STEPS });
-    }
     between(0, 1).check("mistakes", &mistakes)?;
     let families = config.families.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
     if families.is_empty() {
         return Err(unknown(""));
+    }
+    let highest = families.iter().map(|family| family.most).min().unwrap_or(MAX_STEPS);
+    if min > max || min < MIN_STEPS || max > highest {
+        return Err(TaskError::Difficulty { min, max, lowest: MIN_STEPS, highest });
     }
     let mut sources: Vec<Source> =
         (min..=max).flat_map(|steps| families.iter().map(move |family| Source::new(seed, family, steps))).collect();
@@ -143,6 +144,7 @@ mod tests {
         let family: &'static Family = &Family {
             name: "coin",
             domain: Domain::In,
+            most: MAX_STEPS,
             tell: |draw, steps| {
                 let mut story = Story::new(steps);
                 story.say(format!("{} coins?", draw.number(1..=6)));

@@ -82,7 +82,7 @@ impl Notices {
         }
         if !self.kinds.is_empty() {
             let kinds = self.kinds.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-            lines.push(format!("kind {kinds} is none of math, choice, code, countdown; taken as math"));
+            lines.push(format!("kind {kinds} is none of math, choice, code, countdown, route; taken as math"));
         }
         if self.tests > 0 {
             lines.push(format!("`tests` of {} has not entry_point and check; not used", of_rows(self.tests)));

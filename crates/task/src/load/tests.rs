@@ -365,7 +365,7 @@ fn what_is_not_used_or_assumed_is_said_once() {
         [
             "not used: `choices`, `extra`; the question is asked without its choices, unless it has them in its text \
              (--dataset reads published sets)",
-            "kind \"mcq\" is none of math, choice, code, countdown; taken as math",
+            "kind \"mcq\" is none of math, choice, code, countdown, route; taken as math",
             "`tests` of 1 of 2 rows has not entry_point and check; not used",
             "`solution` of 1 of 2 rows has no boxed answer; not trained on",
             "assumed: `input` is the question; the answer of 1 of 2 rows is what `solution` boxes; the answer of 1 of 2 \

@@ -54,7 +54,7 @@ pub struct PairCase {
     pub n_l: f64,
 }
 
-/// K siblings; every list holds K numbers. Absent lengths and similarities are 1.
+/// K siblings; every list holds K numbers. Absent lengths, visits and similarities are 1.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "the names are those of ListInputs")]
@@ -64,6 +64,7 @@ pub struct ListCase {
     pub reference: Vec<f64>,
     pub q: Vec<f64>,
     pub len: Option<Vec<f64>>,
+    pub n: Option<Vec<f64>>,
     pub similarity: Option<Vec<f64>>,
 }
 
@@ -179,8 +180,8 @@ impl ListCase {
     fn tensors(&self) -> Result<ListInputs, TrainerError> {
         let siblings = self.lp.len();
         let or_ones = |numbers: &Option<Vec<f64>>| numbers.clone().unwrap_or_else(|| vec![1.0; siblings]);
-        let (len, similarity) = (or_ones(&self.len), or_ones(&self.similarity));
-        let lists = [("ref", &self.reference), ("q", &self.q), ("len", &len), ("similarity", &similarity)];
+        let (len, n, similarity) = (or_ones(&self.len), or_ones(&self.n), or_ones(&self.similarity));
+        let lists = [("ref", &self.reference), ("q", &self.q), ("len", &len), ("n", &n), ("similarity", &similarity)];
         for (field, given) in lists.map(|(field, numbers)| (field, numbers.len())) {
             if given != siblings || siblings == 0 {
                 return Err(TrainerError::BadCase { field, given, siblings });
@@ -192,6 +193,7 @@ impl ListCase {
             reference: column(&self.reference),
             q: column(&self.q),
             len: column(&len),
+            n: column(&n),
             similarity: column(&similarity),
         })
     }

@@ -13,6 +13,7 @@ mod cpo;
 mod dpo;
 mod exo;
 mod f_dpo;
+mod gspo;
 mod hinge;
 mod ipo;
 mod lipo_lambda;
@@ -34,6 +35,7 @@ pub use cpo::Cpo;
 pub use dpo::{Cdpo, Dpo, Robust};
 pub use exo::Exo;
 pub use f_dpo::{FDpoAlpha, FDpoForwardKl, FDpoJs};
+pub use gspo::Gspo;
 pub use hinge::{Hinge, Slic};
 pub use ipo::Ipo;
 pub use lipo_lambda::LipoLambda;
@@ -149,6 +151,8 @@ pub struct ListInputs {
     pub q: Tensor,
     /// Tokens of each step.
     pub len: Tensor,
+    /// Visits of each step.
+    pub n: Tensor,
     /// Cosine of each step's mean hidden state and that of the step of greatest Q, in [-1, 1].
     pub similarity: Tensor,
 }

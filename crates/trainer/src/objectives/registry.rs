@@ -1,7 +1,7 @@
 //! All objectives by name.
 
 use super::{
-    About, ApoDown, ApoZero, BadParameter, Cdpo, Cpo, Dpo, Exo, FDpoAlpha, FDpoForwardKl, FDpoJs, Hinge, Ipo,
+    About, ApoDown, ApoZero, BadParameter, Cdpo, Cpo, Dpo, Exo, FDpoAlpha, FDpoForwardKl, FDpoJs, Gspo, Hinge, Ipo,
     LipoLambda, ListInputs, ListObjective, ListOutput, LnDpo, MctsDpo, Nca, Orpo, PairInputs, PairObjective,
     PairOutput, PlackettLuce, Robust, Simpo, Slic, SppoHard, SppoSoft, StepApo, StepDpo, Tpo,
 };
@@ -36,6 +36,7 @@ pub const REGISTRY: &[Entry] = &[
     list::<PlackettLuce>(),
     list::<LipoLambda>(),
     list::<Tpo>(),
+    list::<Gspo>(),
 ];
 
 /// Every objective with its parameters' defaults, its formula and its source, as a Markdown table.

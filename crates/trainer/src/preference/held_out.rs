@@ -107,12 +107,13 @@ fn score(
         Loss::List(loss) => {
             let both = |w: &Tensor, l: &Tensor| Tensor::stack(&[w, l], 1);
             let (lps, refs) = (both(&x.lp_w, &x.lp_l), both(&x.ref_w, &x.ref_l));
-            let (qs, lens) = (both(&x.q_w, &x.q_l), both(&x.len_w, &x.len_l));
+            let (qs, lens, visits) = (both(&x.q_w, &x.q_l), both(&x.len_w, &x.len_l), both(&x.n_w, &x.n_l));
             let mut rewards = Vec::new();
             for pair in 0..pairs.len() as i64 {
                 let of = |columns: &Tensor| columns.get(pair);
                 let similarity = similarity(&states.narrow(0, 2 * pair, 2), 0);
-                let list = ListInputs { lp: of(&lps), reference: of(&refs), q: of(&qs), len: of(&lens), similarity };
+                let (lp, reference, q, len, n) = (of(&lps), of(&refs), of(&qs), of(&lens), of(&visits));
+                let list = ListInputs { lp, reference, q, len, n, similarity };
                 let output = loss.evaluate(&list);
                 means.add("loss", &[output.loss.double_value(&[])]);
                 rewards.push(output.rewards);

@@ -68,6 +68,7 @@ impl ListLoss<'_> {
             reference: tensor(reference),
             q: tensor(&q),
             len: tensor(&lengths),
+            n: tensor(&list.visits.iter().map(|&visits| f64::from(visits)).collect::<Vec<_>>()),
             similarity: similarity(states, best),
         };
         let output = self.loss.evaluate(&x);

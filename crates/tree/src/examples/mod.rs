@@ -56,6 +56,30 @@ pub fn outcome_pairs(tree: &Tree, max_per_problem: usize, seed: u64) -> Vec<(Pat
         .collect()
 }
 
+/// A complete path and what it came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutcomePath {
+    /// The path.
+    pub path: PathExample,
+    /// Its reward, in [-1, 1].
+    pub reward: f32,
+    /// Visits of its end: as often it was sampled, where each simulation samples a whole path.
+    pub visits: u32,
+}
+
+/// Every complete path of a tree, correct or wrong, in the order in which they were found: a tree taken for so many whole
+/// samples of its prompt.
+pub fn outcome_paths(tree: &Tree) -> Vec<OutcomePath> {
+    let complete = |id: &NodeId| matches!(tree.node(*id).ending, Ending::Correct | Ending::Wrong);
+    let ends = tree.ids().filter(complete);
+    ends.map(|leaf| {
+        let node = tree.node(leaf);
+        let reward = node.reward().unwrap_or(if node.ending == Ending::Correct { 1.0 } else { -1.0 });
+        OutcomePath { path: path_example(tree, leaf), reward, visits: node.visits.max(1) }
+    })
+    .collect()
+}
+
 /// One complete path with the values that the search found along it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValueExample {

@@ -5,6 +5,7 @@ mod texts;
 
 pub use files::fingerprint;
 
+use crate::config::{Credit, PreferConfig};
 use anyhow::{Context, Result, bail};
 use espalier_files::{seed_from, unit_interval};
 use espalier_model::Transformer;
@@ -30,6 +31,15 @@ pub struct Reading {
     pub solution_q_scale: f32,
     /// Whether texts that do not end in the end-of-text token get one.
     pub append_eos: bool,
+    /// Which tokens of the steps count.
+    pub credit: Credit,
+}
+
+impl From<&PreferConfig> for Reading {
+    fn from(config: &PreferConfig) -> Reading {
+        let PreferConfig { solution_q_scale, append_eos, credit, .. } = *config;
+        Reading { solution_q_scale, append_eos, credit }
+    }
 }
 
 /// Reads a folder of `mcts-gen`, its ranked lists, or texts: a Parquet file, JSON Lines or an array, or a folder of such. The
@@ -45,7 +55,8 @@ pub fn load(path: &Path, model: &Transformer, tokenizer: &Tokenizer, reading: Re
             None => all = Some(next),
         }
     }
-    all.with_context(|| format!("{} has no file", path.display()))
+    let all = all.with_context(|| format!("{} has no file", path.display()))?;
+    Ok(if reading.credit == Credit::Decision { all.decided() } else { all })
 }
 
 /// Reads what is stored as one.
@@ -79,6 +90,14 @@ impl Preferences {
         match self {
             Preferences::Pairs(_, order) => *order,
             Preferences::Lists(_) => Order::Shuffled,
+        }
+    }
+
+    /// What is about decisions alone.
+    fn decided(self) -> Preferences {
+        match self {
+            Preferences::Pairs(pairs, order) => Preferences::Pairs(pairs.map(PreferencePair::decided), order),
+            Preferences::Lists(lists) => Preferences::Lists(lists.map(SiblingList::decided)),
         }
     }
 
