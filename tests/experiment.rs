@@ -96,3 +96,19 @@ fn what_is_no_experiment_is_said_before_anything_is_made() {
     let gate = refused("seeds = [1]\n[methods.a.round]\nstages = [\"value\"]\ngate = 0.5");
     assert!(gate.contains("round.gate is 0.5"), "{gate}");
 }
+
+#[test]
+fn the_files_that_come_with_the_project_are_taken() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data");
+    let files = |folder: &str| {
+        let all = fs::read_dir(data.join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+        assert!(!all.is_empty());
+        all
+    };
+    for file in files("configs") {
+        succeed(step_train().args(["init", "--out", "run", "--print-config", "--config"]).arg(file));
+    }
+    for file in files("experiments") {
+        succeed(step_train().arg("experiment").arg(file).args(["--out", "experiment", "--print-config"]));
+    }
+}

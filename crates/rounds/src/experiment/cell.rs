@@ -1,6 +1,6 @@
 //! One run of an experiment.
 
-use super::grid::{Cell, learns};
+use super::grid::{Alike, Cell};
 use super::results::RunResult;
 use crate::config::RunConfig;
 use crate::context::Context;
@@ -39,7 +39,7 @@ impl CellRun {
         CellRun { name: cell.name.clone(), root: out.join(cell.folder()).join(format!("seed-{seed}")), config }
     }
 
-    /// Runs what is not done yet. What `others`, runs of the same seed, have done alike is taken from them: the warm start,
+    /// Runs what is not done yet. What `others`, runs of the same seed, have done alike is taken from them: problems, warm start,
     /// and the first round's trees where the searches are the same.
     ///
     /// # Errors
@@ -52,64 +52,46 @@ impl CellRun {
         let context = &context.with(&self.config);
         if self.root.join("config.toml").exists() {
             init::is_there(&self.root, &self.config)?;
-        } else if let Some(like) =
-            others.iter().find(|other| self.begins_like(other) && other.root != self.root && other.has_begun())
-        {
+        } else if let Some(like) = self.find(others, Alike::Start, "config.toml") {
             init::like(&like.root, &self.root, context)?;
         } else {
             init::generated(&self.root, context)?;
         }
         let run = RunFolder::open(&self.root)?;
         for number in run.finished()?.len() as u32..=self.config.rounds {
-            if number <= 1 {
-                self.adopt(&run, number, others, context)?;
-            }
+            self.adopt(&run, number, others, context)?;
             round::run(&run, number, context)?;
         }
-        Ok(Ran::Done(self.result()?))
+        let rounds = run.finished()?;
+        Ok(Ran::Done(RunResult::new(&self.name, self.config.seed, &rounds)))
     }
 
-    /// What the finished rounds came to.
-    ///
-    /// # Errors
-    /// A manifest that cannot be read.
-    pub fn result(&self) -> Result<RunResult> {
-        let rounds = RunFolder::open(&self.root)?.finished()?;
-        Ok(RunResult::new(&self.name, self.config.seed, &rounds))
-    }
-
-    /// Whether the first policy has been published.
-    fn has_begun(&self) -> bool {
-        self.root.join("config.toml").exists()
-    }
-
-    /// Whether all settings are equal that decide problems, warm start and the first trees.
-    fn begins_like(&self, other: &CellRun) -> bool {
+    /// Another run that has this file and whose settings agree on what is decided by then.
+    fn find<'a>(&self, others: &'a [CellRun], alike: Alike, file: &str) -> Option<&'a CellRun> {
         let of = |config: &RunConfig| {
             let mut settings = config.canonical().ok()?;
-            settings.retain(|key, _| !learns(key) || key.starts_with("rounds"));
+            settings.retain(|key, _| alike.is_decided_by(key));
             Some(settings)
         };
-        of(&self.config).is_some_and(|own| of(&other.config) == Some(own))
+        let own = of(&self.config)?;
+        others.iter().find(|other| {
+            other.root != self.root && other.root.join(file).exists() && of(&other.config).as_ref() == Some(&own)
+        })
     }
 
-    /// Takes what a run that began alike has finished of a round's beginning.
+    /// Takes what another run has done alike of a round that is not begun.
     fn adopt(&self, run: &RunFolder, number: u32, others: &[CellRun], context: &Context) -> Result<()> {
-        let parts = if number == 0 {
-            vec!["train/warm_start", "eval.json", "eval.stage.json", "eval.samples.parquet"]
-        } else {
-            vec!["trees"]
-        };
-        let done = |other: &&CellRun| {
-            let round = other.root.join(format!("round-{number:03}"));
-            let is_done = if number == 0 { round.join(MANIFEST) } else { round.join("trees").join(MANIFEST) };
-            self.begins_like(other) && other.root != self.root && is_done.exists()
+        let (alike, part) = match number {
+            0 => (Alike::Start, "train/warm_start"),
+            1 => (Alike::Trees, "trees"),
+            _ => return Ok(()),
         };
         if run.round(number).exists() {
             return Ok(());
         }
-        let Some(other) = others.iter().find(done) else { return Ok(()) };
-        let from = RunFolder::open(&other.root)?;
-        round::adopt(run, &from, number, &parts, context)
+        match self.find(others, alike, &format!("round-{number:03}/{part}/{MANIFEST}")) {
+            Some(other) => round::adopt(run, &RunFolder::open(&other.root)?, number, part, context),
+            None => Ok(()),
+        }
     }
 }

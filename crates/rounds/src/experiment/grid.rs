@@ -127,10 +127,36 @@ impl Cell {
     }
 }
 
-/// The keys of the tables that decide only what a run learns, not what it begins with.
-pub(super) fn learns(key: &str) -> bool {
-    let table = key.split('.').next().unwrap_or(key);
-    matches!(table, "rounds" | "round" | "sft" | "prefer" | "value" | "pairs" | "verifier")
+/// What two runs have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Alike {
+    /// Problems, first policy and warm start.
+    Start,
+    /// The first round's trees, too.
+    Trees,
+}
+
+impl Alike {
+    /// Whether a setting decides it.
+    pub(super) fn is_decided_by(self, key: &str) -> bool {
+        let table = key.split('.').next().unwrap_or(key);
+        match self {
+            Alike::Start => matches!(
+                table,
+                "seed"
+                    | "rounds"
+                    | "format"
+                    | "task"
+                    | "slots"
+                    | "shots"
+                    | "granularity"
+                    | "problems"
+                    | "model"
+                    | "warm_start"
+            ),
+            Alike::Trees => !matches!(table, "round" | "sft" | "prefer" | "value" | "pairs" | "verifier"),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -175,10 +201,16 @@ mod tests {
     }
 
     #[test]
-    fn settings_of_learning_are_not_of_the_beginning() {
-        assert!(["rounds", "round.stages", "prefer.train.learning_rate", "pairs.rule"].into_iter().all(learns));
-        assert!(
-            !["search.k", "problems.per_round", "warm_start.epochs", "seed", "eval.max_tokens"].into_iter().any(learns)
-        );
+    fn trees_are_alike_where_only_the_learning_differs() {
+        let of = |key: &str| [Alike::Start, Alike::Trees].map(|alike| alike.is_decided_by(key));
+        for key in ["round.stages", "prefer.train.learning_rate", "pairs.rule"] {
+            assert_eq!(of(key), [false, false], "{key}");
+        }
+        for key in ["search.k", "eval.max_tokens", "judging.judges", "values.device"] {
+            assert_eq!(of(key), [false, true], "{key}");
+        }
+        for key in ["problems.per_round", "warm_start.epochs", "seed", "rounds", "model.layers"] {
+            assert_eq!(of(key), [true, true], "{key}");
+        }
     }
 }

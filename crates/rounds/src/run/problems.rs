@@ -148,6 +148,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_looked_at_is_never_trained_on() {
+        let mut config = RunConfig { rounds: 2, ..RunConfig::default() };
+        let problems = &mut config.problems;
+        problems.families = vec!["town".into()];
+        problems.out_of_domain_families = vec!["outskirts".into()];
+        problems.out_of_domain_steps = vec![4, 5];
+        (problems.min_steps, problems.max_steps, problems.warm_start) = (3, 6, vec![10, 0, 5]);
+        (problems.per_round, problems.held_out, problems.validation, problems.out_of_domain) = (20, 30, 20, 10);
+        config.problems.check().unwrap();
+        let sets = ProblemSets::generated(&config).unwrap();
+        let sizes =
+            [&sets.warm_start, &sets.search, &sets.held_out, &sets.validation, &sets.out_of_domain].map(Vec::len);
+        assert_eq!(sizes, [15, 40, 30, 20, 10]);
+        let questions: HashSet<&str> =
+            sets.named().iter().flat_map(|(_, set)| *set).map(|one| one.question.as_str()).collect();
+        assert_eq!(questions.len(), 115, "no two sets share a problem");
+        // Who adds validation problems keeps the held-out ones.
+        config.problems.validation = 0;
+        assert_eq!(ProblemSets::generated(&config).unwrap().held_out, sets.held_out);
+        let other = |problem: &Problem| {
+            problem.family.as_deref() == Some("outskirts") && (4..=5).contains(&problem.difficulty.unwrap())
+        };
+        assert!(sets.out_of_domain.iter().all(other));
+    }
+
+    #[test]
     fn rounds_take_turns_and_begin_again() {
         let sets = numbered(5);
         assert_eq!(ids(&sets.of_round(1, 2)), ["0", "1"]);

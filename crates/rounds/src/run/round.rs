@@ -43,12 +43,12 @@ pub fn run(run: &RunFolder, round: u32, context: &Context) -> Result<RoundManife
     Ok(manifest)
 }
 
-/// Takes over what another run has done alike of a round: `parts` of the round's folder, and after round 0 the policy that
-/// came of it. Each is looked at by its own stage, which refuses what is not the same.
+/// Takes over what another run has done alike of a round: a part of the round's folder, and of round 0 the policy that came of
+/// it. Its own stage looks at it, and refuses what is not the same.
 ///
 /// # Errors
 /// A part that cannot be copied.
-pub(crate) fn adopt(run: &RunFolder, from: &RunFolder, round: u32, parts: &[&str], context: &Context) -> Result<()> {
+pub(crate) fn adopt(run: &RunFolder, from: &RunFolder, round: u32, part: &str, context: &Context) -> Result<()> {
     let place = Place::folder(&run.round(round), |_| false, &[]);
     // The round is begun: what lies in it from now on is its own.
     let Begun::Work(_work) = contract::begin::<RoundManifest>(place, identity(round, context.config)?, context)? else {
@@ -57,10 +57,7 @@ pub(crate) fn adopt(run: &RunFolder, from: &RunFolder, round: u32, parts: &[&str
     if round == 0 {
         copy_whole(&from.policy(1), &run.policy(1))?;
     }
-    for part in parts {
-        copy_whole(&from.round(round).join(part), &run.round(round).join(part))?;
-    }
-    Ok(())
+    Ok(copy_whole(&from.round(round).join(part), &run.round(round).join(part))?)
 }
 
 /// What decides a round: every setting of the run but those that decide only the speed.
