@@ -61,13 +61,19 @@ pub fn run(args: &ExperimentArgs) -> Result<Outcome> {
     }
     let seeds = if args.seeds.is_empty() { &grid.seeds } else { &args.seeds };
     let session = Session::new(args.output);
+    let runs_of = |seed: u64| cells.iter().map(|cell| CellRun::new(cell, seed, &args.out)).collect::<Vec<_>>();
+    let seeds: Vec<Vec<CellRun>> = seeds.iter().map(|&seed| runs_of(seed)).collect();
     let mut results: Vec<RunResult> = Vec::new();
     let mut elsewhere = 0;
-    for &seed in seeds {
-        let runs: Vec<CellRun> = cells.iter().map(|cell| CellRun::new(cell, seed, &args.out)).collect();
-        for run in &runs {
-            say(format_args!("{}, seed {seed}", run.name));
-            match run.run(&runs, &session.context(&run.config))? {
+    // Those that another process was at are looked at once more.
+    for _ in 0..2 {
+        elsewhere = 0;
+        for (run, others) in seeds.iter().flat_map(|runs| runs.iter().map(move |run| (run, runs))) {
+            if results.iter().any(|done| done.cell == run.name && done.seed == run.config.seed) {
+                continue;
+            }
+            say(format_args!("{}, seed {}", run.name, run.config.seed));
+            match run.run(others, &session.context(&run.config))? {
                 Ran::Done(result) => results.push(result),
                 Ran::Elsewhere => {
                     say(format_args!("another process is at {}", run.root.display()));
@@ -79,9 +85,7 @@ pub fn run(args: &ExperimentArgs) -> Result<Outcome> {
         }
     }
     if elsewhere > 0 {
-        say(format_args!(
-            "{elsewhere} runs were other processes' when this one came to them; give the command again for all"
-        ));
+        say(format_args!("{elsewhere} runs are other processes'; give the command again for a table of all"));
     }
     print_result(format_args!("{}", table(&rows(&cells, grid.baseline.as_deref(), &results))));
     print_result(format_args!("written to {}\n", args.out.join("report.html").display()));

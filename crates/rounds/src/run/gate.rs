@@ -70,7 +70,7 @@ impl GateManifest {
 }
 
 /// Looks at `trained` beside `before`, the policy that the round began with, and publishes at `out` what is not worse. What
-/// was answered lies in the folder `work`.
+/// was answered, and the manifest, lie in the folder `work`.
 pub(super) fn run(
     trained: &Path,
     before: &Path,
@@ -88,7 +88,7 @@ pub(super) fn run(
         .input("policy", policy_folder::fingerprint(trained)?)
         .input("policy before", policy_folder::fingerprint(before)?)
         .input("problems", fingerprint(&sets.validation)?);
-    let stage = match contract::begin(Place::policy(out, &work_folder(out), &[]), identity, context)? {
+    let stage = match contract::begin(Place::policy(out, work, &[]), identity, context)? {
         Begun::Done(done) => return Ok(done),
         Begun::Work(work) => work,
     };
@@ -144,5 +144,7 @@ fn copy(policy: &Path, out: &Path, record: &Record) -> Result<()> {
 
 /// Removes the mean of two policies, if one was made.
 pub(super) fn tidy(work: &Path) -> Result<()> {
-    Ok(remove_folder(&work.join("mixed"))?)
+    let mixed = work.join("mixed");
+    remove_folder(&work_folder(&mixed))?;
+    Ok(remove_folder(&mixed)?)
 }
