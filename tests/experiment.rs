@@ -81,6 +81,38 @@ fn runs_share_their_beginning_and_a_finished_experiment_is_not_run_again() {
 }
 
 #[test]
+fn the_gate_keeps_the_policy_that_a_training_would_have_spoilt() {
+    let root = tempfile::tempdir().unwrap();
+    let (run, config) = (root.path().join("run"), root.path().join("gated.toml"));
+    let (fresh, tiny) = (&shared().1, fs::read_to_string(shared().0.path().join("tiny.toml")).unwrap());
+    let spoiling = "[sft.train]\nlearning_rate = 0.5";
+    let settings = tiny.replace("[sft.train]\nlearning_rate = 1e-4", spoiling);
+    assert!(settings.contains(spoiling));
+    fs::write(&config, settings + "[round]\nstages = [\"sft\", \"value\"]\ngate = 1.0\n").unwrap();
+    let known = fresh.join("problems/warm_start.jsonl");
+    let mut init = step_train();
+    init.args(["init", "--name", "tiny", "--threads", "1", "--config"]).arg(&config).arg("--out").arg(&run);
+    init.arg("--policy").arg(fresh.join("policy-000"));
+    for set in ["--problems", "--warm-start", "--held-out", "--validation"] {
+        init.arg(set).arg(&known);
+    }
+    succeed(&mut init);
+    succeed(step_train().args(["round", "--until", "1", "--run"]).arg(&run));
+    let round: serde_json::Value = serde_json::from_slice(&bytes(&run.join("round-001/manifest.json"))).unwrap();
+    let gate = &round["gate"];
+    let looks = gate["looks"].as_array().unwrap();
+    assert!(gate["before"].as_u64() > Some(0) && looks[0]["worse"] == true, "{gate}");
+    // Whichever is published, it answers no fewer than the first did.
+    let published = looks.iter().find(|look| look["worse"] == false).map_or(&gate["before"], |look| &look["correct"]);
+    assert!(published.as_u64() >= gate["before"].as_u64(), "{gate}");
+    assert_eq!(looks.len(), 2, "{gate}");
+    if looks[1]["worse"] == true {
+        let weights = |policy: &str| bytes(&run.join(policy).join("model.safetensors"));
+        assert!(weights("policy-001") == weights("policy-002"));
+    }
+}
+
+#[test]
 fn what_is_no_experiment_is_said_before_anything_is_made() {
     let root = tempfile::tempdir().unwrap();
     let grid = root.path().join("grid.toml");

@@ -15,6 +15,22 @@ pub fn copy_whole(from: &Path, to: &Path) -> Result<(), FilesError> {
     if from.is_dir() { publish_folder(to, Existing::Refused, |folder| fill(from, folder)) } else { copy_file(from, to) }
 }
 
+/// Copies the files that lie in a folder, none of its folders, into another that is not published yet. (A hard link would
+/// change with its source when another program writes into the same file.)
+///
+/// # Errors
+/// A file that cannot be read or written.
+pub fn copy_files(from: &Path, folder: &Path) -> Result<(), FilesError> {
+    for entry in fs::read_dir(from).map_err(FilesError::read(from))? {
+        let path = entry.map_err(FilesError::read(from))?.path();
+        if let Some(name) = path.file_name().filter(|_| path.is_file()) {
+            let target = folder.join(name);
+            fs::copy(&path, &target).map_err(FilesError::write(&target))?;
+        }
+    }
+    Ok(())
+}
+
 fn fill(from: &Path, folder: &Path) -> Result<(), FilesError> {
     for entry in fs::read_dir(from).map_err(FilesError::read(from))? {
         let entry = entry.map_err(FilesError::read(from))?;

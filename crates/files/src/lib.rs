@@ -42,7 +42,7 @@ mod publish;
 mod seed;
 
 pub use caught::{catches_panics, caught};
-pub use copy::copy_whole;
+pub use copy::{copy_files, copy_whole};
 pub use error::FilesError;
 pub use fingerprint::{fingerprint, hash_file, hash_path};
 pub use folder::{

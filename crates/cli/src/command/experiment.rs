@@ -12,7 +12,6 @@ use clap::{ArgMatches, Args};
 use espalier_files::{Lock, publish_json};
 use espalier_rounds::config::RunConfig;
 use espalier_rounds::experiment::{CellRun, Grid, Ran, Row, RunResult, rows};
-use espalier_settings::deviations;
 use std::path::PathBuf;
 
 /// Flags of `step-train experiment`.
@@ -54,7 +53,7 @@ pub fn run(args: &ExperimentArgs) -> Result<Outcome> {
     let (grid, mut cells) = Grid::read(&args.grid)?;
     for cell in &mut cells {
         let config = args.config.over(&cell.config)?;
-        if let Some(key) = deviations(&config, &cell.config)?.keys().find(|key| RunConfig::decides(key)) {
+        if let Some(key) = config.decided_otherwise(&cell.config)? {
             bail!("--config changes {key}; what decides a result stands in {}", args.grid.display());
         }
         cell.config = config;

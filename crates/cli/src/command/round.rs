@@ -10,7 +10,6 @@ use clap::{ArgMatches, Args};
 use espalier_rounds::config::RunConfig;
 use espalier_rounds::run::folder::RunFolder;
 use espalier_rounds::run::round;
-use espalier_settings::deviations;
 use std::path::PathBuf;
 
 /// Flags of `step-train round`.
@@ -53,7 +52,7 @@ pub fn run(args: &RoundArgs) -> Result<Outcome> {
     let folder = RunFolder::open(&args.run)?;
     let own = folder.config()?;
     let config = args.config.over(&own)?;
-    if let Some(key) = deviations(&config, &own)?.keys().find(|key| RunConfig::decides(key)) {
+    if let Some(key) = config.decided_otherwise(&own)? {
         bail!(
             "--config changes {key} of the run; of a run's settings only those in [runtime] and [serving] may differ between rounds"
         );

@@ -156,6 +156,14 @@ impl RunConfig {
         Ok(found)
     }
 
+    /// The first setting that decides a result and is another in `other`, by its full key.
+    ///
+    /// # Errors
+    /// Settings that JSON cannot hold.
+    pub fn decided_otherwise(&self, other: &RunConfig) -> Result<Option<String>> {
+        Ok(deviations(self, other)?.into_keys().find(|key| RunConfig::decides(key)))
+    }
+
     /// Whether the setting of this key, or a table's settings, decide a result: all but where and how wide a command runs.
     pub fn decides(key: &str) -> bool {
         !matches!(key.split('.').next(), Some("runtime" | "serving"))

@@ -13,18 +13,17 @@
 //! keeps the better one has chosen by these problems: their accuracy is no estimate any more.)
 
 use crate::context::Context;
-use crate::contract::{self, Begun, Identity, MANIFEST, Place, Record};
+use crate::contract::{self, Begun, Identity, Place, Record};
 use crate::run::problems::ProblemSets;
 use crate::stage::eval::{self, Group};
 use crate::stage::extrapolate;
 use crate::stage::policy_folder;
 use crate::stage::policy_source::PolicySource;
 use crate::stage::train::work_folder;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use espalier_eval::{ProblemSamples, compare};
-use espalier_files::{Existing, fingerprint, publish_folder, publish_json, remove_folder};
+use espalier_files::{Existing, copy_files, fingerprint, publish_folder, publish_json, remove_folder};
 use serde::{Deserialize, Serialize};
-use std::fs;
 use std::path::Path;
 
 /// Raised when equal policies, problems and settings are decided otherwise than before.
@@ -130,14 +129,7 @@ pub(super) fn run(
 /// A policy's folder again, as this stage's.
 fn copy(policy: &Path, out: &Path, record: &Record) -> Result<()> {
     publish_folder(out, Existing::Replaced, |folder| {
-        for entry in fs::read_dir(policy).with_context(|| format!("cannot read {}", policy.display()))? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if entry.file_type()?.is_file() && name != MANIFEST && name != contract::RECORD {
-                fs::copy(entry.path(), folder.join(&name))
-                    .with_context(|| format!("cannot copy {}", entry.path().display()))?;
-            }
-        }
+        copy_files(policy, folder)?;
         Ok(publish_json(&folder.join(contract::RECORD), record)?)
     })
 }

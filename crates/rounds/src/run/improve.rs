@@ -72,13 +72,6 @@ impl UnderWay<'_> {
     fn stage(&mut self, stage: RoundStage, manifest: &mut RoundManifest) -> Result<()> {
         let UnderWay { run, round, sets, context, .. } = *self;
         let (config, out, name) = (context.config, run.round(round), stage.name());
-        if stage == RoundStage::Search {
-            let again = out.join("again");
-            (self.trees, self.pairs) = (again.join("trees"), again.join("pairs"));
-            manifest.searched_again = Some(self.search()?);
-            pairs::run(&self.trees, &self.pairs, context)?;
-            return Ok(());
-        }
         let next = self.after(name);
         let (title, work) = (format!("round {round}: {name}"), out.join("train").join(name));
         let training = Training { title: &title, policy: &self.policy, out: &next, work: &work };
@@ -100,7 +93,13 @@ impl UnderWay<'_> {
             }
             RoundStage::Prefer => training.prefer(&self.pairs, None, context)?,
             RoundStage::Value => training.value(&self.trees, context)?,
-            RoundStage::Search => return Ok(()),
+            RoundStage::Search => {
+                let again = out.join("again");
+                (self.trees, self.pairs) = (again.join("trees"), again.join("pairs"));
+                manifest.searched_again = Some(self.search()?);
+                pairs::run(&self.trees, &self.pairs, context)?;
+                return Ok(());
+            }
         };
         manifest.training.insert(name.to_owned(), trained);
         self.policy = next;

@@ -7,8 +7,8 @@ use crate::run::problems::ProblemSets;
 use crate::stage::policy_folder::{PROMPTING, PolicyFolder};
 use crate::stage::policy_model::{self, Published};
 use crate::stage::tasks::filled;
-use anyhow::{Context as _, Result, bail};
-use espalier_files::{Existing, copy_whole, publish_folder, publish_json};
+use anyhow::{Result, bail};
+use espalier_files::{Existing, copy_files, copy_whole, publish_folder, publish_json};
 use espalier_model::{ModelConfig, Transformer};
 use espalier_settings::deviations;
 use espalier_task::Problem;
@@ -116,15 +116,7 @@ fn copy_policy(source: &Path, out: &Path, config: &RunConfig) -> Result<()> {
     // Loading proves that the folder is whole before anything depends on it.
     PolicyFolder::open(source)?.load(config)?;
     fs::create_dir(out)?;
-    for entry in fs::read_dir(source).with_context(|| format!("cannot read {}", source.display()))? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            continue;
-        }
-        let target = out.join(entry.file_name());
-        // A hard link would change with its source when another program writes into the same file.
-        fs::copy(entry.path(), &target).with_context(|| format!("cannot copy {}", entry.path().display()))?;
-    }
+    copy_files(source, out)?;
     if config.task.is_some() {
         let task = config.task_of(None)?;
         filled(&task, config, || Tokenizer::load(out).map(Arc::new).map_err(Into::into))?;

@@ -63,21 +63,23 @@ pub struct OutcomePath {
     pub path: PathExample,
     /// Its reward, in [-1, 1].
     pub reward: f32,
-    /// Visits of its end: as often it was sampled, where each simulation samples a whole path.
+    /// Visits of its end: as often as it was sampled, where each simulation samples a whole path.
     pub visits: u32,
 }
 
 /// Every complete path of a tree, correct or wrong, in the order in which they were found: a tree taken for so many whole
 /// samples of its prompt.
 pub fn outcome_paths(tree: &Tree) -> Vec<OutcomePath> {
-    let complete = |id: &NodeId| matches!(tree.node(*id).ending, Ending::Correct | Ending::Wrong);
-    let ends = tree.ids().filter(complete);
-    ends.map(|leaf| {
+    let outcome = |leaf| {
         let node = tree.node(leaf);
-        let reward = node.reward().unwrap_or(if node.ending == Ending::Correct { 1.0 } else { -1.0 });
-        OutcomePath { path: path_example(tree, leaf), reward, visits: node.visits.max(1) }
-    })
-    .collect()
+        Some(OutcomePath { path: path_example(tree, leaf), reward: node.reward()?, visits: node.visits.max(1) })
+    };
+    complete(tree).filter_map(outcome).collect()
+}
+
+/// The ends of the complete paths of a tree, correct or wrong.
+fn complete(tree: &Tree) -> impl Iterator<Item = NodeId> {
+    tree.ids().filter(|&id| matches!(tree.node(id).ending, Ending::Correct | Ending::Wrong))
 }
 
 /// One complete path with the values that the search found along it.
@@ -95,8 +97,7 @@ pub struct ValueExample {
 ///
 /// A node that was never visited has no value, and one without tokens has no last token: neither gives a target.
 pub fn value_examples(tree: &Tree) -> Vec<ValueExample> {
-    let complete = |id: &NodeId| matches!(tree.node(*id).ending, Ending::Correct | Ending::Wrong);
-    tree.ids().filter(complete).map(|leaf| value_example(tree, leaf)).collect()
+    complete(tree).map(|leaf| value_example(tree, leaf)).collect()
 }
 
 fn value_example(tree: &Tree, leaf: NodeId) -> ValueExample {
